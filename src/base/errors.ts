@@ -1,0 +1,38 @@
+// The four kinds of error. Every protocol maps these, and nothing else, to its own answers (src/imap/answer.ts,
+// src/smtp/answer.ts); anything else that is thrown is a bug: it closes one connection and is counted.
+
+/** What came from outside breaks its grammar or a limit: IMAP `BAD`, SMTP `501`. */
+export class Malformed extends Error {
+  override name = 'Malformed';
+}
+
+/**
+ * Well-formed and refused. `code` is an IMAP response code without brackets (RFC 5530, RFC 9051 §7.1: `NONEXISTENT`,
+ * `ALREADYEXISTS`, `OVERQUOTA`, `AUTHENTICATIONFAILED`, `CANNOT`, `LIMIT`, `TRYCREATE`, …); `smtp` is the reply code
+ * and enhanced status (RFC 3463) when SMTP can meet this error.
+ */
+export class Refused extends Error {
+  override name = 'Refused';
+  readonly code: string | null;
+  readonly smtp: string | null;
+  constructor(message: string, code: string | null = null, smtp: string | null = null) {
+    super(message);
+    this.code = code;
+    this.smtp = smtp;
+  }
+}
+
+/** The store (or a quorum of it) does not answer, or a rule forbids to answer yet: IMAP `NO [UNAVAILABLE]`, SMTP `451`. */
+export class Unavailable extends Error {
+  override name = 'Unavailable';
+}
+
+/** Stored bytes are not what was written (altered, truncated, forged, of a newer version): IMAP `NO [SERVERBUG]`; loud, never skipped over. */
+export class Corrupt extends Error {
+  override name = 'Corrupt';
+}
+
+/** The text of any thrown thing, for a log line. */
+export function reason(e: unknown): string {
+  return e instanceof Error ? `${e.name}: ${e.message}` : String(e);
+}

@@ -1,0 +1,153 @@
+// Every limit of the program: a name, a unit (last in the name), a reason. Whatever comes from outside meets one.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+export const limits = {
+  // Messages
+  /** Largest message in bytes: what large providers accept and phones still send. */
+  message_bytes_max: 50 * MIB,
+  /** Depth of multipart and message/rfc822 nesting; deeper parts are kept as opaque bytes. */
+  mime_nesting_max: 64,
+  /** Parts of one message; the rest stays inside the last one. */
+  mime_parts_max: 2000,
+  /** Header fields indexed of one header; the rest is stored, not indexed. */
+  header_fields_max: 2000,
+  /** Bytes of one header that are looked at. */
+  header_bytes_max: 1 * MIB,
+  /** Bytes of one header field's value that are looked at. */
+  header_field_bytes_max: 64 * KIB,
+  /** Addresses kept of one header field. */
+  addresses_max: 1000,
+  /** Characters of a preview (RFC 8970 §3.1 asks for at most 256). */
+  preview_chars_max: 200,
+
+  // IMAP
+  /** One command line without its literals: sequence sets with gaps of 64 grow long. */
+  imap_line_bytes_max: 1 * MIB,
+  /** A literal that is not a message (a name, a password, a search text). */
+  imap_literal_bytes_max: 1 * MIB,
+  /** All literals and lines of one command that is not APPEND. */
+  imap_command_bytes_max: 4 * MIB,
+  /** A line before authentication: nobody needs more. */
+  imap_line_unauthenticated_bytes_max: 16 * KIB,
+  /** Parentheses in a command, search keys in search keys. */
+  imap_nesting_max: 64,
+  /** Keywords of one user: each is a bit in memory, for ever. */
+  keywords_max: 512,
+  /** Bytes of one keyword. */
+  keyword_bytes_max: 255,
+  /** Mailboxes of one user. */
+  mailboxes_max: 20_000,
+  /** Bytes of a mailbox's full name in UTF-8. */
+  mailbox_name_bytes_max: 1000,
+  /** Levels of a mailbox's name. */
+  mailbox_depth_max: 32,
+  /** Idle time before BYE (RFC 9051 §5.4 asks for at least 30 minutes). */
+  imap_idle_ms_max: 30 * MINUTE,
+  /** Idle time before authentication. */
+  imap_unauthenticated_ms_max: 1 * MINUTE,
+  /** Answer bytes waiting for a slow reader before the session stops to produce more. */
+  imap_output_bytes_max: 256 * KIB,
+  /** A client that takes nothing of what waits for it for so long is cut off. */
+  imap_output_stalled_ms_max: 5 * MINUTE,
+  /** Bad commands in a row before BYE. */
+  imap_bad_commands_max: 20,
+
+  // SMTP
+  /** Recipients of one message. */
+  smtp_recipients_max: 1000,
+  /** One command line (RFC 5321 §4.5.3.1.4 and extensions). */
+  smtp_line_bytes_max: 4 * KIB,
+  /** Received fields before a message counts as looping (RFC 5321 §6.3). */
+  smtp_received_max: 50,
+  /** Silence before the connection is closed (RFC 5321 §4.5.3.2). */
+  smtp_idle_ms_max: 5 * MINUTE,
+  /** Unknown recipients of one connection before it is closed. */
+  smtp_unknown_recipients_max: 20,
+
+  // Connections
+  /** Open connections of the process, of all protocols. */
+  connections_max: 5000,
+  /** Open connections from one address. */
+  connections_per_address_max: 200,
+  /** Open IMAP connections of one user at one replica. */
+  connections_per_user_max: 100,
+  /** Time for a TLS handshake. */
+  tls_handshake_ms_max: 30 * SECOND,
+  /** Plaintext bytes of messages in memory of the whole process, waiting to be sealed or stored. */
+  inflight_bytes_max: 96 * MIB,
+
+  // Passwords
+  /** Argon2 computations at once; others wait in line, so log-ins stall no delivery. */
+  argon2_workers_max: 1,
+  /** Log-ins waiting for Argon2 before further ones are refused. */
+  argon2_waiting_max: 64,
+  /** Wait after the first wrong password from an address; doubles with each further one. */
+  password_delay_ms_min: 500,
+  /** Longest wait after a wrong password. */
+  password_delay_ms_max: 10 * SECOND,
+  /** Wrong passwords from one address within ten minutes before log-ins are refused at once. */
+  password_failures_max: 50,
+
+  // Store
+  /** One request to the store. */
+  store_request_ms_max: 20 * SECOND,
+  /** Sends of one request, first one included. */
+  store_attempts_max: 4,
+  /** Requests to the store at once. */
+  store_concurrency_max: 64,
+  /** Bytes of an event as stored up to which Garage keeps it inside its metadata row. */
+  event_bytes_inline_max: 3072,
+  /** Bytes of one object read into memory as a whole. */
+  object_bytes_max: 64 * MIB,
+
+  // Log (DESIGN: The log)
+  slots: 64,
+  put_window_ms: 2 * MINUTE,
+  give_up_ms: 1 * MINUTE,
+  list_age_ms_max: 1 * SECOND,
+  presence_renew_ms: 1 * MINUTE,
+  presence_valid_ms: 5 * MINUTE,
+  slot_free_ms: 15 * MINUTE,
+  forget_ms: 12 * HOUR,
+  full_list_ms: 30 * MINUTE,
+  event_lost_ms: 1 * HOUR,
+  event_positions_span_max: 2 ** 22,
+  position_jump_max: 2 ** 25,
+  restored_jump: 2 ** 24,
+  repair_interval_ms: 1 * SECOND,
+  poll_with_peers_ms: 60 * SECOND,
+  poll_without_peers_ms: 5 * SECOND,
+  directory_poll_ms: 30 * SECOND,
+  delivery_key_ms: 7 * DAY,
+  collect_pass_ms: 24 * HOUR,
+  blob_kept_ms: 30 * DAY,
+  undelete_ms: 23 * DAY,
+  claim_withdraw_ms: 10 * MINUTE,
+  claim_end_ms: 1 * HOUR,
+  /** Times that a mailbox of one name can be made anew: 12 bits of UIDVALIDITY. */
+  mailbox_made_max: 4095,
+  /** Uncovered events above which a session writes a snapshot. */
+  snapshot_events: 200,
+  /** Delivered events above which a delivering replica writes a bundle. */
+  bundle_events: 200,
+  /** How long a user's secret and state stay in memory after the last session. */
+  user_linger_ms: 1 * MINUTE,
+
+  // Peers
+  /** Bytes of hints waiting for one slow peer; beyond it hints are dropped. */
+  peer_queue_bytes_max: 4 * MIB,
+  /** Bytes of one frame of the peer channel. */
+  peer_frame_bytes_max: 1 * MIB,
+
+  // Process
+  /** Time that SIGTERM gives to what is under way. */
+  drain_ms_max: 10 * SECOND,
+};
+
+export type Limits = typeof limits;

@@ -1,0 +1,43 @@
+// The only place that knows the names of objects. Positions are 16 hex digits, so a LIST is in order.
+import { Corrupt } from '../base/index.ts';
+import type { EventRef, Position, Writer } from '../base/index.ts';
+
+export const DIRECTORY_LOG = 'directory/';
+export const REPLICAS = 'replicas/';
+
+/** The root of a user's objects; a log's functions below take such a root (`directory/` is one too). */
+export const userRoot = (user: string): string => `users/${user}/`;
+export const replicaName = (writer: Writer): string => `${REPLICAS}${writer}`;
+
+export const keyName = (root: string, id: string): string => `${root}keys/${id}`;
+export const blobName = (root: string, id: string): string => `${root}blobs/${id}`;
+export const wordsName = (root: string, id: string): string => `${root}words/${id}`;
+export const partName = (root: string, id: string): string => `${root}parts/${id}`;
+export const logPrefix = (root: string): string => `${root}log/`;
+export const bundlePrefix = (root: string): string => `${root}bundles/`;
+export const snapshotPrefix = (root: string): string => `${root}snapshots/`;
+export const candidatesPrefix = (root: string): string => `${root}candidates/`;
+
+/** 16 lower-case hex digits. */
+export const hexPosition = (p: Position): string => p.toString(16).padStart(16, '0');
+
+/** The leaf of an event's name, `<last>-<writer>-<seq>`: what digests hash and covers list. */
+export const eventLeaf = (e: EventRef): string => `${hexPosition(e.position)}-${e.writer}-${e.seq}`;
+export const eventName = (root: string, e: EventRef): string => logPrefix(root) + eventLeaf(e);
+
+const LEAF = /^([0-9a-f]{16})-([0-9a-z]{1,40})-([1-9][0-9]{0,15})$/;
+
+/** Reads the leaf of an event's name. Throws Corrupt. */
+export function parseEventLeaf(leaf: string): EventRef {
+  const m = LEAF.exec(leaf);
+  const position = m ? Number.parseInt(m[1], 16) : NaN;
+  const seq = m ? Number(m[3]) : NaN;
+  if (!m || !Number.isSafeInteger(position) || position < 1 || !Number.isSafeInteger(seq)) throw new Corrupt(`not the name of an event: ${leaf.slice(0, 100)}`);
+  return { position, writer: m[2], seq };
+}
+
+/** For a LIST that starts at (and includes) the first event above `position`. */
+export const afterPosition = (root: string, position: Position): string => `${logPrefix(root)}${hexPosition(position)}~`;
+
+/** `<floor>-<position>-<hash>`. */
+export const snapshotName = (root: string, floor: Position, position: Position, hash: string): string => `${snapshotPrefix(root)}${hexPosition(floor)}-${hexPosition(position)}-${hash}`;
