@@ -1,0 +1,157 @@
+// The whole seam between the protocol and the mail: what imap/ needs of a user, grouped by IMAP state. The account
+// room implements it; tests implement it in memory. Nothing here knows about stores, logs or keys.
+import type { Flag, HeaderText, MailboxId, ModSeq, SpecialUse, Uid } from '../base/index.ts';
+import type { MessageIndex } from '../message/index.ts';
+
+/** Not authenticated. */
+export interface Backend {
+  /**
+   * Throws Refused(AUTHENTICATIONFAILED) after the delay that wrong passwords cost, Refused(LIMIT) for too many
+   * connections, Unavailable. `remote` is the client's address without port.
+   */
+  login(user: string, password: string, remote: string): Promise<Session>;
+  /** False while log-in without TLS is not allowed from this address. */
+  plaintextAllowed(remote: string): boolean;
+}
+
+export interface MailboxEntry {
+  /** Full name, UTF-8 (NFC), levels separated by `/`. INBOX is always there and always spelt so. */
+  name: string;
+  id: MailboxId;
+  specialUse: SpecialUse | null;
+  subscribed: boolean;
+}
+
+export interface MailboxStatus {
+  id: MailboxId;
+  messages: number;
+  uidNext: Uid;
+  uidValidity: number;
+  unseen: number;
+  deleted: number;
+  /** Sum of RFC822.SIZE. */
+  size: number;
+  highestModSeq: ModSeq;
+}
+
+/** Authenticated. Every method throws the four kinds of error; mailbox names are full names as in MailboxEntry. */
+export interface Session {
+  /** The user's primary address. */
+  readonly address: string;
+  /** Called once when the server ends this session (drain, account removed, log damaged): say BYE and close. */
+  onEnded: ((text: string) => void) | null;
+  /** All mailboxes in bytewise order of their names, INBOX first; names that exist only as parents are not in it. */
+  mailboxes(): Promise<MailboxEntry[]>;
+  /** Subscribed names, also of mailboxes that are not there (RFC 9051 §6.3.9). */
+  subscriptions(): Promise<string[]>;
+  /** Asks the store first. Refused(NONEXISTENT). */
+  status(name: string): Promise<MailboxStatus>;
+  /** Asks the store first. Refused(NONEXISTENT). */
+  select(name: string, readOnly: boolean): Promise<Selected>;
+  /** Refused(ALREADYEXISTS), Refused(CANNOT), Refused(LIMIT). Makes missing parents. Resolves with the MAILBOXID. */
+  create(name: string, specialUse: SpecialUse | null): Promise<MailboxId>;
+  delete(name: string): Promise<void>;
+  /** INBOX: moves its messages into a new mailbox. Children are renamed with their parent. */
+  rename(from: string, to: string): Promise<void>;
+  subscribe(name: string, on: boolean): Promise<void>;
+  /** Begins APPEND or MULTIAPPEND: all messages or none. Refused(TRYCREATE) when there is no such mailbox. */
+  append(name: string): Promise<Appender>;
+  /** Bytes and messages used and allowed (null: no limit). */
+  quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }>;
+  /** LOGOUT or the connection is gone. */
+  close(): void;
+}
+
+export interface Appender {
+  /**
+   * One message of MULTIAPPEND; pieces are given with `write`, which resolves when more may come. `internalDate` null: now.
+   * Nothing is visible before `commit`.
+   */
+  begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void;
+  write(piece: Buffer): Promise<void>;
+  end(): Promise<void>;
+  commit(): Promise<{ uidValidity: number; uids: Uid[] }>;
+  abort(): void;
+}
+
+/** What the server keeps of a message beyond flags. Cached by the account; `rendered` is imap's own cache on it. */
+export interface MessageRecord {
+  readonly index: MessageIndex;
+  /** Header fields that we added; the message as clients see it is `prefix` and then the bytes as received. */
+  readonly prefix: Buffer;
+  rendered: { envelope?: string; body?: string; structure?: string } | null;
+}
+
+/** Something that happened in a mailbox after `version`. */
+export interface Change {
+  kind: 'added' | 'expunged' | 'flags';
+  uid: Uid;
+}
+
+/**
+ * The mailbox as folded now: live messages in ascending UID order, by index 0 … count-1. It is shared by all sessions
+ * of the user and changes between awaits, never during synchronous code. New messages only ever come at the end.
+ */
+export interface MailboxIndex {
+  readonly uidValidity: number;
+  readonly uidNext: Uid;
+  readonly highestModSeq: ModSeq;
+  readonly count: number;
+  /**
+   * The UIDs of all live messages. Elements below `count` of an array that was given out never change: additions are
+   * appended behind, an expunge makes a new array. So a session may keep it as its own sequence numbers.
+   */
+  readonly uids: Uint32Array;
+  /** Index of a UID, or -1. */
+  find(uid: Uid): number;
+  modSeq(i: number): ModSeq;
+  /** RFC822.SIZE: prefix included. */
+  size(i: number): number;
+  internalDate(i: number): number;
+  /** Minutes east of UTC. */
+  zone(i: number): number;
+  saveDate(i: number): number;
+  emailId(i: number): string;
+  threadId(i: number): string;
+  /** A small number that stands for a set of flags: the same number, the same flags, while the process lives. */
+  flagSet(i: number): number;
+  flagsOf(flagSet: number): readonly Flag[];
+  /** All flags in use in this mailbox, system flags included. */
+  flagsInUse(): Flag[];
+  /** Grows with every change. */
+  readonly version: number;
+  /** What changed after a version, oldest first; null when that is too long ago to tell: compare everything. */
+  changesSince(version: number): readonly Change[] | null;
+  /** UIDs that vanished with a MODSEQ above `modSeq`, ascending, each once. */
+  vanishedSince(modSeq: ModSeq): Uint32Array;
+}
+
+/** Selected. UIDs given that are not there (any more) are passed over, as RFC 9051 §6.4.8 asks. */
+export interface Selected {
+  readonly id: MailboxId;
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly index: MailboxIndex;
+  /** Called (synchronously, keep it short) after the index changed. One listener. */
+  onChange: (() => void) | null;
+  /** NOOP and CHECK: asks the store, so that all that was acknowledged before is in the index. */
+  refresh(): Promise<void>;
+  /** Records in the order of `uids`; null for messages that are gone. Ask for some hundreds at a time. */
+  records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
+  /** Bytes [from, to) of the message as clients see it; shorter at its end. Null when the message is gone. May be called for several at once. */
+  read(uid: Uid, from: number, to: number): Promise<Buffer | null>;
+  /**
+   * Resolves when durable and in the index. `failed`: messages not changed because of `unchangedSince` (RFC 7162 §3.1.3).
+   * Refused(LIMIT) for too many keywords.
+   */
+  store(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null): Promise<{ failed: Uid[] }>;
+  /** Refused(TRYCREATE) when there is no such mailbox. `from[i]` became `to[i]`. */
+  copy(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }>;
+  move(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }>;
+  /** Removes those of `uids` (null: of all) that have \Deleted. */
+  expunge(uids: ArrayLike<Uid> | null): Promise<void>;
+  /** CLOSE, UNSELECT, SELECT of another. */
+  close(): void;
+}
+
+export type { HeaderText };
