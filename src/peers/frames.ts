@@ -1,0 +1,88 @@
+// Frames of the peer channel: u32 length (of what follows), u8 type, payload. Read from a stream in bounded memory.
+import { ByteReader, ByteWriter, Malformed } from '../base/index.ts';
+import type { Writer } from '../base/index.ts';
+
+/** A peer that speaks another version is refused; hints are optional, so nothing is lost by it. */
+export const CHANNEL_VERSION = 1;
+
+export interface Hello {
+  version: number;
+  /** The process's id, as in its presence object. */
+  writer: Writer;
+  release: string;
+}
+
+/** An event that is known to be acknowledged, as stored. */
+export interface Hint {
+  /** The bucket of the user's objects, or null. */
+  bucket: string | null;
+  /** `users/<user>/` or `directory/`. */
+  root: string;
+  /** The full name of the object. */
+  name: string;
+  bytes: Buffer;
+}
+
+export type Frame = { type: 'hello'; hello: Hello } | { type: 'hint'; hint: Hint } | { type: 'ping' } | { type: 'leaving' };
+
+const HELLO = 1;
+const HINT = 2;
+const PING = 3;
+const LEAVING = 4;
+
+/** The bytes of a frame, length first. */
+export function encodeFrame(frame: Frame): Buffer {
+  const w = new ByteWriter(frame.type === 'hint' ? frame.hint.bytes.length + 200 : 64).raw(Buffer.alloc(4));
+  if (frame.type === 'hello') w.u8(HELLO).varint(frame.hello.version).string(frame.hello.writer).string(frame.hello.release);
+  else if (frame.type === 'hint') {
+    const { bucket, root, name, bytes } = frame.hint;
+    w.u8(HINT).string(bucket ?? '').string(root).string(name).bytes(bytes);
+  } else w.u8(frame.type === 'ping' ? PING : LEAVING);
+  const out = w.done();
+  out.writeUInt32BE(out.length - 4, 0);
+  return out;
+}
+
+function decodeFrame(bytes: Buffer): Frame | null {
+  const r = new ByteReader(bytes);
+  switch (r.u8()) {
+    case HELLO:
+      return { type: 'hello', hello: { version: r.varint(), writer: r.string(), release: r.string() } };
+    case HINT:
+      return { type: 'hint', hint: { bucket: r.string() || null, root: r.string(), name: r.string(), bytes: Buffer.from(r.bytes()) } };
+    case PING:
+      return { type: 'ping' };
+    case LEAVING:
+      return { type: 'leaving' };
+    default:
+      return null; // a later release may say more; what we don't know we don't need
+  }
+}
+
+/** Cuts a stream into frames. Malformed for a frame over `bytesMax` or that can't be read. */
+export class FrameReader {
+  #waiting: Buffer = Buffer.alloc(0);
+  readonly #bytesMax: number;
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+  push(piece: Buffer): Frame[] {
+    let bytes = this.#waiting.length ? Buffer.concat([this.#waiting, piece]) : piece;
+    const frames: Frame[] = [];
+    while (bytes.length >= 4) {
+      const n = bytes.readUInt32BE(0);
+      if (n < 1 || n > this.#bytesMax) throw new Malformed('peer frame too large');
+      if (bytes.length < 4 + n) break;
+      let frame: Frame | null;
+      try {
+        frame = decodeFrame(bytes.subarray(4, 4 + n));
+      } catch {
+        throw new Malformed('peer frame can not be read');
+      }
+      if (frame) frames.push(frame);
+      bytes = bytes.subarray(4 + n);
+    }
+    this.#waiting = bytes.length ? Buffer.from(bytes) : bytes;
+    return frames;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * peers/: the channel between replicas. It carries hints ("this event is stored, here are its bytes"); nothing depends
+ * on them: without peers, polls find the same events later.
+ *
+ * In: the members that presence knows, and hints of what this replica appended. Out: hints of others, and whether all
+ * members answer (then polls may be slow). One TLS 1.3 connection between two replicas, by either's call, authenticated
+ * both ways by a key derived from the cluster secret (RFC 8446 §2.2, external PSK with DHE): a stranger fails the
+ * handshake. Every queue is bounded: a slow peer loses hints, never memory.
+ */
+import type { AddressInfo } from 'node:net';
+import * as tls from 'node:tls';
+import { limits, reason } from '../base/index.ts';
+import type { Clock, Logger, Random, Writer } from '../base/index.ts';
+import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
+import type { Hello, Hint } from './frames.ts';
+import { Link } from './link.ts';
+import type { LinkEvents } from './link.ts';
+
+export type { Hint } from './frames.ts';
+
+/** Another replica, from its presence. */
+export interface Member {
+  writer: Writer;
+  /** `host:port`, or null when it takes no calls. */
+  address: string | null;
+}
+
+export interface PeersOptions {
+  writer: Writer;
+  release: string;
+  /** 32 bytes, derived from the cluster secret. */
+  key: Buffer;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  /** All other replicas that presence knows now. */
+  members: () => Member[];
+  onHint: (hint: Hint) => void;
+}
+
+const IDENTITY = 'colombier';
+const CIPHERS = 'TLS_AES_128_GCM_SHA256';
+const DIAL_EVERY_MS = 2_000;
+const DIAL_MS_MAX = 5_000;
+const STRANGERS_MAX = 64;
+
+/** Splits `host:port` or `[v6]:port`. */
+export function parseAddress(address: string): { host: string; port: number } | null {
+  const m = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
+  const port = m ? Number(m[3]) : 0;
+  return m && port > 0 && port < 65536 ? { host: m[1] ?? m[2], port } : null;
+}
+
+export class Peers {
+  readonly counts = { sent: 0, received: 0, dropped: 0, refused: 0 };
+  readonly #o: PeersOptions;
+  readonly #self: Hello;
+  readonly #links = new Set<Link>();
+  readonly #dialling = new Set<Writer>();
+  readonly #waitUntil = new Map<Writer, { at: number; tries: number }>();
+  #server: tls.Server | null = null;
+  #strangers = 0;
+  #stopped = false;
+  #cancelDial: () => void = () => {};
+
+  constructor(options: PeersOptions) {
+    this.#o = options;
+    this.#self = { version: CHANNEL_VERSION, writer: options.writer, release: options.release };
+  }
+
+  /** Takes calls at `host`:`port` (0: any free one; null: none) and calls the others from now on. Resolves with the port. */
+  async start(host: string, port: number | null): Promise<number> {
+    let bound = 0;
+    if (port !== null) {
+      const server = tls.createServer({ pskCallback: (_s, id) => (id === IDENTITY ? this.#o.key : null), ciphers: CIPHERS, minVersion: 'TLSv1.3', handshakeTimeout: limits.tls_handshake_ms_max }, (socket) => this.#accept(socket));
+      server.on('tlsClientError', () => this.counts.refused++);
+      server.maxConnections = STRANGERS_MAX * 4;
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.removeListener('error', reject);
+          server.on('error', (e) => this.#o.logger.warn('peer port', { why: reason(e) }));
+          resolve();
+        });
+      });
+      this.#server = server;
+      bound = (server.address() as AddressInfo).port;
+    }
+    this.#dialLoop();
+    return bound;
+  }
+
+  #accept(socket: tls.TLSSocket): void {
+    if (this.#stopped || this.#strangers >= STRANGERS_MAX) return void socket.destroy();
+    this.#strangers++;
+    socket.once('close', () => this.#strangers--);
+    this.#open(socket, false);
+  }
+
+  #open(socket: tls.TLSSocket, dialled: boolean): Link {
+    const events: LinkEvents = {
+      onHello: (link, hello) => {
+        if (hello.writer === this.#o.writer) return link.close();
+        this.#waitUntil.delete(hello.writer);
+        this.#o.logger.info('peer connected', { peer: hello.writer, release: hello.release, dialled: link.dialled });
+      },
+      onHint: (hint) => {
+        this.counts.received++;
+        this.#o.onHint(hint);
+      },
+      onClosed: (link) => {
+        this.#links.delete(link);
+        if (link.peer && !this.#stopped) this.#o.logger.info('peer gone', { peer: link.peer.writer });
+      },
+      onDropped: () => this.counts.dropped++,
+    };
+    const link = new Link(socket, dialled, this.#self, events, this.#o.clock, this.#o.logger);
+    this.#links.add(link);
+    return link;
+  }
+
+  #connected(writer: Writer): boolean {
+    for (const link of this.#links) if (link.peer?.writer === writer) return true;
+    return false;
+  }
+
+  #dialLoop(): void {
+    if (this.#stopped) return;
+    this.dial();
+    this.#cancelDial = this.#o.clock.after(DIAL_EVERY_MS, () => this.#dialLoop());
+  }
+
+  /** Calls every member that isn't connected; also at once when presence found a new one. */
+  dial(): void {
+    const now = this.#o.clock.monotonic();
+    const members = this.#o.members();
+    for (const writer of this.#waitUntil.keys()) if (!members.some((m) => m.writer === writer)) this.#waitUntil.delete(writer);
+    for (const member of members) {
+      const address = member.address ? parseAddress(member.address) : null;
+      if (!address || member.writer === this.#o.writer || this.#dialling.has(member.writer) || this.#connected(member.writer)) continue;
+      if ((this.#waitUntil.get(member.writer)?.at ?? 0) > now) continue;
+      this.#call(member.writer, address);
+    }
+  }
+
+  #call(writer: Writer, address: { host: string; port: number }): void {
+    this.#dialling.add(writer);
+    const socket = tls.connect({ ...address, pskCallback: () => ({ psk: this.#o.key, identity: IDENTITY }), ciphers: CIPHERS, minVersion: 'TLSv1.3', checkServerIdentity: () => undefined });
+    const cancel = this.#o.clock.after(DIAL_MS_MAX, () => socket.destroy());
+    socket.once('secureConnect', () => {
+      cancel();
+      this.#dialling.delete(writer);
+      if (this.#stopped) return void socket.destroy();
+      this.#open(socket, true);
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      cancel();
+      this.#dialling.delete(writer);
+      const tries = (this.#waitUntil.get(writer)?.tries ?? 0) + 1;
+      const wait = Math.min(60_000, 1000 * 2 ** Math.min(tries, 6)) * (0.5 + this.#o.random.unit());
+      this.#waitUntil.set(writer, { at: this.#o.clock.monotonic() + wait, tries });
+    });
+  }
+
+  /** Tells all peers. Never waits, never throws. */
+  broadcast(hint: Hint): void {
+    if (this.#links.size === 0) return;
+    const bytes = encodeFrame({ type: 'hint', hint });
+    if (bytes.length > limits.peer_frame_bytes_max) return;
+    const told = new Set<Writer>();
+    for (const link of this.#links) {
+      if (!link.peer || told.has(link.peer.writer)) continue;
+      told.add(link.peer.writer);
+      link.send(bytes);
+      this.counts.sent++;
+    }
+  }
+
+  /** True when every member that presence knows is connected: then polls are only a safety net. */
+  get complete(): boolean {
+    return this.#o.members().every((m) => this.#connected(m.writer));
+  }
+
+  /** The writers of connected peers. */
+  get connected(): Writer[] {
+    return [...new Set([...this.#links].flatMap((l) => (l.peer ? [l.peer.writer] : [])))];
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelDial();
+    for (const link of this.#links) link.leave();
+    const server = this.#server;
+    if (server) await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      this.#o.clock.after(200, () => {
+        for (const link of this.#links) link.close();
+      });
+    });
+  }
+}

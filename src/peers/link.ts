@@ -1,0 +1,95 @@
+// One connection to one peer, whoever dialled it. Bounded: a peer that reads slowly loses hints, never our memory.
+import type { TLSSocket } from 'node:tls';
+import { limits, reason } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import { CHANNEL_VERSION, FrameReader, encodeFrame } from './frames.ts';
+import type { Frame, Hello, Hint } from './frames.ts';
+
+const PING_MS = 15_000;
+const SILENT_MS = 45_000;
+
+export interface LinkEvents {
+  onHello(link: Link, hello: Hello): void;
+  onHint(hint: Hint): void;
+  onClosed(link: Link): void;
+  onDropped(): void;
+}
+
+export class Link {
+  /** Known after the peer's hello. */
+  peer: Hello | null = null;
+  leaving = false;
+  readonly dialled: boolean;
+  readonly #socket: TLSSocket;
+  readonly #events: LinkEvents;
+  readonly #clock: Clock;
+  readonly #reader = new FrameReader(limits.peer_frame_bytes_max);
+  #heard: number;
+  #cancelPing: () => void = () => {};
+  #closed = false;
+
+  constructor(socket: TLSSocket, dialled: boolean, self: Hello, events: LinkEvents, clock: Clock, logger: Logger) {
+    this.#socket = socket;
+    this.dialled = dialled;
+    this.#events = events;
+    this.#clock = clock;
+    this.#heard = clock.monotonic();
+    socket.setNoDelay(true);
+    socket.on('data', (piece: Buffer) => {
+      this.#heard = clock.monotonic();
+      try {
+        for (const frame of this.#reader.push(piece)) this.#take(frame);
+      } catch (e) {
+        logger.warn('peer sent what can not be read', { remote: socket.remoteAddress, why: reason(e) });
+        this.close();
+      }
+    });
+    socket.on('error', () => this.close());
+    socket.on('close', () => this.close());
+    this.#write(encodeFrame({ type: 'hello', hello: self }));
+    this.#ping();
+  }
+
+  #take(frame: Frame): void {
+    if (frame.type === 'hello') {
+      if (frame.hello.version !== CHANNEL_VERSION || this.peer) return this.close();
+      this.peer = frame.hello;
+      this.#events.onHello(this, frame.hello);
+    } else if (!this.peer) this.close();
+    else if (frame.type === 'hint') this.#events.onHint(frame.hint);
+    else if (frame.type === 'leaving') this.leaving = true;
+  }
+
+  #ping(): void {
+    this.#cancelPing = this.#clock.after(PING_MS, () => {
+      if (this.#closed) return;
+      if (this.#clock.monotonic() - this.#heard > SILENT_MS) return this.close();
+      this.#write(encodeFrame({ type: 'ping' }));
+      this.#ping();
+    });
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#closed && !this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  /** Sends an encoded frame, or drops it when too much waits. */
+  send(bytes: Buffer): void {
+    if (this.#socket.writableLength + bytes.length > limits.peer_queue_bytes_max) return this.#events.onDropped();
+    this.#write(bytes);
+  }
+
+  /** Says that this process leaves, and ends after what waits is sent. */
+  leave(): void {
+    this.#write(encodeFrame({ type: 'leaving' }));
+    this.#socket.end();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelPing();
+    this.#socket.destroy();
+    this.#events.onClosed(this);
+  }
+}
