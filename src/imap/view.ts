@@ -1,0 +1,284 @@
+// One session's picture of the selected mailbox: which sequence number names which UID, and what the client has been
+// told. The mailbox itself is shared by all sessions of the user and runs ahead; poll() tells the client what happened
+// since. Sequence numbers change only when an EXPUNGE or VANISHED is written, never during FETCH, STORE and SEARCH
+// (RFC 9051 §7.5.1).
+import { Malformed } from '../base/index.ts';
+import type { Flag, ModSeq, Uid } from '../base/index.ts';
+import type { Change, MailboxIndex, Selected } from './session.ts';
+import { compressSet, lowerBound, sortedUnique } from './fetch/uidset.ts';
+
+/** Where answers go. The connection's writer is one; text is ASCII. */
+export interface Sink {
+  write(text: string): void;
+}
+
+/** A sequence set as the view needs it: pairs from, to as the client wrote them (0 stands for `*`), or `$` (RFC 5182). */
+export interface NumberSet {
+  readonly saved: boolean;
+  readonly pairs: ArrayLike<number>;
+}
+
+/** Rendered flags by flag set number: shared by all sessions of a mailbox, since equal numbers are equal flags. */
+const renderedFlags = new WeakMap<MailboxIndex, string[]>();
+const NO_UIDS = new Uint32Array(0);
+
+export class View {
+  readonly selected: Selected;
+  readonly index: MailboxIndex;
+  /** The client uses CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1). */
+  condstore = false;
+  /** The client enabled QRESYNC: VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4). */
+  qresync = false;
+  /** The result that SEARCH RETURN (SAVE) kept, ascending; `$` in later commands. */
+  saved: Uint32Array = NO_UIDS;
+  #uids: Uint32Array;
+  #count: number;
+  #version: number;
+  #modSeq: ModSeq;
+  #held: Uid[] = [];
+  #flagSets = new Set<number>();
+  #announced: Set<Flag>;
+  #rendered: string[];
+
+  /** Make it in the same turn in which `Selected` came, and tell its `count` in EXISTS. */
+  constructor(selected: Selected) {
+    this.selected = selected;
+    this.index = selected.index;
+    this.#uids = this.index.uids;
+    this.#count = this.index.count;
+    this.#version = this.index.version;
+    this.#modSeq = this.index.highestModSeq;
+    this.#announced = new Set(this.index.flagsInUse());
+    let rendered = renderedFlags.get(this.index);
+    if (!rendered) renderedFlags.set(this.index, (rendered = []));
+    this.#rendered = rendered;
+  }
+
+  /** Messages as the client counts them. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** UIDs by sequence number - 1; valid up to `count`, and until the next poll. */
+  get uids(): Uint32Array {
+    return this.#uids;
+  }
+
+  /** True when poll() with the same rights would write something or give up sequence numbers. */
+  get behind(): boolean {
+    return this.index.version !== this.#version || this.#held.length > 0;
+  }
+
+  uidOf(seq: number): Uid {
+    return this.#uids[seq - 1];
+  }
+
+  /** Sequence number of a UID, or 0. */
+  seqOf(uid: Uid): number {
+    const i = lowerBound(this.#uids, this.#count, uid);
+    return i < this.#count && this.#uids[i] === uid ? i + 1 : 0;
+  }
+
+  /** `(\Seen $Forwarded)` of a flag set number. */
+  flagsText(flagSet: number): string {
+    return (this.#rendered[flagSet] ??= `(${this.index.flagsOf(flagSet).join(' ')})`);
+  }
+
+  /**
+   * The UIDs that a set names in this view, ascending, each once. Sequence numbers beyond the last message are
+   * Malformed, as RFC 9051 §6.4.8 and §9 have it, unless `lenient` (SEARCH: they match nothing) or in a range with
+   * `*`; UIDs that aren't there are passed over.
+   */
+  resolve(set: NumberSet, byUid: boolean, lenient = false): Uint32Array {
+    const uids = this.#uids;
+    const count = this.#count;
+    if (set.saved) return this.saved.filter((uid) => this.seqOf(uid) > 0);
+    const pairs = set.pairs;
+    if (count === 0) {
+      if (!byUid && !lenient) for (let i = 0; i < pairs.length; i += 2) if (pairs[i] && pairs[i + 1]) throw new Malformed('No such message');
+      return NO_UIDS;
+    }
+    const n = pairs.length >> 1;
+    let from: Float64Array = new Float64Array(n);
+    let to = new Float64Array(n);
+    let ascending = true;
+    let m = 0;
+    for (let i = 0; i < n; i++) {
+      let a = pairs[2 * i];
+      let b = pairs[2 * i + 1];
+      if (byUid) {
+        // A UID set's `*` is the last message, which `9999:*` therefore always has (RFC 9051 §9, seq-range).
+        const last = uids[count - 1];
+        a = a === 0 ? last : a;
+        b = b === 0 ? last : b;
+        if (a > b) [a, b] = [b, a];
+        a = lowerBound(uids, count, a);
+        b = lowerBound(uids, count, b + 1);
+      } else {
+        const star = a === 0 || b === 0;
+        a = a === 0 ? count : a;
+        b = b === 0 ? count : b;
+        if (a > b) [a, b] = [b, a];
+        if (b > count) {
+          if (!star && !lenient) throw new Malformed('No such message');
+          // `100:*` in a mailbox of 3 names message 3.
+          if (star && a > count) a = count;
+          b = count;
+        }
+        a -= 1;
+      }
+      if (a >= b) continue;
+      if (m > 0 && a < to[m - 1]) ascending = false;
+      from[m] = a;
+      to[m] = b;
+      m++;
+    }
+    if (!ascending) {
+      // One number a range, so that the sort is numeric and in place: from × 2^21 + to would overflow nothing here,
+      // but lengths are simpler to reason about as marks on the places themselves.
+      const marks = new Int32Array(count + 1);
+      for (let i = 0; i < m; i++) {
+        marks[from[i]]++;
+        marks[to[i]]--;
+      }
+      const found = new Uint32Array(count);
+      let k = 0;
+      for (let i = 0, depth = 0; i < count; i++) {
+        depth += marks[i];
+        if (depth > 0) found[k++] = uids[i];
+      }
+      return found.subarray(0, k);
+    }
+    if (m === 1) return uids.slice(from[0], to[0]);
+    let total = 0;
+    for (let i = 0; i < m; i++) total += to[i] - from[i];
+    const found = new Uint32Array(total);
+    let k = 0;
+    for (let i = 0; i < m; i++) for (let j = from[i]; j < to[i]; j++) found[k++] = uids[j];
+    return found;
+  }
+
+  /**
+   * Writes what changed since the last poll: VANISHED or EXPUNGE (held back unless `allowExpunge`), EXISTS, and FETCH
+   * with the flags of changed messages. `told` (ascending): messages whose flags as they are now the caller tells the
+   * client itself, or keeps from it (.SILENT).
+   */
+  poll(out: Sink, { allowExpunge, told = NO_UIDS }: { allowExpunge: boolean; told?: Uint32Array }): void {
+    const index = this.index;
+    if (index.version === this.#version && !(allowExpunge && this.#held.length > 0)) return;
+    const changes = index.version === this.#version ? [] : index.changesSince(this.#version);
+    const { gone, flagged } = changes === null ? this.#compare() : this.#collect(changes);
+    this.#version = index.version;
+    this.#modSeq = index.highestModSeq;
+    const before = this.#count;
+    let removed = 0;
+    if (gone.length === 0) {
+      this.#uids = index.uids;
+      this.#count = index.count;
+    } else if (allowExpunge) {
+      this.#writeGone(out, gone);
+      removed = gone.length;
+      this.#held = [];
+      this.#uids = index.uids;
+      this.#count = index.count;
+    } else {
+      this.#held = gone;
+      this.#appendNew();
+    }
+    if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
+    this.#writeFlags(out, flagged, told, before - removed);
+  }
+
+  /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
+  flagsAnswer(seq: number, i: number, withUid: boolean, withFlags = true): string {
+    const uid = withUid || this.qresync ? `UID ${this.index.uids[i]} ` : '';
+    const modSeq = this.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
+    const flags = withFlags ? `FLAGS ${this.flagsText(this.index.flagSet(i))}` : '';
+    return `* ${seq} FETCH (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;
+  }
+
+  /** FLAGS and PERMANENTFLAGS again when a message got a keyword that the client has not heard of (RFC 9051 §7.3.5). */
+  announce(out: Sink, flagSet: number): void {
+    if (this.#flagSets.has(flagSet)) return;
+    this.#flagSets.add(flagSet);
+    const flags = this.index.flagsOf(flagSet);
+    if (flags.every((flag) => this.#announced.has(flag) || flag.startsWith('\\'))) return;
+    for (const flag of flags) this.#announced.add(flag);
+    out.write(this.flagsInUse());
+  }
+
+  /** The FLAGS and PERMANENTFLAGS answers, for SELECT too. */
+  flagsInUse(): string {
+    const keywords = this.index.flagsInUse().filter((flag) => !flag.startsWith('\\'));
+    for (const flag of keywords) this.#announced.add(flag);
+    const all = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft', ...keywords].join(' ');
+    const permanent = this.selected.readOnly ? 'No permanent flags permitted' : 'Flags permitted';
+    return `* FLAGS (${all})\r\n* OK [PERMANENTFLAGS (${this.selected.readOnly ? '' : `${all} \\*`})] ${permanent}\r\n`;
+  }
+
+  #collect(changes: readonly Change[]): { gone: Uid[]; flagged: Uid[] } {
+    const gone = this.#held.slice();
+    const flagged: Uid[] = [];
+    for (const change of changes) {
+      if (change.kind === 'flags') flagged.push(change.uid);
+      else if (change.kind === 'expunged' && this.seqOf(change.uid) > 0) gone.push(change.uid);
+    }
+    return { gone: gone.length > 1 ? Array.from(sortedUnique(gone)) : gone, flagged };
+  }
+
+  /** The journal is too short: both lists are ascending, so one walk finds what went; MODSEQs tell whose flags moved. */
+  #compare(): { gone: Uid[]; flagged: Uid[] } {
+    const index = this.index;
+    const now = index.uids;
+    const gone: Uid[] = [];
+    const flagged: Uid[] = [];
+    let j = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const uid = this.#uids[i];
+      while (j < index.count && now[j] < uid) j++;
+      if (j === index.count || now[j] !== uid) gone.push(uid);
+      else if (index.modSeq(j) > this.#modSeq) flagged.push(uid);
+    }
+    return { gone, flagged };
+  }
+
+  #writeGone(out: Sink, gone: Uid[]): void {
+    if (this.qresync) {
+      // Exact UIDs: clients count them (RFC 7162 §3.2.10).
+      out.write(`* VANISHED ${compressSet(gone)}\r\n`);
+      return;
+    }
+    const lines: string[] = [];
+    for (let i = 0; i < gone.length; i++) lines.push(`* ${this.seqOf(gone[i]) - i} EXPUNGE\r\n`);
+    out.write(lines.join(''));
+  }
+
+  /** While expunges are held back the shared array can't be used: a list of our own, new mail behind it. */
+  #appendNew(): void {
+    const last = this.#count > 0 ? this.#uids[this.#count - 1] : 0;
+    const first = lowerBound(this.index.uids, this.index.count, last + 1);
+    if (first === this.index.count) return;
+    const own = new Uint32Array(this.#count + this.index.count - first);
+    own.set(this.#uids.subarray(0, this.#count));
+    own.set(this.index.uids.subarray(first, this.index.count), this.#count);
+    this.#uids = own;
+    this.#count = own.length;
+  }
+
+  #writeFlags(out: Sink, flagged: Uid[], told: Uint32Array, known: number): void {
+    if (flagged.length === 0) return;
+    const lines: string[] = [];
+    let t = 0;
+    for (const uid of sortedUnique(flagged)) {
+      while (t < told.length && told[t] < uid) t++;
+      if (told[t] === uid) continue;
+      const seq = this.seqOf(uid);
+      // New messages are fetched by whoever wants them; gone ones are told as gone.
+      const i = seq === 0 || seq > known ? -1 : this.index.find(uid);
+      if (i < 0) continue;
+      this.announce(out, this.index.flagSet(i));
+      lines.push(this.flagsAnswer(seq, i, false));
+    }
+    if (lines.length > 0) out.write(lines.join(''));
+  }
+}
