@@ -2,7 +2,7 @@
 import type { Clock, Limits, Logger } from '../../base/index.ts';
 import type { Selected, Session } from '../session.ts';
 import type { View } from '../view.ts';
-import type { Args, Output, SequenceSet } from '../wire/index.ts';
+import type { Args, Output } from '../wire/index.ts';
 
 /** What the client has enabled (RFC 5161), or what a command that uses the extension has enabled by itself. */
 export interface Enabled {
@@ -12,14 +12,6 @@ export interface Enabled {
   qresync: boolean;
   /** RFC 6855: mailbox names and quoted strings are UTF-8. */
   utf8: boolean;
-}
-
-/** A mailbox is selected: together for commands that need one. */
-export interface Opened {
-  readonly selected: Selected;
-  readonly view: View;
-  /** The result of SEARCH RETURN (SAVE), UIDs ascending (RFC 5182): `$` in a sequence set. */
-  saved: Uint32Array;
 }
 
 /** What a command may use of its connection. */
@@ -32,7 +24,8 @@ export interface Context {
   /** Set in the states authenticated and selected. */
   readonly session: Session;
   /** Set in the state selected. */
-  readonly opened: Opened;
+  readonly selected: Selected;
+  readonly view: View;
 }
 
 /** Client states in which a command is allowed (RFC 9051 §3). */
@@ -60,10 +53,4 @@ export interface Command<A = unknown> {
 /** For tables: gives the type of what `parse` returns to `run`. */
 export function command<A>(c: Command<A>): Command<A> {
   return c;
-}
-
-/** UIDs of a sequence set in the selected mailbox, `$` looked up. Throws Malformed for a sequence number beyond the last. */
-export function uidsOf(context: Context, set: SequenceSet, byUid: boolean): Uint32Array {
-  const { view, saved } = context.opened;
-  return set.saved ? saved.filter((uid) => view.seqOf(uid) > 0) : view.resolve(set, byUid);
 }

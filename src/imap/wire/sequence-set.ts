@@ -33,6 +33,15 @@ export class SequenceSet {
     return merge(words);
   }
 
+  /** The same as pairs in which 0 stands for `*`: what a View resolves. */
+  get pairs(): Uint32Array {
+    if (this.star === null) return this.ranges;
+    const pairs = new Uint32Array(this.ranges.length + 2);
+    pairs.set(this.ranges);
+    if (this.star !== Infinity) pairs[pairs.length - 2] = this.star;
+    return pairs;
+  }
+
   /** Whether n is in the set when `max` is the largest number in use. */
   has(n: number, max: number): boolean {
     if (this.star !== null && n <= max && n >= Math.min(this.star, max)) return true;

@@ -11,7 +11,7 @@ export interface Output {
   /** One line without its CRLF; every character is one byte. */
   line(text: string): void;
   /** Text as it is, every character one byte. */
-  text(text: string): void;
+  write(text: string): void;
   /** Bytes as they are; must not change afterwards. */
   raw(bytes: Uint8Array): void;
   /** More is waiting than the client should make us hold: `await drain()` before producing more. */
@@ -42,7 +42,7 @@ export class Writer implements Output {
     if (this.#text.length >= PIECE_BYTES) this.flush();
   }
 
-  text(text: string): void {
+  write(text: string): void {
     this.#text += text;
     if (this.#text.length >= PIECE_BYTES) this.flush();
   }
