@@ -5,18 +5,10 @@
 import { Malformed } from '../base/index.ts';
 import type { Flag, ModSeq, Uid } from '../base/index.ts';
 import type { Change, MailboxIndex, Selected } from './session.ts';
-import { compressSet, lowerBound, sortedUnique } from './fetch/uidset.ts';
-
-/** Where answers go. The connection's writer is one; text is ASCII. */
-export interface Sink {
-  write(text: string): void;
-}
-
-/** A sequence set as the view needs it: pairs from, to as the client wrote them (0 stands for `*`), or `$` (RFC 5182). */
-export interface NumberSet {
-  readonly saved: boolean;
-  readonly pairs: ArrayLike<number>;
-}
+import type { Enabled } from './command/command.ts';
+import { formatSet } from './wire/index.ts';
+import type { Output, SequenceSet } from './wire/index.ts';
+import { gallop, lowerBound, sortedUnique } from './fetch/uidset.ts';
 
 /** Rendered flags by flag set number: shared by all sessions of a mailbox, since equal numbers are equal flags. */
 const renderedFlags = new WeakMap<MailboxIndex, string[]>();
@@ -25,12 +17,11 @@ const NO_UIDS = new Uint32Array(0);
 export class View {
   readonly selected: Selected;
   readonly index: MailboxIndex;
-  /** The client uses CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1). */
-  condstore = false;
-  /** The client enabled QRESYNC: VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4). */
-  qresync = false;
-  /** The result that SEARCH RETURN (SAVE) kept, ascending; `$` in later commands. */
-  saved: Uint32Array = NO_UIDS;
+  /**
+   * Shared with the connection. CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1); QRESYNC:
+   * VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4).
+   */
+  readonly enabled: Readonly<Enabled>;
   #uids: Uint32Array;
   #count: number;
   #version: number;
@@ -41,7 +32,8 @@ export class View {
   #rendered: string[];
 
   /** Make it in the same turn in which `Selected` came, and tell its `count` in EXISTS. */
-  constructor(selected: Selected) {
+  constructor(selected: Selected, enabled: Readonly<Enabled>) {
+    this.enabled = enabled;
     this.selected = selected;
     this.index = selected.index;
     this.#uids = this.index.uids;
@@ -85,77 +77,30 @@ export class View {
   }
 
   /**
-   * The UIDs that a set names in this view, ascending, each once. Sequence numbers beyond the last message are
-   * Malformed, as RFC 9051 §6.4.8 and §9 have it, unless `lenient` (SEARCH: they match nothing) or in a range with
-   * `*`; UIDs that aren't there are passed over.
+   * The UIDs that a set names in this view, ascending, each once (`$` names nothing here: whoever kept the result has
+   * it). Sequence numbers beyond the last message are Malformed, as RFC 9051 §9 (seq-number) has it, unless `lenient`
+   * (SEARCH: they match nothing); `100:*` always names the last message; UIDs that aren't there are passed over.
    */
-  resolve(set: NumberSet, byUid: boolean, lenient = false): Uint32Array {
+  resolve(set: SequenceSet, byUid: boolean, lenient = false): Uint32Array {
     const uids = this.#uids;
     const count = this.#count;
-    if (set.saved) return this.saved.filter((uid) => this.seqOf(uid) > 0);
-    const pairs = set.pairs;
-    if (count === 0) {
-      if (!byUid && !lenient) for (let i = 0; i < pairs.length; i += 2) if (pairs[i] && pairs[i + 1]) throw new Malformed('No such message');
-      return NO_UIDS;
+    if (!byUid && !lenient && set.last > count) throw new Malformed('No such message');
+    if (count === 0) return NO_UIDS;
+    const ranges = set.resolved(byUid ? uids[count - 1] : count);
+    if (ranges.length === 2) {
+      const [low, high] = ranges;
+      return byUid ? uids.slice(lowerBound(uids, count, low), lowerBound(uids, count, high + 1)) : uids.slice(low - 1, Math.min(high, count));
     }
-    const n = pairs.length >> 1;
-    let from: Float64Array = new Float64Array(n);
-    let to = new Float64Array(n);
-    let ascending = true;
-    let m = 0;
-    for (let i = 0; i < n; i++) {
-      let a = pairs[2 * i];
-      let b = pairs[2 * i + 1];
-      if (byUid) {
-        // A UID set's `*` is the last message, which `9999:*` therefore always has (RFC 9051 §9, seq-range).
-        const last = uids[count - 1];
-        a = a === 0 ? last : a;
-        b = b === 0 ? last : b;
-        if (a > b) [a, b] = [b, a];
-        a = lowerBound(uids, count, a);
-        b = lowerBound(uids, count, b + 1);
-      } else {
-        const star = a === 0 || b === 0;
-        a = a === 0 ? count : a;
-        b = b === 0 ? count : b;
-        if (a > b) [a, b] = [b, a];
-        if (b > count) {
-          if (!star && !lenient) throw new Malformed('No such message');
-          // `100:*` in a mailbox of 3 names message 3.
-          if (star && a > count) a = count;
-          b = count;
-        }
-        a -= 1;
-      }
-      if (a >= b) continue;
-      if (m > 0 && a < to[m - 1]) ascending = false;
-      from[m] = a;
-      to[m] = b;
-      m++;
+    const found = new Uint32Array(count);
+    let n = 0;
+    let from = 0;
+    for (let r = 0; r < ranges.length && from < count; r += 2) {
+      const high = ranges[r + 1];
+      from = byUid ? gallop(uids, count, ranges[r], from) : ranges[r] - 1;
+      const to = byUid ? count : Math.min(high, count);
+      while (from < to && (!byUid || uids[from] <= high)) found[n++] = uids[from++];
     }
-    if (!ascending) {
-      // One number a range, so that the sort is numeric and in place: from × 2^21 + to would overflow nothing here,
-      // but lengths are simpler to reason about as marks on the places themselves.
-      const marks = new Int32Array(count + 1);
-      for (let i = 0; i < m; i++) {
-        marks[from[i]]++;
-        marks[to[i]]--;
-      }
-      const found = new Uint32Array(count);
-      let k = 0;
-      for (let i = 0, depth = 0; i < count; i++) {
-        depth += marks[i];
-        if (depth > 0) found[k++] = uids[i];
-      }
-      return found.subarray(0, k);
-    }
-    if (m === 1) return uids.slice(from[0], to[0]);
-    let total = 0;
-    for (let i = 0; i < m; i++) total += to[i] - from[i];
-    const found = new Uint32Array(total);
-    let k = 0;
-    for (let i = 0; i < m; i++) for (let j = from[i]; j < to[i]; j++) found[k++] = uids[j];
-    return found;
+    return found.subarray(0, n);
   }
 
   /**
@@ -163,7 +108,7 @@ export class View {
    * with the flags of changed messages. `told` (ascending): messages whose flags as they are now the caller tells the
    * client itself, or keeps from it (.SILENT).
    */
-  poll(out: Sink, { allowExpunge, told = NO_UIDS }: { allowExpunge: boolean; told?: Uint32Array }): void {
+  poll(out: Output, { allowExpunge, told = NO_UIDS }: { allowExpunge: boolean; told?: Uint32Array }): void {
     const index = this.index;
     if (index.version === this.#version && !(allowExpunge && this.#held.length > 0)) return;
     const changes = index.version === this.#version ? [] : index.changesSince(this.#version);
@@ -185,26 +130,26 @@ export class View {
       this.#held = gone;
       this.#appendNew();
     }
-    if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
+    if (this.#count !== before - removed) out.text(`* ${this.#count} EXISTS\r\n`);
     this.#writeFlags(out, flagged, told, before - removed);
   }
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
   flagsAnswer(seq: number, i: number, withUid: boolean, withFlags = true): string {
-    const uid = withUid || this.qresync ? `UID ${this.index.uids[i]} ` : '';
-    const modSeq = this.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
+    const uid = withUid || this.enabled.qresync ? `UID ${this.index.uids[i]} ` : '';
+    const modSeq = this.enabled.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
     const flags = withFlags ? `FLAGS ${this.flagsText(this.index.flagSet(i))}` : '';
     return `* ${seq} FETCH (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;
   }
 
   /** FLAGS and PERMANENTFLAGS again when a message got a keyword that the client has not heard of (RFC 9051 §7.3.5). */
-  announce(out: Sink, flagSet: number): void {
+  announce(out: Output, flagSet: number): void {
     if (this.#flagSets.has(flagSet)) return;
     this.#flagSets.add(flagSet);
     const flags = this.index.flagsOf(flagSet);
     if (flags.every((flag) => this.#announced.has(flag) || flag.startsWith('\\'))) return;
     for (const flag of flags) this.#announced.add(flag);
-    out.write(this.flagsInUse());
+    out.text(this.flagsInUse());
   }
 
   /** The FLAGS and PERMANENTFLAGS answers, for SELECT too. */
@@ -242,15 +187,15 @@ export class View {
     return { gone, flagged };
   }
 
-  #writeGone(out: Sink, gone: Uid[]): void {
-    if (this.qresync) {
+  #writeGone(out: Output, gone: Uid[]): void {
+    if (this.enabled.qresync) {
       // Exact UIDs: clients count them (RFC 7162 §3.2.10).
-      out.write(`* VANISHED ${compressSet(gone)}\r\n`);
+      out.text(`* VANISHED ${formatSet(gone)}\r\n`);
       return;
     }
     const lines: string[] = [];
     for (let i = 0; i < gone.length; i++) lines.push(`* ${this.seqOf(gone[i]) - i} EXPUNGE\r\n`);
-    out.write(lines.join(''));
+    out.text(lines.join(''));
   }
 
   /** While expunges are held back the shared array can't be used: a list of our own, new mail behind it. */
@@ -265,7 +210,7 @@ export class View {
     this.#count = own.length;
   }
 
-  #writeFlags(out: Sink, flagged: Uid[], told: Uint32Array, known: number): void {
+  #writeFlags(out: Output, flagged: Uid[], told: Uint32Array, known: number): void {
     if (flagged.length === 0) return;
     const lines: string[] = [];
     let t = 0;
@@ -279,6 +224,6 @@ export class View {
       this.announce(out, this.index.flagSet(i));
       lines.push(this.flagsAnswer(seq, i, false));
     }
-    if (lines.length > 0) out.write(lines.join(''));
+    if (lines.length > 0) out.text(lines.join(''));
   }
 }

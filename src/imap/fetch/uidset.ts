@@ -1,22 +1,28 @@
-// Sets of numbers as IMAP writes them. UIDs have gaps of 64, so sets are long: all here is linear.
-
-/** `1,3:5` of ascending numbers, each once; only what is consecutive is joined. */
-export function compressSet(numbers: ArrayLike<number>): string {
-  const parts: string[] = [];
-  for (let i = 0; i < numbers.length; ) {
-    let j = i + 1;
-    while (j < numbers.length && numbers[j] === numbers[j - 1] + 1) j++;
-    parts.push(j - i === 1 ? String(numbers[i]) : `${numbers[i]}:${numbers[j - 1]}`);
-    i = j;
-  }
-  return parts.join(',');
-}
-
+// Ascending arrays of UIDs. UIDs have gaps of 64, so sets are long: nothing here is worse than linear.
 
 /** First place in ascending `sorted[0, count)` with an element >= `value`. */
 export function lowerBound(sorted: ArrayLike<number>, count: number, value: number): number {
   let lo = 0;
   let hi = count;
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1;
+    if (sorted[mid] < value) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+/** lowerBound from `from` on, in time that grows with how far the place is: many searches in order stay linear. */
+export function gallop(sorted: ArrayLike<number>, count: number, value: number, from: number): number {
+  let step = 1;
+  let lo = from;
+  while (lo < count && sorted[lo] < value) {
+    from = lo + 1;
+    lo += step;
+    step *= 2;
+  }
+  let hi = Math.min(lo, count);
+  lo = from;
   while (lo < hi) {
     const mid = (lo + hi) >>> 1;
     if (sorted[mid] < value) lo = mid + 1;
