@@ -22,6 +22,8 @@ export class View {
    * VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4).
    */
   readonly enabled: Readonly<Enabled>;
+  /** What SEARCH RETURN (SAVE) kept, UIDs ascending (RFC 5182): `$` in a sequence set. */
+  saved: Uint32Array = NO_UIDS;
   #uids: Uint32Array;
   #count: number;
   #version: number;
@@ -77,13 +79,13 @@ export class View {
   }
 
   /**
-   * The UIDs that a set names in this view, ascending, each once (`$` names nothing here: whoever kept the result has
-   * it). Sequence numbers beyond the last message are Malformed, as RFC 9051 §9 (seq-number) has it, unless `lenient`
+   * The UIDs that a set names in this view, ascending, each once. Sequence numbers beyond the last message are Malformed, as RFC 9051 §9 (seq-number) has it, unless `lenient`
    * (SEARCH: they match nothing); `100:*` always names the last message; UIDs that aren't there are passed over.
    */
   resolve(set: SequenceSet, byUid: boolean, lenient = false): Uint32Array {
     const uids = this.#uids;
     const count = this.#count;
+    if (set.saved) return this.saved.filter((uid) => this.seqOf(uid) > 0);
     if (!byUid && !lenient && set.last > count) throw new Malformed('No such message');
     if (count === 0) return NO_UIDS;
     const ranges = set.resolved(byUid ? uids[count - 1] : count);
@@ -130,7 +132,7 @@ export class View {
       this.#held = gone;
       this.#appendNew();
     }
-    if (this.#count !== before - removed) out.text(`* ${this.#count} EXISTS\r\n`);
+    if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
     this.#writeFlags(out, flagged, told, before - removed);
   }
 
@@ -149,7 +151,7 @@ export class View {
     const flags = this.index.flagsOf(flagSet);
     if (flags.every((flag) => this.#announced.has(flag) || flag.startsWith('\\'))) return;
     for (const flag of flags) this.#announced.add(flag);
-    out.text(this.flagsInUse());
+    out.write(this.flagsInUse());
   }
 
   /** The FLAGS and PERMANENTFLAGS answers, for SELECT too. */
@@ -190,12 +192,12 @@ export class View {
   #writeGone(out: Output, gone: Uid[]): void {
     if (this.enabled.qresync) {
       // Exact UIDs: clients count them (RFC 7162 §3.2.10).
-      out.text(`* VANISHED ${formatSet(gone)}\r\n`);
+      out.write(`* VANISHED ${formatSet(gone)}\r\n`);
       return;
     }
     const lines: string[] = [];
     for (let i = 0; i < gone.length; i++) lines.push(`* ${this.seqOf(gone[i]) - i} EXPUNGE\r\n`);
-    out.text(lines.join(''));
+    out.write(lines.join(''));
   }
 
   /** While expunges are held back the shared array can't be used: a list of our own, new mail behind it. */
@@ -224,6 +226,6 @@ export class View {
       this.announce(out, this.index.flagSet(i));
       lines.push(this.flagsAnswer(seq, i, false));
     }
-    if (lines.length > 0) out.text(lines.join(''));
+    if (lines.length > 0) out.write(lines.join(''));
   }
 }
