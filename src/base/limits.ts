@@ -87,6 +87,10 @@ export const limits = {
   argon2_workers_max: 1,
   /** Log-ins waiting for Argon2 before further ones are refused. */
   argon2_waiting_max: 64,
+  /** An Argon2 thread without work ends after so long: it holds some megabytes. */
+  argon2_idle_ms: 30 * SECOND,
+  /** Users whose last password is kept (as an HMAC) to spare Argon2 at the next log-in. */
+  login_cache_users_max: 1000,
   /** Wait after the first wrong password from an address; doubles with each further one. */
   password_delay_ms_min: 500,
   /** Longest wait after a wrong password. */
@@ -101,6 +105,22 @@ export const limits = {
   store_attempts_max: 4,
   /** Requests to the store at once. */
   store_concurrency_max: 64,
+  /** One call to the store with all its resends; the log gives up a PUT after a minute. */
+  store_call_ms_max: 45 * SECOND,
+  /** Bytes a millisecond (1 Mbit/s) of the slowest link to a store: larger objects get so much more time. */
+  store_bytes_per_ms_min: 128,
+  /** First wait before a resend; doubles with each further one. */
+  store_retry_ms_min: 50,
+  /** Longest wait before a resend. */
+  store_retry_ms_max: 2 * SECOND,
+  /** Resends saved up while all goes well: when a store fails for all, resends must not be most of its load. */
+  store_retries_saved_max: 100,
+  /** Bytes of the answer to one LIST: 1000 rows of the longest names. */
+  store_list_bytes_max: 4 * MIB,
+  /** Rows of LIST that the disk store remembers (about 200 bytes each). */
+  disk_rows_kept_max: 50_000,
+  /** Age of a temp file of the disk store that no living process can still be writing. */
+  temp_kept_ms: 1 * HOUR,
   /** Bytes of an event as stored up to which Garage keeps it inside its metadata row. */
   event_bytes_inline_max: 3072,
   /** Bytes of one object read into memory as a whole. */
