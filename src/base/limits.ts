@@ -25,6 +25,16 @@ export const limits = {
   addresses_max: 1000,
   /** Characters of a preview (RFC 8970 §3.1 asks for at most 256). */
   preview_chars_max: 200,
+  /** Bytes of a text part, still encoded, that are looked at for its preview: HTML begins with long style sheets. */
+  preview_source_bytes_max: 32 * KIB,
+  /** Bytes of a multipart's boundary that are compared (RFC 2046 §5.1.1 allows 70). */
+  mime_boundary_bytes_max: 80,
+  /** Bytes of header fields that make the envelope, kept in a message's index. */
+  kept_envelope_bytes_max: 16 * KIB,
+  /** Bytes of other header fields kept in a message's index: the event that holds it should stay small. */
+  kept_others_bytes_max: 1 * KIB,
+  /** Ids of References kept: the first and the last ones. */
+  references_max: 100,
 
   // IMAP
   /** One command line without its literals: sequence sets with gaps of 64 grow long. */
