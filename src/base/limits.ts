@@ -67,6 +67,14 @@ export const limits = {
   imap_output_stalled_ms_max: 5 * MINUTE,
   /** Bad commands in a row before BYE. */
   imap_bad_commands_max: 20,
+  /** Messages of one FETCH whose bytes are read ahead: hides the store's latency behind the client's. */
+  fetch_ahead_messages_max: 16,
+  /** Bytes of one FETCH read ahead; one message's pieces may be more. */
+  fetch_ahead_bytes_max: 2 * MIB,
+  /** Bytes of one text part, as encoded, that a search for text looks at. */
+  search_part_bytes_max: 8 * MIB,
+  /** Keys of one search: each is looked at for each message. */
+  search_keys_max: 100_000,
 
   // SMTP
   /** Recipients of one message. */
@@ -77,6 +85,8 @@ export const limits = {
   smtp_received_max: 50,
   /** Silence before the connection is closed (RFC 5321 §4.5.3.2). */
   smtp_idle_ms_max: 5 * MINUTE,
+  /** From DATA to the end of the message: a sender that trickles holds memory and a half-sealed blob. */
+  smtp_message_ms_max: 1 * HOUR,
   /** Unknown recipients of one connection before it is closed. */
   smtp_unknown_recipients_max: 20,
 
@@ -98,7 +108,7 @@ export const limits = {
   /** Log-ins waiting for Argon2 before further ones are refused. */
   argon2_waiting_max: 64,
   /** An Argon2 thread without work ends after so long: it holds some megabytes. */
-  argon2_idle_ms: 30 * SECOND,
+  argon2_idle_ms: 5 * MINUTE,
   /** Users whose last password is kept (as an HMAC) to spare Argon2 at the next log-in. */
   login_cache_users_max: 1000,
   /** Wait after the first wrong password from an address; doubles with each further one. */
@@ -150,6 +160,19 @@ export const limits = {
   event_positions_span_max: 2 ** 22,
   position_jump_max: 2 ** 25,
   restored_jump: 2 ** 24,
+  /** Positions and bytes of what goes together into one event, and how many bytes of the newest events a log remembers. */
+  event_batch_positions_max: 4096,
+  event_batch_bytes_max: 256 * KIB,
+  log_remembered_bytes_max: 256 * KIB,
+  /** Rows of a LIST of a log's end (Garage reads inlined rows whole), and of a whole log. */
+  list_tail_keys_max: 200,
+  list_keys_max: 1000,
+  /** GETs of events at once for one log. */
+  event_fetches_max: 16,
+  /** From a snapshot's LIST to its manifest's landing; a manifest that landed later counts for nothing. */
+  snapshot_window_ms: 1 * HOUR,
+  /** Age of a snapshot before anything is collected because of it. */
+  snapshot_settled_ms: 1 * HOUR,
   repair_interval_ms: 1 * SECOND,
   poll_with_peers_ms: 60 * SECOND,
   poll_without_peers_ms: 5 * SECOND,

@@ -5,7 +5,6 @@
 import { Malformed } from '../base/index.ts';
 import type { Flag, ModSeq, Uid } from '../base/index.ts';
 import type { Change, MailboxIndex, Selected } from './session.ts';
-import type { Enabled } from './command/command.ts';
 import { formatSet } from './wire/index.ts';
 import type { Output, SequenceSet } from './wire/index.ts';
 import { gallop, lowerBound, sortedUnique } from './fetch/uidset.ts';
@@ -17,11 +16,10 @@ const NO_UIDS = new Uint32Array(0);
 export class View {
   readonly selected: Selected;
   readonly index: MailboxIndex;
-  /**
-   * Shared with the connection. CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1); QRESYNC:
-   * VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4).
-   */
-  readonly enabled: Readonly<Enabled>;
+  /** The client uses CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1). */
+  condstore = false;
+  /** The client enabled QRESYNC: VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4). */
+  qresync = false;
   /** What SEARCH RETURN (SAVE) kept, UIDs ascending (RFC 5182): `$` in a sequence set. */
   saved: Uint32Array = NO_UIDS;
   #uids: Uint32Array;
@@ -34,8 +32,7 @@ export class View {
   #rendered: string[];
 
   /** Make it in the same turn in which `Selected` came, and tell its `count` in EXISTS. */
-  constructor(selected: Selected, enabled: Readonly<Enabled>) {
-    this.enabled = enabled;
+  constructor(selected: Selected) {
     this.selected = selected;
     this.index = selected.index;
     this.#uids = this.index.uids;
@@ -138,8 +135,8 @@ export class View {
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
   flagsAnswer(seq: number, i: number, withUid: boolean, withFlags = true): string {
-    const uid = withUid || this.enabled.qresync ? `UID ${this.index.uids[i]} ` : '';
-    const modSeq = this.enabled.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
+    const uid = withUid || this.qresync ? `UID ${this.index.uids[i]} ` : '';
+    const modSeq = this.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
     const flags = withFlags ? `FLAGS ${this.flagsText(this.index.flagSet(i))}` : '';
     return `* ${seq} FETCH (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;
   }
@@ -190,7 +187,7 @@ export class View {
   }
 
   #writeGone(out: Output, gone: Uid[]): void {
-    if (this.enabled.qresync) {
+    if (this.qresync) {
       // Exact UIDs: clients count them (RFC 7162 §3.2.10).
       out.write(`* VANISHED ${formatSet(gone)}\r\n`);
       return;

@@ -1,0 +1,21 @@
+// MOVE and UID MOVE: RFC 6851. COPYUID comes in an untagged OK before the messages vanish (RFC 6851 §4.3).
+import { Refused } from '../../base/index.ts';
+import { command } from './command.ts';
+import { copy, copyUid } from './copy.ts';
+
+export const move = command({
+  when: 'selected',
+  uid: true,
+  parse: copy.parse,
+
+  async run({ view, selected, out, enabled }, { set, name }, byUid) {
+    const uids = view.resolve(set, byUid);
+    if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
+    if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
+    const code = copyUid(await selected.move(uids, name));
+    if (code !== '') out.line(`* OK [${code}] Moved`);
+    view.poll(out, { allowExpunge: true });
+    // RFC 7162 §3.2.8: VANISHED does not bear a MODSEQ, so the client learns here how far it is.
+    return enabled.qresync && code !== '' ? `[HIGHESTMODSEQ ${view.index.highestModSeq}] MOVE completed` : '';
+  },
+});

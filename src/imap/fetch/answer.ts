@@ -1,0 +1,336 @@
+// FETCH answers. What the mailbox's index knows is written without waiting; records come some hundreds at a time, the
+// next ones while these are written; bytes are read ahead for some messages, and large ones go through in pieces, never
+// as a whole. A client that does not read stops all that.
+import { Refused, Unavailable, limits } from '../../base/index.ts';
+import type { Uid } from '../../base/index.ts';
+import type { Context } from '../command/command.ts';
+import type { MessageRecord } from '../session.ts';
+import { decodedBytes } from './binary.ts';
+import type { Item, SectionItem } from './items.ts';
+import { filtered, locate } from './locate.ts';
+import { Pace } from './pace.ts';
+import { needsRecord, renderer } from './plain.ts';
+import type { Renderer } from './plain.ts';
+import { lowerBound } from './uidset.ts';
+
+const RECORDS = 256;
+/** One read of a large body: eight sealed chunks, so that few requests are made and little is held. */
+const PIECE_BYTES = 512 * 1024;
+
+/** A literal was announced and its bytes can't follow: only the end of the connection is honest now. */
+export class CutOff extends Error {
+  override name = 'CutOff';
+}
+
+/** A section of one message, being read. */
+interface Loading {
+  item: SectionItem;
+  /** Bytes of the message that the literal holds; from = to where the text is at hand. */
+  from: number;
+  to: number;
+  /** The whole text at hand, or the first piece of what [from, to) holds; null: the message is gone. */
+  first: Promise<Buffer | string | null> | string | null;
+  /** There is no such part. */
+  missing: boolean;
+}
+
+interface Prepared {
+  uid: Uid;
+  record: MessageRecord;
+  loading: Loading[];
+  bytes: number;
+}
+
+export class FetchAnswers {
+  #context: Context;
+  #items: readonly Item[];
+  #uids: Uint32Array;
+  #pace: Pace;
+  #plain: (Renderer | null)[];
+  /** Messages that this FETCH marks \Seen, and the store of that. */
+  #marked = new Set<Uid>();
+  #marking: Promise<void> | null = null;
+  #flagsToo: Renderer[];
+  #seq = 0;
+  /** Messages that were gone when their turn came. */
+  gone = 0;
+
+  constructor(context: Context, items: readonly Item[], uids: Uint32Array) {
+    this.#context = context;
+    this.#items = items;
+    this.#uids = uids;
+    this.#pace = new Pace(context.clock);
+    const { enabled } = context;
+    this.#plain = items.map((item) => (item.kind === 'section' ? null : renderer(context, item.kind)));
+    const asked = (kind: string) => items.some((item) => item.kind === kind);
+    this.#flagsToo = [];
+    if (!asked('FLAGS')) this.#flagsToo.push(renderer(context, 'FLAGS'));
+    if (enabled.condstore && !asked('MODSEQ')) this.#flagsToo.push(renderer(context, 'MODSEQ'));
+  }
+
+  async write(): Promise<void> {
+    if (this.#items.some((item) => item.kind === 'section' && item.marks)) this.#mark();
+    try {
+      if (!needsRecord(this.#items)) await this.#fromIndex();
+      else if (!this.#items.some((item) => item.kind === 'section')) await this.#fromRecords();
+      else await this.#fromBlobs();
+    } finally {
+      await this.#marking;
+    }
+  }
+
+  /**
+   * \Seen for all messages in one store (RFC 9051 §6.4.5), while their bytes are read. When it can't be stored the
+   * client gets its mail all the same, unmarked.
+   */
+  #mark(): void {
+    const { selected, view } = this.#context;
+    if (selected.readOnly) return;
+    const { index } = view;
+    const seen = new Map<number, boolean>();
+    const unseen = this.#uids.filter((uid) => {
+      const i = index.find(uid);
+      if (i < 0) return false;
+      const set = index.flagSet(i);
+      let has = seen.get(set);
+      if (has === undefined) seen.set(set, (has = index.flagsOf(set).includes('\\Seen')));
+      return !has;
+    });
+    if (unseen.length === 0) return;
+    this.#marking = selected.store(unseen, 'add', ['\\Seen'], null).then(
+      () => {
+        for (const uid of unseen) this.#marked.add(uid);
+        // Our answers tell these flags.
+        view.poll(this.#context.out, { allowExpunge: false, told: unseen });
+      },
+      (e: unknown) => {
+        if (!(e instanceof Refused || e instanceof Unavailable)) throw e;
+        this.#context.logger.warn('could not mark messages as seen', { reason: e.message });
+      },
+    );
+    this.#marking.catch(() => {});
+  }
+
+  async #fromIndex(): Promise<void> {
+    const { out } = this.#context;
+    for (let at = 0; at < this.#uids.length; at += RECORDS) {
+      const end = Math.min(at + RECORDS, this.#uids.length);
+      let text = '';
+      let i = -1;
+      for (let k = at; k < end; k++) {
+        i = this.#place(this.#uids[k], i);
+        if (i >= 0) text += `${this.#head(this.#uids[k], i, null)})\r\n`;
+      }
+      out.write(text);
+      await this.#breathe();
+    }
+  }
+
+  async #fromRecords(): Promise<void> {
+    const { out } = this.#context;
+    for await (const { uids, records } of this.#records()) {
+      let text = '';
+      let i = -1;
+      for (let k = 0; k < uids.length; k++) {
+        const record = records[k];
+        i = this.#place(uids[k], i, record !== null);
+        if (i >= 0) text += `${this.#head(uids[k], i, record)})\r\n`;
+        if (text.length > 64 * 1024) {
+          out.write(text);
+          text = '';
+          if (this.#pace.due || out.full) await this.#breathe();
+        }
+      }
+      out.write(text);
+      await this.#breathe();
+    }
+  }
+
+  /** Blocks of records, one block ahead. */
+  async *#records(): AsyncGenerator<{ uids: Uint32Array; records: (MessageRecord | null)[] }> {
+    const { selected } = this.#context;
+    const ask = (at: number) => {
+      const uids = this.#uids.subarray(at, at + RECORDS);
+      const records = selected.records(uids);
+      records.catch(() => {});
+      return { uids, records };
+    };
+    let next = this.#uids.length > 0 ? ask(0) : null;
+    for (let at = RECORDS; next !== null; at += RECORDS) {
+      const { uids, records } = next;
+      next = at < this.#uids.length ? ask(at) : null;
+      yield { uids, records: await records };
+    }
+  }
+
+  async #fromBlobs(): Promise<void> {
+    const window: Prepared[] = [];
+    let bytes = 0;
+    const emit = async () => {
+      const first = window.shift()!;
+      await this.#writeMessage(first);
+      bytes -= first.bytes;
+    };
+    for await (const { uids, records } of this.#records()) {
+      for (let k = 0; k < uids.length; k++) {
+        const record = records[k];
+        if (record === null) {
+          this.gone++;
+          continue;
+        }
+        const prepared = this.#prepare(uids[k], record);
+        while (window.length > 0 && (window.length >= limits.fetch_ahead_messages_max || bytes + prepared.bytes > limits.fetch_ahead_bytes_max)) await emit();
+        for (const loading of prepared.loading) this.#begin(prepared, loading);
+        window.push(prepared);
+        bytes += prepared.bytes;
+        // Nothing to wait for: records alone answer, so don't hold them.
+        while (window.length > 0 && window[0].bytes === 0) await emit();
+      }
+    }
+    while (window.length > 0) await emit();
+  }
+
+  #prepare(uid: Uid, record: MessageRecord): Prepared {
+    const loading: Loading[] = [];
+    let bytes = 0;
+    for (const item of this.#items) {
+      if (item.kind !== 'section') continue;
+      const place = locate(record, item);
+      if (place === null || typeof place === 'string') {
+        loading.push({ item, from: 0, to: 0, first: place === null ? null : part(place, item), missing: place === null });
+        continue;
+      }
+      let { from, to } = place;
+      if (item.partial !== null && item.binary === 'no' && !place.filter) {
+        from = Math.min(to, from + item.partial.from);
+        to = Math.min(to, from + item.partial.bytes);
+      }
+      const whole = place.filter || item.binary !== 'no';
+      const one: Loading = { item, from, to, first: to > from ? null : '', missing: false };
+      bytes += whole ? to - from : Math.min(to - from, PIECE_BYTES);
+      loading.push(one);
+    }
+    return { uid, record, loading, bytes };
+  }
+
+  /** Starts the reading of a section; nothing is awaited here. */
+  #begin({ uid, record }: Prepared, loading: Loading): void {
+    const { item, from, to } = loading;
+    if (loading.missing || loading.first !== null) return;
+    const { selected } = this.#context;
+    let first: Promise<Buffer | string | null>;
+    if (item.binary !== 'no') {
+      first = decodedBytes(selected, uid, record, item, from, to).then((found) => {
+        if (found === null || item.binary === 'size') return found === null ? null : String(found.length);
+        return item.partial === null ? found : found.subarray(item.partial.from, item.partial.from + item.partial.bytes);
+      });
+    } else if (item.what === 'fields' || item.what === 'not') {
+      first = selected.read(uid, from, to).then((header) => (header === null ? null : part(filtered(header, item).toString('latin1'), item)));
+    } else first = selected.read(uid, from, Math.min(to, from + PIECE_BYTES));
+    first.catch(() => {});
+    loading.first = first;
+  }
+
+  async #writeMessage({ uid, record, loading }: Prepared): Promise<void> {
+    const { out } = this.#context;
+    const firsts = await Promise.all(loading.map((one) => one.first));
+    if (this.#marking !== null) await this.#marking;
+    const gone = loading.some((one, k) => !one.missing && firsts[k] === null);
+    const i = this.#place(uid, -1, !gone);
+    if (i < 0) return;
+    let text = this.#opening(uid, i);
+    let s = 0;
+    for (let k = 0; k < this.#items.length; k++) {
+      const item = this.#items[k];
+      if (text.charCodeAt(text.length - 1) !== 0x28) text += ' ';
+      if (item.kind !== 'section') {
+        text += this.#plain[k]!(i, record);
+        continue;
+      }
+      const one = loading[s];
+      const first = firsts[s++];
+      if (one.missing || first === null) text += `${item.label} ${item.binary === 'size' ? '0' : 'NIL'}`;
+      else if (item.binary === 'size') text += `${item.label} ${first as string}`;
+      else if (typeof first === 'string') text += `${item.label} {${first.length}}\r\n${first}`;
+      else if (item.binary === 'decoded') {
+        text += `${item.label} ${first.includes(0) ? '~' : ''}{${first.length}}\r\n`;
+        text = await this.#bytes(text, first, uid, 0, 0);
+      } else {
+        text += `${item.label} {${one.to - one.from}}\r\n`;
+        text = await this.#bytes(text, first, uid, one.from, one.to);
+      }
+    }
+    out.write(`${text}${this.#closing(uid, i)})\r\n`);
+    if (out.full || this.#pace.due) await this.#breathe();
+  }
+
+  /** Writes what stands before a literal, and its bytes: the first piece is here, the next is read while one leaves. */
+  async #bytes(text: string, first: Buffer, uid: Uid, from: number, to: number): Promise<string> {
+    const { out, selected } = this.#context;
+    if (first.length < 4096 && from + first.length >= to) return text + first.toString('latin1');
+    out.write(text);
+    let piece: Buffer | null = first;
+    let at = from;
+    for (;;) {
+      if (piece === null || (piece.length === 0 && at < to)) throw new CutOff('a message ended before its announced size');
+      at += piece.length;
+      const next = at < to ? selected.read(uid, at, Math.min(to, at + PIECE_BYTES)) : null;
+      next?.catch(() => {});
+      out.raw(piece);
+      if (out.full) await out.drain();
+      if (next === null) return '';
+      try {
+        piece = await next;
+      } catch (e) {
+        throw new CutOff(`a message could not be read on: ${e instanceof Error ? e.message : e}`);
+      }
+    }
+  }
+
+  /** Index of a message that is still there, or -1 (counted); `before` is the place of the one before it. */
+  #place(uid: Uid, before: number, there = true): number {
+    const { index } = this.#context.view;
+    let i = before + 1;
+    if (i >= index.count || index.uids[i] !== uid) i = there ? index.find(uid) : -1;
+    if (i < 0 || !there) {
+      this.gone++;
+      return -1;
+    }
+    return i;
+  }
+
+  /** All of an answer that needs no bytes, without the parenthesis at its end. */
+  #head(uid: Uid, i: number, record: MessageRecord | null): string {
+    let text = this.#opening(uid, i);
+    for (let k = 0; k < this.#plain.length; k++) text += k === 0 ? this.#plain[k]!(i, record) : ` ${this.#plain[k]!(i, record)}`;
+    return text;
+  }
+
+  #opening(uid: Uid, i: number): string {
+    const { view, out } = this.#context;
+    const { uids } = view;
+    // Messages are asked in order: the next one is nearly always just behind.
+    let seq = this.#seq;
+    if (uids[seq] !== uid) seq = lowerBound(uids, view.count, uid);
+    this.#seq = seq + 1;
+    view.announce(out, view.index.flagSet(i));
+    return `* ${seq + 1} FETCH (`;
+  }
+
+  #closing(uid: Uid, i: number): string {
+    if (!this.#marked.has(uid)) return '';
+    let text = '';
+    for (const render of this.#flagsToo) text += ` ${render(i, null)}`;
+    return text;
+  }
+
+  async #breathe(): Promise<void> {
+    const { out } = this.#context;
+    if (out.full) await out.drain();
+    if (this.#pace.due) await this.#pace.rest();
+  }
+}
+
+function part(text: string, { partial }: SectionItem): string {
+  return partial === null ? text : text.slice(partial.from, partial.from + partial.bytes);
+}
