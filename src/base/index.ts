@@ -2,6 +2,7 @@
  * base/: what every room may use and that uses nobody. Clock and chance (so that a simulation can own them), the four
  * errors, the limits, log lines, the binary encoding of stored formats, and the words of mail.
  */
+export * from './admission.ts';
 export * from './bytes.ts';
 export * from './clock.ts';
 export * from './errors.ts';

@@ -1,0 +1,108 @@
+// What the command line asks of the running system. `admin(config, logger)` of src/server.ts gives one, through a
+// running replica or by itself. Every method throws Refused for what the person can mend, Unavailable for the store.
+import type { Logger } from '../base/index.ts';
+import type { Config } from '../config.ts';
+
+export interface DomainSummary {
+  domain: string;
+  users: number;
+  addresses: number;
+}
+
+export interface UserSummary {
+  /** Random id: what the store's object names show. */
+  id: string;
+  /** The address made with the user. */
+  address: string;
+  messages: number | null;
+  bytes: number | null;
+}
+
+export interface UserDetails extends UserSummary {
+  /** All addresses that lead here, catch-all as `@domain`. */
+  addresses: string[];
+  appPasswords: { id: string; name: string; createdMs: number }[];
+  hasPassword: boolean;
+  quotaBytes: number | null;
+  keyFingerprint: string | null;
+}
+
+export interface NewUser {
+  id: string;
+  address: string;
+  /** Shown once and stored nowhere. */
+  recoveryCode: string;
+}
+
+export interface AddressSummary {
+  /** An alias, or `@domain` for a catch-all. */
+  address: string;
+  /** The address of the user that it leads to. */
+  user: string;
+}
+
+/** One thing that `check` found wrong. */
+export interface Finding {
+  user: string;
+  /** Object name, or null where an object is missing. */
+  object: string | null;
+  problem: string;
+}
+
+export interface CheckSummary {
+  users: number;
+  objects: number;
+  bytes: number;
+  findings: number;
+}
+
+/** Who asks may do so by the old password or by a recovery code. */
+export type Proof = { password: string } | { recoveryCode: string };
+
+export interface Admin {
+  domainAdd(domain: string): Promise<void>;
+  domains(): Promise<DomainSummary[]>;
+  /** Refused while users or addresses remain. */
+  domainRemove(domain: string): Promise<void>;
+
+  userAdd(address: string, password: string): Promise<NewUser>;
+  /** `domain` null: all. */
+  users(domain: string | null): Promise<UserSummary[]>;
+  user(address: string): Promise<UserDetails>;
+  userRemove(address: string): Promise<void>;
+  /** A new password; mail stays readable because the proof opens the keys. */
+  password(address: string, proof: Proof, password: string): Promise<void>;
+  /** Makes an app password, shown once. */
+  appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }>;
+  appPasswordRemove(address: string, id: string): Promise<void>;
+  /** A new password by a recovery code, which is spent: gives the next one. */
+  recover(address: string, recoveryCode: string, password: string): Promise<{ recoveryCode: string }>;
+  /** The user's secret OpenPGP key, ASCII-armoured. */
+  exportKey(address: string, proof: Proof): Promise<string>;
+
+  addressAdd(address: string, user: string): Promise<void>;
+  addressRemove(address: string): Promise<void>;
+  addresses(domain: string | null): Promise<AddressSummary[]>;
+
+  /** Reads every object of one user or (null) of all; tells each finding as it comes. */
+  check(user: string | null, found: (finding: Finding) => void): Promise<CheckSummary>;
+
+  close(): Promise<void>;
+}
+
+/** A replica at work. */
+export interface Service {
+  /** Drains and leaves. */
+  stop(): Promise<void>;
+  /** Ports that are open; absent: off. */
+  readonly ports: { smtp?: number; lmtp?: number; imap?: number; imaps?: number; peer?: number };
+  readonly admin: Admin;
+  /** Lines that a person should see at the start: a certificate or secret was made, … */
+  readonly notices: string[];
+}
+
+/** What src/server.ts exports. */
+export interface ServerModule {
+  serve(config: Config, logger: Logger): Promise<Service>;
+  admin(config: Config, logger: Logger): Promise<Admin>;
+}

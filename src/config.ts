@@ -1,0 +1,187 @@
+// Settings are data: read and checked once, from flag, environment, file and default, in this order. Components get values.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { Malformed } from './base/errors.ts';
+import type { Level } from './base/logger.ts';
+import { nearest } from './cli/nearest.ts';
+import { settings, type SettingName } from './settings.ts';
+
+export type StoreConfig =
+  | { readonly kind: 'disk'; readonly path: string }
+  | {
+      readonly kind: 's3';
+      readonly buckets: readonly string[];
+      readonly endpoint: string;
+      readonly region: string;
+      readonly accessKey: string;
+      readonly secretKey: string;
+    };
+
+export interface Config {
+  readonly store: StoreConfig;
+  /** The secret itself, or the file that holds it (made at the first start where it is missing). */
+  readonly clusterSecret: { readonly value: string } | { readonly file: string };
+  /** Folder of what belongs to this machine: cluster secret, certificate. */
+  readonly settingsPath: string;
+  readonly hostname: string;
+  /** Addresses to listen on. */
+  readonly listen: readonly string[];
+  /** Port 0: off. */
+  readonly ports: { readonly smtp: number; readonly lmtp: number; readonly imap: number; readonly imaps: number; readonly peer: number | 'auto' };
+  /** `host:port` as other replicas reach the peer channel; null: the listen address and the port that was taken. */
+  readonly peerAddress: string | null;
+  /** Files in PEM; null: a self-signed certificate is made. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly plaintextLogin: 'loopback' | 'never';
+  readonly drain_ms: number;
+  /** Plaintext bytes of messages in memory at once. */
+  readonly inflight_bytes: number;
+  readonly logLevel: Level;
+}
+
+export type Values = Partial<Record<SettingName, string>>;
+
+const names = Object.keys(settings) as SettingName[];
+const flagOf = (name: SettingName) => name.toLowerCase().replaceAll('_', '-');
+
+/** The setting that a flag (`smtp-port`) or a line of the file (`SMTP_PORT`, `smtp-port`) names, or null. */
+export function settingNamed(text: string): SettingName | null {
+  const name = text.toUpperCase().replaceAll('-', '_').replace(/^COLOMBIER_/, '');
+  return names.includes(name as SettingName) ? (name as SettingName) : null;
+}
+
+/** All that can be set, for "did you mean". */
+export const flagNames: readonly string[] = names.map(flagOf);
+
+/** `name = value` lines; `#` begins a comment line. Throws Malformed with file and line. */
+function parseFile(text: string, file: string): Values {
+  const values: Values = {};
+  for (const [i, raw] of text.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const at = line.indexOf('=');
+    if (at < 0) throw new Malformed(`${file}:${i + 1}: expected "name = value"`);
+    const word = line.slice(0, at).trim();
+    const name = settingNamed(word);
+    if (name === null || name === 'CONFIG') throw new Malformed(`${file}:${i + 1}: unknown setting "${word}"${didYouMean(word, flagNames)}`);
+    if (values[name] !== undefined) throw new Malformed(`${file}:${i + 1}: ${flagOf(name)} is set twice`);
+    values[name] = line.slice(at + 1).trim().replace(/^"(.*)"$/, '$1');
+  }
+  return values;
+}
+
+export function didYouMean(word: string, words: readonly string[]): string {
+  const plain = word.toLowerCase().replaceAll('_', '-').replace(/^colombier-/, '');
+  const best = nearest(plain, words);
+  return best === null ? '' : `; did you mean "${best}"?`;
+}
+
+function read(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (e) {
+    throw new Malformed(`${what}: cannot read ${file}: ${(e as NodeJS.ErrnoException).code ?? e}`);
+  }
+}
+
+/**
+ * Reads and checks all settings. `flags` come from the command line. Throws Malformed with one clear line for an unknown
+ * name or a bad value.
+ */
+export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.env): Config {
+  const fromEnv: Values = {};
+  for (const [key, value] of Object.entries(env)) {
+    if (!key.startsWith('COLOMBIER_') || value === undefined || value === '') continue;
+    const name = settingNamed(key);
+    if (name === null) throw new Malformed(`unknown setting ${key}${didYouMean(key, flagNames)}`);
+    fromEnv[name] = value;
+  }
+  const file = flags.CONFIG ?? fromEnv.CONFIG;
+  const fromFile = file === undefined ? {} : parseFile(read(file, 'config'), file);
+  // A secret and its _FILE are one setting in two forms: the form of the strongest source wins.
+  const sources = [flags, fromEnv, fromFile];
+  const get = (name: SettingName): string => sources.find((s) => s[name] !== undefined)?.[name] ?? settings[name].default;
+  const secret = (name: SettingName, fileName: SettingName): { value?: string; file?: string } => {
+    for (const source of sources) {
+      if (source[name] !== undefined && source[fileName] !== undefined) throw new Malformed(`${flagOf(name)} and ${flagOf(fileName)} are both set`);
+      if (source[name] !== undefined) return { value: source[name] };
+      if (source[fileName] !== undefined) return { file: source[fileName] };
+    }
+    return {};
+  };
+  const secretValue = (name: SettingName, fileName: SettingName): string => {
+    const s = secret(name, fileName);
+    return s.value ?? (s.file !== undefined ? read(s.file, flagOf(fileName)).trim() : '');
+  };
+  const path = (text: string) => resolve(text);
+  const number = (name: SettingName, min: number, max: number): number => {
+    const text = get(name);
+    const n = Number(text);
+    if (!/^\d{1,9}$/.test(text) || n < min || n > max) throw new Malformed(`${flagOf(name)}: "${text}" is not a whole number from ${min} to ${max}`);
+    return n;
+  };
+  const choice = <T extends string>(name: SettingName, of: readonly T[]): T => {
+    const text = get(name) as T;
+    if (!of.includes(text)) throw new Malformed(`${flagOf(name)}: "${text}" is none of ${of.join(', ')}${didYouMean(text, of)}`);
+    return text;
+  };
+  const settingsPath = get('SETTINGS') !== '' ? path(get('SETTINGS')) : file !== undefined ? dirname(path(file)) : path('./data/settings');
+  const cluster = secret('CLUSTER_SECRET', 'CLUSTER_SECRET_FILE');
+  const tls = { cert: get('TLS_CERT'), key: get('TLS_KEY') };
+  if ((tls.cert === '') !== (tls.key === '')) throw new Malformed('tls-cert and tls-key must be set together');
+  const listen = get('LISTEN').split(',').map((a) => a.trim()).filter((a) => a !== '');
+  if (listen.length === 0) throw new Malformed('listen: no address given');
+  const peerAddress = get('PEER_ADDRESS');
+  if (peerAddress !== '' && !/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/.test(peerAddress)) throw new Malformed(`peer-address: "${peerAddress}" is not host:port`);
+  const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
+  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
+
+  return freeze({
+    store: storeOf(get('STORE'), path, () => ({
+      endpoint: get('S3_ENDPOINT'),
+      region: get('S3_REGION'),
+      accessKey: secretValue('S3_ACCESS_KEY', 'S3_ACCESS_KEY_FILE'),
+      secretKey: secretValue('S3_SECRET_KEY', 'S3_SECRET_KEY_FILE'),
+    })),
+    clusterSecret: cluster.value !== undefined ? { value: cluster.value } : { file: path(cluster.file ?? `${settingsPath}/cluster-secret`) },
+    settingsPath,
+    hostname: host,
+    listen,
+    ports: {
+      smtp: number('SMTP_PORT', 0, 65535),
+      lmtp: number('LMTP_PORT', 0, 65535),
+      imap: number('IMAP_PORT', 0, 65535),
+      imaps: number('IMAPS_PORT', 0, 65535),
+      peer: get('PEER_PORT') === 'auto' ? 'auto' : number('PEER_PORT', 0, 65535),
+    },
+    peerAddress: peerAddress === '' ? null : peerAddress,
+    tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
+    plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
+    drain_ms: number('DRAIN_SECONDS', 0, 3600) * 1000,
+    inflight_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
+    logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),
+  });
+}
+
+function storeOf(text: string, path: (p: string) => string, s3: () => { endpoint: string; region: string; accessKey: string; secretKey: string }): StoreConfig {
+  const at = text.indexOf(':');
+  const kind = text.slice(0, Math.max(at, 0));
+  const rest = text.slice(at + 1);
+  if (kind === 'disk' && rest !== '') return { kind, path: path(rest) };
+  if (kind !== 's3' || rest === '') throw new Malformed(`store: "${text}" is neither disk:PATH nor s3:BUCKET[,BUCKET...]`);
+  const buckets = rest.split(',').map((b) => b.trim());
+  const bad = buckets.find((b) => !/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(b));
+  if (bad !== undefined) throw new Malformed(`store: "${bad}" is not a bucket name`);
+  if (new Set(buckets).size !== buckets.length) throw new Malformed('store: a bucket is named twice');
+  const s = s3();
+  if (!/^https?:\/\/[^/\s]+\/?$/.test(s.endpoint)) throw new Malformed(`s3-endpoint: "${s.endpoint}" is not http(s)://host[:port]`);
+  if (s.accessKey === '') throw new Malformed('s3-access-key is not set');
+  if (s.secretKey === '') throw new Malformed('s3-secret-key is not set');
+  return { kind, buckets, ...s };
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) freeze(inner);
+  return Object.freeze(value);
+}

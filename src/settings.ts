@@ -1,0 +1,41 @@
+// Every setting: its name (flag `--smtp-port`, variable `COLOMBIER_SMTP_PORT`, line `smtp-port = …` of the file), its default,
+// and one line of help.
+
+interface Setting {
+  readonly default: string;
+  readonly help: string;
+  /** What `--help` shows in place of an empty default. */
+  readonly shown?: string;
+}
+
+const setting = (value: string, help: string, shown?: string): Setting => ({ default: value, help, shown });
+
+export const settings = {
+  CONFIG: setting('', 'file of "name = value" lines with these same names', 'none'),
+  SETTINGS: setting('', 'folder of what belongs to this machine: cluster secret, certificate', "the config file's folder, else ./data/settings"),
+  STORE: setting('disk:./data/store', 'disk:PATH, or s3:BUCKET[,BUCKET...]'),
+  S3_ENDPOINT: setting('http://127.0.0.1:3900', 'address of the S3 server'),
+  S3_REGION: setting('garage', 'region name of the S3 server'),
+  S3_ACCESS_KEY: setting('', 'access key id', 'none'),
+  S3_ACCESS_KEY_FILE: setting('', 'file that holds it', 'none'),
+  S3_SECRET_KEY: setting('', 'secret key', 'none'),
+  S3_SECRET_KEY_FILE: setting('', 'file that holds it', 'none'),
+  CLUSTER_SECRET: setting('', 'secret that all replicas share', 'none'),
+  CLUSTER_SECRET_FILE: setting('', 'file that holds it; made at the first start', 'cluster-secret in the settings folder'),
+  HOSTNAME: setting('', 'name of this server in greetings and headers', "the machine's"),
+  LISTEN: setting('127.0.0.1', 'addresses to listen on, separated by commas'),
+  SMTP_PORT: setting('1025', 'mail from other servers; 0: off'),
+  LMTP_PORT: setting('1024', 'mail from own relays; 0: off'),
+  IMAP_PORT: setting('1143', 'IMAP with STARTTLS; 0: off'),
+  IMAPS_PORT: setting('1993', 'IMAP over TLS; 0: off'),
+  PEER_PORT: setting('auto', 'channel between replicas; auto: any free port; 0: off'),
+  PEER_ADDRESS: setting('', 'host:port at which other replicas reach it', 'listen address and peer port'),
+  TLS_CERT: setting('', 'certificate chain in PEM, read again when it changes', 'self-signed'),
+  TLS_KEY: setting('', 'its private key in PEM', 'self-signed'),
+  PLAINTEXT_LOGIN: setting('loopback', 'log-in without TLS: loopback or never'),
+  DRAIN_SECONDS: setting('10', 'time that a stop gives to what is under way'),
+  MEMORY_MB: setting('96', 'megabytes of messages in memory at once'),
+  LOG_LEVEL: setting('info', 'debug, info, warn or error'),
+} satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;

@@ -1,0 +1,267 @@
+// One connection: the library's session (greeting, EHLO, STARTTLS, RSET, QUIT, time-outs) with our own MAIL, RCPT and DATA.
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import { Malformed, randomId, reason, Refused } from '../base/index.ts';
+import { mailParameters, parsePath } from './address.ts';
+import { type Answer, answerOf, answers, together } from './answer.ts';
+import type { Host } from './host.ts';
+import { Incoming } from './incoming.ts';
+import { Parser } from './parser.ts';
+import { prefixOf, receivedField } from './prefix.ts';
+import type { Recipient, TransactionInfo } from './receiver.ts';
+
+type Done = () => void;
+
+export class Connection extends SMTPConnection {
+  readonly #host: Host;
+  readonly #closed: () => void;
+  /** One for each RCPT TO that was accepted, in order: LMTP answers as often (RFC 2033 §4.2). */
+  #accepted: Recipient[] = [];
+  #byAddress = new Map<string, Recipient>();
+  #refused = 0;
+  #unknown = 0;
+  #declaredBytes: number | null = null;
+  #utf8 = false;
+  #incoming: Incoming | null = null;
+
+  constructor(host: Host, socket: Socket, closed: () => void) {
+    super(host.library, socket);
+    this.#host = host;
+    this.#closed = closed;
+  }
+
+  /** Nothing is under way that deserves a true answer. */
+  get idle(): boolean {
+    return !this.session.envelope?.mailFrom && !this._handlerPending;
+  }
+
+  get address(): string {
+    return this.remoteAddress;
+  }
+
+  reply(a: Answer): void {
+    this.send(a.code, a.status === '' ? a.text : `${a.status} ${a.text}`, false);
+  }
+
+  /** Says so and closes. */
+  leave(a: Answer): void {
+    this.reply(a);
+    this.close();
+  }
+
+  /** Ends it at once. */
+  destroy(): void {
+    this._socket.destroy();
+  }
+
+  // The library waits 100 ms for early talkers first.
+  override init(): void {
+    this._setListeners(() => this.connectionReady());
+  }
+
+  override _createParser(): Parser {
+    const parser = new Parser({ maxCommandLength: this._server.options.maxCommandLength });
+    parser.oncommand = (command, callback) => this._onCommand(command, callback);
+    parser.on('error', (e) => {
+      if (e.message === 'Command line too long') return this.leave(answers.lineTooLong);
+      this.#bug(e);
+    });
+    return parser;
+  }
+
+  override _isDisabled(command: string): boolean {
+    return super._isDisabled(command) || (command === 'STARTTLS' && this.#host.tls() === null);
+  }
+
+  override _onCommand(command: Buffer, callback?: Done): void {
+    if (this.#host.draining && this.idle && !this._upgrading) {
+      this.leave(answers.closing);
+      callback?.();
+      return;
+    }
+    super._onCommand(command, callback);
+  }
+
+  override _onTimeout(): void {
+    if (!this._closing && !this._handlerPending) this.leave(answers.idle);
+    else super._onTimeout();
+  }
+
+  override _onClose(): void {
+    this.#incoming?.abort();
+    this.#incoming = null;
+    super._onClose();
+    this.#closed();
+  }
+
+  override _resetSession(): void {
+    super._resetSession();
+    this.#accepted = [];
+    this.#byAddress = new Map();
+    this.#refused = 0;
+    this.#declaredBytes = null;
+    this.#utf8 = false;
+  }
+
+  override handler_STARTTLS(command: Buffer, callback: Done): void {
+    super.handler_STARTTLS(command, callback);
+    if (!this._upgrading) return;
+    const raw = this._socket;
+    this.#host.clock.after(this.#host.limits.tls_handshake_ms_max, () => {
+      if (this._upgrading) raw.destroy();
+    });
+  }
+
+  override handler_MAIL(command: Buffer, callback: Done): void {
+    this.reply(this.#mail(command));
+    callback();
+  }
+
+  #mail(command: Buffer): Answer {
+    try {
+      const path = parsePath('MAIL FROM', command);
+      if (this.session.envelope.mailFrom) return answers.nested;
+      const { declaredBytes, utf8, unknown } = mailParameters(path.parameters);
+      if (unknown !== null) return answers.parameter;
+      if (declaredBytes !== null && declaredBytes > this.#host.limits.message_bytes_max) return answers.tooLarge;
+      this.session.envelope.mailFrom = { address: path.address, args: false };
+      this.#declaredBytes = declaredBytes;
+      this.#utf8 = utf8;
+      return answers.sender;
+    } catch (e) {
+      return this.#answer(e, { code: 501, status: '5.1.7' });
+    }
+  }
+
+  override handler_RCPT(command: Buffer, callback: Done): void {
+    this.#rcpt(command).then((a) => {
+      this.reply(a);
+      callback();
+    });
+  }
+
+  async #rcpt(command: Buffer): Promise<Answer> {
+    try {
+      const { address, parameters } = parsePath('RCPT TO', command);
+      if (!this.session.envelope.mailFrom) return answers.noSender;
+      if (parameters.size > 0) return answers.parameter;
+      let recipient = this.#byAddress.get(address);
+      if (recipient === undefined) {
+        // Each accepted command costs an answer, so repeated ones count too.
+        if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
+        recipient = await this.#host.receiver.recipient(address, this.#declaredBytes);
+        this.#byAddress.set(address, recipient);
+      } else if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
+      this.#accepted.push(recipient);
+      return answers.recipient;
+    } catch (e) {
+      this.#refused++;
+      // A relay of one's own holds its connection for long and may forward some wrong addresses.
+      const unknown = e instanceof Refused && e.smtp?.startsWith('550 5.1.') === true && !this.#host.lmtp;
+      if (unknown && ++this.#unknown >= this.#host.limits.smtp_unknown_recipients_max) return answers.unknowns;
+      return this.#answer(e, { code: 501, status: '5.1.3' });
+    }
+  }
+
+  override handler_DATA(command: Buffer, callback: Done): void {
+    const parser = this._parser as Parser | false;
+    if (parser === false) return callback();
+    const refusal = this.#mayNotSend(command);
+    if (refusal !== null) {
+      this.reply(refusal);
+      return callback();
+    }
+    const { receiver, limits, clock, logger } = this.#host;
+    const info: TransactionInfo = {
+      from: (this.session.envelope.mailFrom as { address: string }).address,
+      recipients: [...this.#byAddress.values()],
+      declaredBytes: this.#declaredBytes,
+    };
+    const incoming = new Incoming(receiver, info, limits, logger);
+    this.#incoming = incoming;
+    const stopClock = clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow));
+    parser.startData({
+      take: async (piece) => {
+        // While the accounts take their time, the silence is ours: no time-out.
+        this._handlerPending = true;
+        await incoming.take(piece);
+        this._handlerPending = false;
+      },
+      end: async () => {
+        stopClock();
+        this._handlerPending = true;
+        await this.#finish(incoming, info);
+        this._handlerPending = false;
+      },
+    });
+    this.reply(answers.go);
+    callback();
+  }
+
+  #mayNotSend(command: Buffer): Answer | null {
+    if (/\s\S/.test(command.toString('latin1'))) return answers.noArgument;
+    if (!this.session.envelope.mailFrom) return answers.noSender;
+    if (this.#accepted.length > 0) return null;
+    return this.#refused > 0 ? answers.noValidRecipient : answers.noRecipient;
+  }
+
+  async #finish(incoming: Incoming, info: TransactionInfo): Promise<void> {
+    const { lmtp, hostname, random, clock, logger } = this.#host;
+    const id = randomId(random, 60);
+    const received = receivedField(
+      {
+        lmtp,
+        extended: this.openingCommand !== 'HELO',
+        tls: this.secure ? this.#tls() : null,
+        utf8: this.#utf8,
+        helo: this.hostNameAppearsAs || '',
+        remote: this.remoteAddress,
+        hostname,
+        id,
+        now: clock.now(),
+      },
+      info.recipients.length === 1 ? info.recipients[0].address : null,
+    );
+    const all = await incoming.end((recipient) => prefixOf(info.from, recipient.address, received));
+    const stored = all.filter((a) => a === answers.stored).length;
+    logger.info('message', { id, remote: this.remoteAddress, bytes: incoming.bytes, recipients: all.length, stored });
+    this.#incoming = null;
+    // Without the client nobody hears the answers.
+    if (this._closed) return;
+    this.#answerAll(all, info, id);
+    this._transactionCounter++;
+    this._unrecognizedCommands = 0;
+    this._resetSession();
+    if (this.#host.draining) this.leave(answers.closing);
+  }
+
+  #answerAll(all: Answer[], info: TransactionInfo, id: string): void {
+    const say = (a: Answer) => this.reply(a === answers.stored ? { ...a, text: `${a.text} as ${id}` } : a);
+    if (!this.#host.lmtp) return say(together(all));
+    const byRecipient = new Map(info.recipients.map((r, i) => [r, all[i]]));
+    this._socket.cork();
+    for (const r of this.#accepted) say(byRecipient.get(r)!);
+    this._socket.uncork();
+  }
+
+  #tls(): { protocol: string; cipher: string } {
+    const socket = this._socket as TLSSocket;
+    return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.standardName ?? '' };
+  }
+
+  #answer(e: unknown, malformed: { code: number; status: string }): Answer {
+    const a = answerOf(e, e instanceof Malformed ? malformed : undefined);
+    if (a === null) {
+      this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });
+      return { ...answers.broken, code: 421 };
+    }
+    if (a === answers.broken) this.#host.logger.error('recipient', { reason: reason(e) });
+    return a;
+  }
+
+  #bug(e: unknown): void {
+    this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });
+    this.leave({ ...answers.broken, code: 421 });
+  }
+}
