@@ -199,6 +199,8 @@ export const limits = {
   peer_frame_bytes_max: 1 * MIB,
 
   // Process
+  /** How often a certificate's files are looked at for a change. */
+  certificate_look_ms: 1 * MINUTE,
   /** Time that SIGTERM gives to what is under way. */
   drain_ms_max: 10 * SECOND,
 };

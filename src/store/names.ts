@@ -41,3 +41,18 @@ export const afterPosition = (root: string, position: Position): string => `${lo
 
 /** `<floor>-<position>-<hash>`. */
 export const snapshotName = (root: string, floor: Position, position: Position, hash: string): string => `${snapshotPrefix(root)}${hexPosition(floor)}-${hexPosition(position)}-${hash}`;
+
+const SNAPSHOT_LEAF = /^([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{1,64})$/;
+
+/** Reads the leaf of a snapshot's or bundle's name. Null when it is none. */
+export function parseSnapshotLeaf(leaf: string): { floor: Position; position: Position; hash: string } | null {
+  const m = SNAPSHOT_LEAF.exec(leaf);
+  if (!m) return null;
+  const floor = Number.parseInt(m[1], 16);
+  const position = Number.parseInt(m[2], 16);
+  return Number.isSafeInteger(floor) && Number.isSafeInteger(position) ? { floor, position, hash: m[3] } : null;
+}
+
+/** `<least>-<greatest>-<hash>`: positions of the events in a bundle. */
+export const bundleName = (root: string, least: Position, greatest: Position, hash: string): string => `${bundlePrefix(root)}${hexPosition(least)}-${hexPosition(greatest)}-${hash}`;
+export const candidatesName = (root: string, id: string): string => `${candidatesPrefix(root)}${id}`;

@@ -44,6 +44,8 @@ export interface PutOptions {
    * that the object's age stays what it was. Kept as the object's metadata.
    */
   firstModified?: number;
+  /** Asked before every send, the first one too: when it says no, nothing more is sent and the PUT fails with Unavailable. */
+  maySend?: () => boolean;
   signal?: AbortSignal;
 }
 

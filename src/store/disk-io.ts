@@ -1,0 +1,103 @@
+// Reading from a file system whose pages are mostly in memory: a synchronous call then costs a few microseconds,
+// where a trip through libuv's pool of 4 threads costs a hundred and waits behind fsyncs. When a call turns out to be
+// slow (a cold disk), the pool is used for the next second, so that a seek blocks no one else.
+import fs from 'node:fs';
+import type { Clock } from '../base/index.ts';
+
+/** A call that took longer has met the disk. */
+const SLOW_MS = 2;
+const SLOW_FOR_MS = 1000;
+/** Reads above this size go to the pool anyway: copying takes its time too. */
+export const SYNC_READ_BYTES_MAX = 256 * 1024;
+
+export class DiskIo {
+  readonly #clock: Clock;
+  #slowUntil = -Infinity;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get quick(): boolean {
+    return this.#clock.monotonic() >= this.#slowUntil;
+  }
+
+  /** Runs `sync` while the disk is quick, else `pooled`. Both throw or reject with the file system's own error. */
+  run<T>(sync: () => T, pooled: () => Promise<T>): T | Promise<T> {
+    const before = this.#clock.monotonic();
+    if (before < this.#slowUntil) return pooled();
+    try {
+      return sync();
+    } finally {
+      const after = this.#clock.monotonic();
+      if (after - before > SLOW_MS) this.#slowUntil = after + SLOW_FOR_MS;
+    }
+  }
+
+  names(folder: string): string[] | Promise<string[]> {
+    return this.run(
+      () => fs.readdirSync(folder),
+      () => fs.promises.readdir(folder),
+    );
+  }
+
+  entries(folder: string): fs.Dirent[] | Promise<fs.Dirent[]> {
+    return this.run(
+      () => fs.readdirSync(folder, { withFileTypes: true }),
+      () => fs.promises.readdir(folder, { withFileTypes: true }),
+    );
+  }
+
+  /** Null when nothing is there. */
+  stat(path: string): fs.Stats | null | Promise<fs.Stats | null> {
+    return this.run<fs.Stats | null>(
+      () => fs.statSync(path, { throwIfNoEntry: false }) ?? null,
+      () => fs.promises.stat(path).catch((e) => (e.code === 'ENOENT' || e.code === 'ENOTDIR' ? null : Promise.reject(e))),
+    );
+  }
+}
+
+type Done = (e: NodeJS.ErrnoException | null) => void;
+const pooled = (start: (done: Done) => void): Promise<void> => new Promise((resolve, reject) => start((e) => (e ? reject(e) : resolve())));
+
+export const fsync = (fd: number): Promise<void> => pooled((done) => fs.fsync(fd, done));
+export const fdatasync = (fd: number): Promise<void> => pooled((done) => fs.fdatasync(fd, done));
+
+/** Writes all pieces at the file's end, here and now. */
+export function writeAllSync(fd: number, pieces: Uint8Array[]): void {
+  let left = pieces;
+  for (;;) {
+    let written = left.length === 1 ? fs.writeSync(fd, left[0]) : fs.writevSync(fd, left);
+    let i = 0;
+    while (i < left.length && written >= left[i].length) written -= left[i++].length;
+    if (i === left.length) return;
+    left = [left[i].subarray(written), ...left.slice(i + 1)];
+  }
+}
+
+/** Writes one piece at the file's end through the pool. */
+export async function writeAll(fd: number, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) {
+    at += await new Promise<number>((resolve, reject) => fs.write(fd, piece, at, piece.length - at, null, (e, n) => (e ? reject(e) : resolve(n))));
+  }
+}
+
+/** Reads until `buffer` is full or the file ends; resolves with the number of bytes. */
+export async function readAll(fd: number, buffer: Buffer, position: number): Promise<number> {
+  let at = 0;
+  while (at < buffer.length) {
+    const n = await new Promise<number>((resolve, reject) => fs.read(fd, buffer, at, buffer.length - at, position + at, (e, r) => (e ? reject(e) : resolve(r))));
+    if (n === 0) break;
+    at += n;
+  }
+  return at;
+}
+
+export function readAllSync(fd: number, buffer: Buffer, position: number): number {
+  let at = 0;
+  while (at < buffer.length) {
+    const n = fs.readSync(fd, buffer, at, buffer.length - at, position + at);
+    if (n === 0) break;
+    at += n;
+  }
+  return at;
+}

@@ -1,0 +1,91 @@
+// A disk store's folder at the start: made if it is new, checked if it is old, cleared of what dead processes left.
+import fs from 'node:fs';
+import path from 'node:path';
+import { Corrupt, limits, randomId } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { codeOf, isAbsent } from './disk-error.ts';
+
+const FORMAT = /^colombier disk store ([0-9]{1,4})\n$/;
+const VERSION = 1;
+
+/** `root` is absolute. Throws Corrupt, or the file system's own error. */
+export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): void {
+  makeFolder(root);
+  makeFolder(`${root}/tmp`);
+  makeFolder(`${root}/objects`);
+  const format = readFormat(`${root}/format`);
+  if (format === null) {
+    if (fs.readdirSync(`${root}/objects`).length > 0) throw new Corrupt(`disk store ${root}: there are objects, but the file "format" is missing`);
+    writeFormat(root, random);
+  } else {
+    const version = Number(FORMAT.exec(format)?.[1] ?? NaN);
+    if (Number.isNaN(version)) throw new Corrupt(`disk store ${root}: the file "format" is damaged`);
+    if (version > VERSION) throw new Corrupt(`disk store ${root}: written by a newer version`);
+    // A folder that can't be written is told at the start, not at the first mail.
+    writeProbe(root, random);
+  }
+  sweep(`${root}/tmp`, clock, logger);
+}
+
+function makeFolder(folder: string): void {
+  let first: string | undefined;
+  try {
+    first = fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (e) {
+    if (codeOf(e) === 'EEXIST' || codeOf(e) === 'ENOTDIR') throw new Corrupt(`disk store: ${folder} is not a folder`);
+    throw e;
+  }
+  if (first === undefined) return;
+  // From the first folder that was made, every new name is made durable in its own folder.
+  for (let made = folder; ; made = path.dirname(made)) {
+    fsyncFolder(path.dirname(made));
+    if (made === first || made === path.dirname(made)) return;
+  }
+}
+
+function fsyncFolder(folder: string): void {
+  const fd = fs.openSync(folder, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function readFormat(file: string): string | null {
+  try {
+    return fs.readFileSync(file, 'latin1').slice(0, 100);
+  } catch (e) {
+    if (isAbsent(e)) return null;
+    throw e;
+  }
+}
+
+function writeFormat(root: string, random: Random): void {
+  const temp = `${root}/tmp/format-${randomId(random, 60)}`;
+  fs.writeFileSync(temp, `colombier disk store ${VERSION}\n`, { flag: 'wx', mode: 0o600, flush: true });
+  fs.renameSync(temp, `${root}/format`);
+  fsyncFolder(root);
+}
+
+function writeProbe(root: string, random: Random): void {
+  const temp = `${root}/tmp/probe-${randomId(random, 60)}`;
+  try {
+    fs.writeFileSync(temp, 'probe\n', { flag: 'wx', mode: 0o600, flush: true });
+  } finally {
+    fs.rmSync(temp, { force: true });
+  }
+}
+
+/** Removes temp files that no living process can still be writing. */
+function sweep(folder: string, clock: Clock, logger: Logger): void {
+  let removed = 0;
+  for (const leaf of fs.readdirSync(folder)) {
+    const file = `${folder}/${leaf}`;
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    if (!stat || clock.now() - stat.mtimeMs < limits.temp_kept_ms) continue;
+    fs.rmSync(file, { force: true, recursive: true });
+    removed++;
+  }
+  if (removed > 0) logger.info('removed temp files that dead processes left', { files: removed });
+}

@@ -1,0 +1,267 @@
+// The disk store: one folder of one machine, shared by any number of processes.
+//
+//   format     one line of text: which version wrote this folder
+//   tmp/       files being written; renamed into place when they are complete and fsynced
+//   objects/   the objects (disk-path.ts says where)
+//
+// PUT: write a temp file, fdatasync it, rename, fsync the folder (and new folders above it): a name never shows
+// half-written bytes, to no process and after no power cut. An object found by LIST may still lack the folder's fsync:
+// `confirm` does it. Time is the machine's: `modified` is the file's mtime, `date` the clock.
+import fs from 'node:fs';
+import path from 'node:path';
+import { Corrupt, Unavailable, limits, randomId } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
+import { DiskCache } from './disk-cache.ts';
+import { diskError, isAbsent } from './disk-error.ts';
+import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
+import { DiskFolders } from './disk-folders.ts';
+import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
+import { DiskList } from './disk-list.ts';
+import { prepareFolder } from './disk-open.ts';
+import { placeOf } from './disk-path.ts';
+import { Gate } from './gate.ts';
+import { checkSignal, gaveUp } from './give-up.ts';
+import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
+
+/** Bytes written to the page cache here and now; more goes through libuv's pool. */
+const SYNC_WRITE_BYTES_MAX = 256 * 1024;
+/** A file whose write lies longer back than this gets a new mtime before it is renamed (the process had been stopped). */
+const MTIME_LATE_MS = 1000;
+
+type Source = Uint8Array[] | (() => AsyncIterable<Uint8Array> | Uint8Array[]);
+/** Over when the caller got an error already. */
+interface Call {
+  over: boolean;
+}
+
+export class DiskStore implements ObjectStore {
+  readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly #clock: Clock;
+  readonly #what: string;
+  readonly #objects: string;
+  readonly #temp: string;
+  readonly #io: DiskIo;
+  readonly #cache: DiskCache;
+  readonly #folders: DiskFolders;
+  readonly #list: DiskList;
+  readonly #gate = new Gate(limits.store_concurrency_max);
+  #n = 0;
+
+  /** Opens the folder, or makes it. Unavailable when it can't be written, Corrupt when it is damaged or too new. */
+  static async open(folder: string, clock: Clock, random: Random, logger: Logger): Promise<DiskStore> {
+    const root = path.resolve(folder);
+    try {
+      prepareFolder(root, clock, random, logger);
+    } catch (e) {
+      throw diskError(e, root);
+    }
+    return new DiskStore(root, clock, random);
+  }
+
+  private constructor(root: string, clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#what = root;
+    this.#objects = `${root}/objects`;
+    this.#temp = `${root}/tmp/${process.pid}-${randomId(random, 60)}-`;
+    this.#io = new DiskIo(clock);
+    this.#cache = new DiskCache(clock, this.#io);
+    this.#folders = new DiskFolders(this.#objects);
+    this.#list = new DiskList(this.#objects, this.#io, this.#cache);
+  }
+
+  put(name: string, bytes: Uint8Array | Uint8Array[], options?: PutOptions): Promise<{ date: number }> {
+    const pieces = Array.isArray(bytes) ? bytes : [bytes];
+    let size = 0;
+    for (const piece of pieces) size += piece.length;
+    if (size > SYNC_WRITE_BYTES_MAX) return this.#put(name, size, () => pieces, options);
+    return this.#put(name, size, pieces, options);
+  }
+
+  putStream(name: string, bytes: number, source: () => AsyncIterable<Uint8Array>, options?: PutOptions): Promise<{ date: number }> {
+    return this.#put(name, bytes, source, options);
+  }
+
+  async #put(name: string, size: number, source: Source, options: PutOptions | undefined): Promise<{ date: number }> {
+    checkName(name);
+    checkSignal(options?.signal);
+    this.counts.put++;
+    const call = { over: false };
+    return this.#bounded(this.#inLine(name, size, source, options?.firstModified ?? null, call), size, call, options?.signal);
+  }
+
+  /** A place in line is kept until the disk has answered, also when the caller no longer waits. */
+  async #inLine(name: string, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
+    const busy = this.#gate.enter();
+    if (busy) await busy;
+    try {
+      return await this.#write(name, size, source, first, call);
+    } finally {
+      this.#gate.leave();
+    }
+  }
+
+  async #write(name: string, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
+    if (call.over) throw new Unavailable('given up');
+    const temp = this.#temp + this.#n++;
+    let renamed = false;
+    try {
+      const fd = fs.openSync(temp, 'wx', 0o600);
+      let wrote: number;
+      try {
+        if (Array.isArray(source)) {
+          writeAllSync(fd, [...source, trailer(size, first)]);
+        } else {
+          let left = size;
+          for await (const piece of source()) {
+            left -= piece.length;
+            if (left < 0 || call.over) break;
+            await writeAll(fd, piece);
+          }
+          if (left !== 0) throw new Unavailable(`the source of ${name} did not give ${size} bytes`);
+          await writeAll(fd, trailer(size, first));
+        }
+        wrote = this.#clock.now();
+        await fdatasync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      // Whoever gave up must not be surprised by the object later, where that can be helped.
+      if (call.over) throw new Unavailable('given up');
+      const { folder, leaf } = placeOf(name);
+      const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
+      this.#touchIfLate(temp, wrote);
+      this.#folders.rename(temp, full, leaf);
+      renamed = true;
+      this.#touchIfLate(`${full}/${leaf}`, wrote);
+      this.#cache.forget(full, leaf);
+      await this.#folders.sync(full);
+      return { date: this.#clock.now() };
+    } catch (e) {
+      if (!renamed) fs.rmSync(temp, { force: true });
+      throw diskError(e, this.#what);
+    }
+  }
+
+  /** An object's age counts from when it could be seen: a process may be stopped between write and rename. */
+  #touchIfLate(file: string, wrote: number): void {
+    const now = this.#clock.now();
+    if (Math.abs(now - wrote) > MTIME_LATE_MS) fs.utimesSync(file, now / 1000, now / 1000);
+  }
+
+  async get(name: string, options?: { from?: number; to?: number; signal?: AbortSignal }): Promise<StoredObject | null> {
+    checkName(name);
+    checkRange(options?.from, options?.to);
+    checkSignal(options?.signal);
+    this.counts.get++;
+    const { folder, leaf } = placeOf(name);
+    const file = folder === '' ? `${this.#objects}/${leaf}` : `${this.#objects}/${folder}/${leaf}`;
+    let fd: number | null = null;
+    try {
+      const opened = this.#io.run(
+        () => fs.openSync(file, 'r'),
+        () => new Promise<number>((resolve, reject) => fs.open(file, 'r', (e, f) => (e ? reject(e) : resolve(f)))),
+      );
+      fd = opened instanceof Promise ? await opened : opened;
+      const stat = fs.fstatSync(fd);
+      if (!stat.isFile()) return null;
+      return await this.#read(fd, name, stat, options?.from ?? 0, options?.to ?? Infinity);
+    } catch (e) {
+      if (isAbsent(e)) return null;
+      throw diskError(e, this.#what);
+    } finally {
+      if (fd !== null) fs.closeSync(fd);
+    }
+  }
+
+  /** Reads [from, to) and the trailer: in one go where the one follows the other. */
+  async #read(fd: number, name: string, stat: fs.Stats, from: number, to: number): Promise<StoredObject> {
+    const size = stat.size - TRAILER_BYTES;
+    if (size < 0) throw new Corrupt(`the file of ${name} is damaged: it is too short`);
+    const start = Math.min(from, size);
+    const end = Math.min(to, size);
+    if (end - start > limits.object_bytes_max) throw new Corrupt(`${name} is too large to be read as a whole: ${size} bytes`);
+    const want = end - start;
+    const buffer = Buffer.allocUnsafe(want + TRAILER_BYTES);
+    const joined = end === size;
+    const part = joined ? buffer : buffer.subarray(0, want);
+    let n = want <= SYNC_READ_BYTES_MAX && this.#io.quick ? this.#io.run(() => readAllSync(fd, part, start), () => readAll(fd, part, start)) : readAll(fd, part, start);
+    if (typeof n !== 'number') n = await n;
+    if (!joined) n += readAllSync(fd, buffer.subarray(want), size);
+    if (n !== buffer.length) throw new Corrupt(`the file of ${name} ended while it was read`);
+    const { firstModified } = readTrailer(buffer, want, size, name);
+    return { bytes: buffer.subarray(0, want), size, modified: Math.floor(stat.mtimeMs), firstModified, date: this.#clock.now() };
+  }
+
+  async list(options: ListOptions): Promise<ListPage> {
+    checkPrefix(options.prefix);
+    if (options.startAfter) checkPrefix(options.startAfter);
+    const max = pageSize(options.maxKeys);
+    checkSignal(options.signal);
+    this.counts.list++;
+    try {
+      const rows = await this.#list.rows({ prefix: options.prefix, startAfter: options.startAfter ?? '' }, max + 1);
+      const truncated = rows.length > max;
+      if (truncated) rows.pop();
+      return { objects: rows, truncated, date: this.#clock.now() };
+    } catch (e) {
+      throw diskError(e, this.#what);
+    }
+  }
+
+  async delete(name: string, options?: { signal?: AbortSignal }): Promise<void> {
+    checkName(name);
+    checkSignal(options?.signal);
+    this.counts.delete++;
+    const { folder, leaf } = placeOf(name);
+    const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
+    try {
+      fs.unlinkSync(`${full}/${leaf}`);
+      this.#cache.forget(full, leaf);
+      // Durable, so that no power cut brings back what collection has taken.
+      await this.#bounded(this.#folders.sync(this.#folders.prune(full)), 0, { over: false }, options?.signal);
+    } catch (e) {
+      if (!isAbsent(e)) throw diskError(e, this.#what);
+    }
+  }
+
+  async confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void> {
+    checkName(name);
+    const { folder, leaf } = placeOf(name);
+    const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
+    try {
+      // The file's own bytes were fsynced before it had this name.
+      if (fs.existsSync(`${full}/${leaf}`)) return await this.#folders.sync(full);
+    } catch (e) {
+      throw diskError(e, this.#what);
+    }
+    await this.put(name, bytes, { firstModified });
+  }
+
+  async close(): Promise<void> {}
+
+  /** Ends the waiting, not the work, when the disk hangs or the caller gives up. */
+  #bounded<T>(work: Promise<T>, bytes: number, call: Call, signal: AbortSignal | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const aborted = () => {
+        call.over = true;
+        end();
+        reject(gaveUp(signal!));
+      };
+      const cancel = this.#clock.after(limits.store_request_ms_max + bytes / limits.store_bytes_per_ms_min, () => {
+        call.over = true;
+        end();
+        reject(new Unavailable(`disk store ${this.#what}: the disk gives no answer`));
+      });
+      const end = () => {
+        cancel();
+        signal?.removeEventListener('abort', aborted);
+      };
+      signal?.addEventListener('abort', aborted, { once: true });
+      work.then(
+        (value) => (end(), resolve(value)),
+        (e) => (end(), reject(e)),
+      );
+    });
+  }
+}

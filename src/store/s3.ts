@@ -1,0 +1,200 @@
+// The S3 store: one bucket of Garage, or of another S3, addressed by path. `firstModified` is kept as the object's
+// metadata; `date` is the Date of the answer. `modified` has milliseconds in a LIST and whole seconds in a GET: so are
+// the headers of HTTP.
+import { hash, createHash } from 'node:crypto';
+import { Malformed, Unavailable, limits } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
+import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
+import { S3Refusal, S3Transport } from './s3-request.ts';
+import type { Answer, Call } from './s3-request.ts';
+import { UNSIGNED, escapeQuery } from './s3-sign.ts';
+import { BrokenAnswer, readList } from './s3-xml.ts';
+
+const FIRST = 'x-amz-meta-first-modified';
+/** Pieces up to this size together are copied into one buffer: one write to the socket. */
+const JOIN_BYTES_MAX = 256 * 1024;
+/** How long the start waits for an answer. */
+const PROBE_MS = 5000;
+
+export interface S3Endpoint {
+  endpoint: string;
+  region: string;
+  accessKey: string;
+  secretKey: string;
+}
+
+/** Stores of all buckets over one pool of connections. See openStores for errors. */
+export async function openS3(settings: S3Endpoint, buckets: string[], clock: Clock, random: Random, logger: Logger): Promise<{ stores: S3Store[]; close: () => Promise<void> }> {
+  let url: URL;
+  try {
+    url = new URL(settings.endpoint);
+  } catch {
+    throw new Malformed(`not an S3 endpoint: ${JSON.stringify(settings.endpoint.slice(0, 100))}`);
+  }
+  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username || url.password || url.search || url.hash) throw new Malformed('an S3 endpoint is http://host:port or https://host');
+  if (!settings.region || !settings.accessKey || !settings.secretKey) throw new Malformed('the S3 store needs region, access key and secret key');
+  const transport = new S3Transport(url, settings, clock, random, logger);
+  const stores = buckets.map((bucket) => new S3Store(transport, bucket));
+  try {
+    await Promise.all(stores.map((store) => probe(store, clock, logger)));
+  } catch (e) {
+    await transport.close();
+    throw e;
+  }
+  return { stores, close: () => transport.close() };
+}
+
+/** A wrong key or bucket ends the start; a store that is away may come back. */
+async function probe(store: S3Store, clock: Clock, logger: Logger): Promise<void> {
+  const ended = new AbortController();
+  const cancel = clock.after(PROBE_MS, () => ended.abort(new Unavailable('no answer')));
+  try {
+    await store.list({ prefix: '', maxKeys: 1, signal: ended.signal });
+  } catch (e) {
+    if (!(e instanceof Unavailable) || e instanceof S3Refusal) throw e;
+    logger.warn('the S3 store does not answer yet', { bucket: store.bucket, why: e.message });
+  } finally {
+    cancel();
+  }
+}
+
+export class S3Store implements ObjectStore {
+  readonly bucket: string;
+  readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly #transport: S3Transport;
+
+  constructor(transport: S3Transport, bucket: string) {
+    this.#transport = transport;
+    this.bucket = bucket;
+  }
+
+  async put(name: string, bytes: Uint8Array | Uint8Array[], options?: PutOptions): Promise<{ date: number }> {
+    checkName(name);
+    const pieces = Array.isArray(bytes) ? bytes : [bytes];
+    let size = 0;
+    for (const piece of pieces) size += piece.length;
+    if (size <= JOIN_BYTES_MAX || pieces.length === 1) {
+      const body = pieces.length === 1 ? view(pieces[0]) : Buffer.concat(pieces, size);
+      return this.#put(name, body, size, hash('sha256', body), options);
+    }
+    const sum = createHash('sha256');
+    for (const piece of pieces) sum.update(piece);
+    return this.#put(name, () => pieces, size, sum.digest('hex'), options);
+  }
+
+  async putStream(name: string, bytes: number, source: () => AsyncIterable<Uint8Array>, options?: PutOptions): Promise<{ date: number }> {
+    checkName(name);
+    return this.#put(name, () => counted(name, bytes, source), bytes, UNSIGNED, options);
+  }
+
+  #put(name: string, body: Call['body'], bytes: number, payload: string, options: PutOptions | undefined): Promise<{ date: number }> {
+    const first = options?.firstModified;
+    return this.#transport.call(
+      {
+        method: 'PUT',
+        path: this.#path(name),
+        headers: first === undefined ? undefined : { [FIRST]: String(Math.max(0, Math.trunc(first))) },
+        body,
+        bytes,
+        payload,
+        answerBytesMax: 65_536,
+        signal: options?.signal,
+        sent: () => this.counts.put++,
+      },
+      (answer) => {
+        if (answer.status >= 300) this.#absent(answer, false);
+        return { date: answer.date };
+      },
+    );
+  }
+
+  async get(name: string, options?: { from?: number; to?: number; signal?: AbortSignal }): Promise<StoredObject | null> {
+    checkName(name);
+    const { from = 0, to } = options ?? {};
+    checkRange(options?.from, options?.to);
+    if (from === 0 && to === undefined) return this.#get(name, null, options?.signal);
+    // HTTP has no empty range, and answers 416 to one beyond the end: the first byte then tells the rest.
+    if (to !== from) {
+      const part = await this.#get(name, `bytes=${from}-${to === undefined ? '' : to - 1}`, options?.signal);
+      if (part !== 'beyond') return part;
+    }
+    const head = await this.#get(name, 'bytes=0-0', options?.signal);
+    const object = head === 'beyond' ? await this.#get(name, null, options?.signal) : head;
+    return object && { ...object, bytes: object.bytes.subarray(0, 0) };
+  }
+
+  #get(name: string, range: null, signal: AbortSignal | undefined): Promise<StoredObject | null>;
+  #get(name: string, range: string | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'>;
+  #get(name: string, range: string | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'> {
+    return this.#transport.call<StoredObject | null | 'beyond'>({ method: 'GET', path: this.#path(name), range: range ?? undefined, answerBytesMax: limits.object_bytes_max, signal, sent: () => this.counts.get++ }, (answer) => {
+      if (answer.status === 416 && range !== null) return 'beyond';
+      if (answer.status >= 300) return this.#absent(answer, true);
+      const { body, headers, date } = answer;
+      const size = answer.status === 206 ? Number(/\/([0-9]{1,15})$/.exec(String(headers['content-range'] ?? ''))?.[1] ?? NaN) : body.length;
+      const modified = Date.parse(String(headers['last-modified'] ?? ''));
+      if (Number.isNaN(size) || Number.isNaN(modified) || (range !== null && answer.status !== 206)) throw new BrokenAnswer('a GET answered without size, age or range');
+      const first = headers[FIRST];
+      return { bytes: body, size, modified, firstModified: typeof first === 'string' && /^[0-9]{1,15}$/.test(first) ? Number(first) : null, date };
+    });
+  }
+
+  async list(options: ListOptions): Promise<ListPage> {
+    const { prefix, startAfter } = options;
+    checkPrefix(prefix);
+    if (startAfter) checkPrefix(startAfter);
+    const max = pageSize(options.maxKeys);
+    const query = `list-type=2&max-keys=${max}&prefix=${escapeQuery(prefix)}${startAfter ? `&start-after=${escapeQuery(startAfter)}` : ''}`;
+    return this.#transport.call({ method: 'GET', path: `/${this.bucket}`, query, answerBytesMax: limits.store_list_bytes_max, signal: options.signal, sent: () => this.counts.list++ }, (answer) => {
+      if (answer.status >= 300) this.#absent(answer, false);
+      const { rows, truncated } = readList(answer.body.toString('utf8'));
+      // Everything above relies on this order; an answer that breaks it must not be taken for a shorter log.
+      let last = startAfter ?? '';
+      for (const { name } of rows) {
+        if (name <= last || !name.startsWith(prefix)) throw new BrokenAnswer('the rows of a LIST are not in order');
+        last = name;
+      }
+      if (rows.length > max || (truncated && rows.length === 0)) throw new BrokenAnswer('a LIST with a wrong number of rows');
+      return { objects: rows, truncated, date: answer.date };
+    });
+  }
+
+  async delete(name: string, options?: { signal?: AbortSignal }): Promise<void> {
+    checkName(name);
+    await this.#transport.call({ method: 'DELETE', path: this.#path(name), answerBytesMax: 65_536, signal: options?.signal, sent: () => this.counts.delete++ }, (answer) => {
+      if (answer.status >= 300) this.#absent(answer, true);
+    });
+  }
+
+  async confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void> {
+    await this.put(name, bytes, { firstModified });
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  #path(name: string): string {
+    return `/${this.bucket}/${name}`;
+  }
+
+  /** A 404 is an answer only when it speaks of the object. */
+  #absent({ status, code }: Answer, allowed: boolean): null {
+    if (status === 404 && allowed && code === 'NoSuchKey') return null;
+    if (status === 404 && code === 'NoSuchBucket') throw new S3Refusal(`the S3 store has no bucket "${this.bucket}"`);
+    throw new BrokenAnswer(`an answer ${status} ${code}`);
+  }
+}
+
+const view = (bytes: Uint8Array): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+
+/** The source's bytes, as many as were announced: a wrong number is the source's fault, and not sent again. */
+async function* counted(name: string, bytes: number, source: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let left = bytes;
+  for await (const piece of source()) {
+    left -= piece.length;
+    if (left < 0) break;
+    yield piece;
+  }
+  if (left !== 0) throw new Unavailable(`the source of ${name} did not give ${bytes} bytes`);
+}
