@@ -57,6 +57,8 @@ export const limits = {
   mailbox_name_bytes_max: 1000,
   /** Levels of a mailbox's name. */
   mailbox_depth_max: 32,
+  /** All patterns of one LIST, references included: each costs its length times every name's. */
+  imap_list_patterns_bytes_max: 4 * KIB,
   /** Idle time before BYE (RFC 9051 §5.4 asks for at least 30 minutes). */
   imap_idle_ms_max: 30 * MINUTE,
   /** Idle time before authentication. */

@@ -1,12 +1,12 @@
 // What a command is, and what it may use of its connection. One command, one file; the table is registry.ts.
 import type { Clock, Limits, Logger } from '../../base/index.ts';
-import type { Selected, Session } from '../session.ts';
+import type { Backend, Selected, Session } from '../session.ts';
 import type { View } from '../view.ts';
 import type { Args, Output } from '../wire/index.ts';
 
 /** What the client has enabled (RFC 5161), or what a command that uses the extension has enabled by itself. */
 export interface Enabled {
-  /** RFC 7162 §3.1: FETCH answers bear MODSEQ. */
+  /** RFC 7162 §3.1: FETCH answers bear MODSEQ. Set by `enableCondstore`. */
   condstore: boolean;
   /** RFC 7162 §3.2.3: VANISHED instead of EXPUNGE. Implies condstore. */
   qresync: boolean;
@@ -21,29 +21,58 @@ export interface Context {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly logger: Logger;
-  /** Set in the states authenticated and selected. */
+  readonly backend: Backend;
+  /** The client's address without port. */
+  readonly remote: string;
+  /** Under TLS. */
+  readonly secure: boolean;
+  /** STARTTLS can be offered. */
+  readonly tlsAvailable: boolean;
+  /** Null before log-in. */
+  readonly user: Session | null;
+  /** A mailbox is selected. */
+  readonly isOpen: boolean;
+  /** For commands of the states authenticated and selected. */
   readonly session: Session;
-  /** Set in the state selected. */
+  /** For commands of the state selected. */
   readonly selected: Selected;
   readonly view: View;
+
+  /** From now on FETCH answers bear MODSEQ; with `qresync` VANISHED replaces EXPUNGE. */
+  enableCondstore(qresync?: boolean): void;
+  /** The client has logged in. */
+  authenticated(session: Session): void;
+  /** A mailbox is selected from now on. */
+  opened(selected: Selected): View;
+  /** No mailbox is selected any more; gives it back to the session. */
+  unselect(): void;
+  /** Sends `prompt` and waits for one line that is no command (IDLE, SASL). Null prompt: only waits. */
+  readLine(prompt: string | null): Promise<string>;
+  /** While it is on, what happens in the mailbox is told at once (IDLE). */
+  notify(on: boolean): void;
+  /** Done once after the tagged answer (STARTTLS, LOGOUT). */
+  after(run: () => void | Promise<void>): void;
+  /** Goes on under TLS; what was sent in clear beyond STARTTLS is dropped. */
+  startTls(): Promise<void>;
+  /** No more commands; what was written still goes out. */
+  end(): void;
 }
 
 /** Client states in which a command is allowed (RFC 9051 §3). */
 export type When = 'any' | 'not authenticated' | 'authenticated' | 'selected';
 
 /**
- * `parse` takes everything behind the command's name (it begins before the space, so a command without arguments calls
- * only `args.end()`, which the connection does itself after parse). `run` writes untagged answers and resolves with
- * the text of the tagged OK, response code included (`[APPENDUID 1 2] APPEND completed`); '' means "NAME completed".
- * Both throw the four kinds of error.
+ * `parse` takes everything behind the command's name (it begins before the space; that nothing is left over is checked
+ * by the connection). `run` writes untagged answers and resolves with the text of the tagged OK, response code
+ * included (`[COPYUID 1 2 3] COPY completed`); '' means "NAME completed". Both throw the four kinds of error.
  */
 export interface Command<A = unknown> {
   readonly when: When;
   /** `UID FETCH` and its like: also allowed behind UID; `byUid` says which. */
   readonly uid?: boolean;
   /**
-   * Which untagged updates may be sent before the tagged answer: all, or all but EXPUNGE/VANISHED (RFC 9051 §7.5.1:
-   * FETCH, STORE and SEARCH by sequence number). With `UID` all may be sent. Default: all.
+   * Before the tagged answer all untagged updates are sent, but no EXPUNGE or VANISHED when this is set and the
+   * command is not behind UID (RFC 9051 §7.5.1: FETCH, STORE and SEARCH by sequence number).
    */
   readonly keepsNumbers?: boolean;
   parse(args: Args, byUid: boolean, context: Context): A;
@@ -54,3 +83,6 @@ export interface Command<A = unknown> {
 export function command<A>(c: Command<A>): Command<A> {
   return c;
 }
+
+/** `parse` of commands without arguments. */
+export const nothing = (): null => null;

@@ -8,6 +8,8 @@ export { Args, canonicalName } from './args.ts';
 export type { Literal } from './args.ts';
 export { formatDateTime, parseDate, parseDateTime } from './date.ts';
 export { isAtom, nstring, quote, quoteMailbox, quoteUtf8 } from './quote.ts';
+export { CommandReader } from './reader.ts';
+export type { Arrival } from './reader.ts';
 export { SAVED_RESULT, SequenceSet, formatSet, parseSequenceSet } from './sequence-set.ts';
 export { decodeUtf7, decodeUtf8, encodeUtf7, encodeUtf8 } from './utf7.ts';
 export { Writer } from './writer.ts';

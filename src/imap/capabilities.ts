@@ -1,0 +1,19 @@
+// What the server says it can. Only what works is here.
+import type { Context } from './command/command.ts';
+
+const ALWAYS = 'IMAP4rev1 LITERAL+ SASL-IR ID ENABLE';
+const AUTHENTICATED =
+  'IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED LIST-STATUS STATUS=SIZE SPECIAL-USE ' +
+  'CREATE-SPECIAL-USE CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN UTF8=ACCEPT MULTIAPPEND OBJECTID SAVEDATE';
+
+/** The list for this moment: before log-in how to log in, afterwards everything else. */
+export function capabilities(context: Context): string {
+  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED} APPENDLIMIT=${context.limits.message_bytes_max}`;
+  const tls = context.tlsAvailable && !context.secure ? ' STARTTLS' : '';
+  return `${ALWAYS}${tls}${mayLogin(context) ? ' AUTH=PLAIN' : ' LOGINDISABLED'}`;
+}
+
+/** Whether passwords may be sent now. */
+export function mayLogin(context: Context): boolean {
+  return context.secure || context.backend.plaintextAllowed(context.remote);
+}

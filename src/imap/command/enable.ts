@@ -1,0 +1,26 @@
+import { command } from './command.ts';
+
+/** RFC 5161. What is not known is passed over. */
+export const enable = command<string[]>({
+  when: 'authenticated',
+  parse(args) {
+    const names: string[] = [];
+    do {
+      args.sp();
+      names.push(args.keyword());
+    } while (!args.done);
+    return names;
+  },
+  async run(context, names) {
+    const enabled = new Set<string>();
+    for (const name of names) {
+      if (name === 'CONDSTORE') context.enableCondstore();
+      else if (name === 'QRESYNC') context.enableCondstore(true);
+      else if (name === 'UTF8=ACCEPT') context.enabled.utf8 = true;
+      else continue;
+      enabled.add(name);
+    }
+    context.out.line(['* ENABLED', ...enabled].join(' '));
+    return '';
+  },
+});

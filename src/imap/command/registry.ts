@@ -1,0 +1,66 @@
+// Every command by its name; those that UID may stand before also as `UID NAME`.
+import { append } from './append.ts';
+import { authenticate } from './authenticate.ts';
+import { capability } from './capability.ts';
+import { close, unselect } from './close.ts';
+import type { Command } from './command.ts';
+import { copy } from './copy.ts';
+import { create } from './create.ts';
+import { deleteMailbox } from './delete.ts';
+import { enable } from './enable.ts';
+import { expunge } from './expunge.ts';
+import { fetch } from './fetch.ts';
+import { id } from './id.ts';
+import { idle } from './idle.ts';
+import { list } from './list.ts';
+import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { lsub } from './lsub.ts';
+import { move } from './move.ts';
+import { namespace } from './namespace.ts';
+import { check, noop } from './noop.ts';
+import { rename } from './rename.ts';
+import { examine, select } from './select.ts';
+import { starttls } from './starttls.ts';
+import { status } from './status.ts';
+import { store } from './store.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
+
+const table: Record<string, Command<never>> = {
+  CAPABILITY: capability,
+  NOOP: noop,
+  LOGOUT: logout,
+  ID: id,
+  STARTTLS: starttls,
+  LOGIN: login,
+  AUTHENTICATE: authenticate,
+  ENABLE: enable,
+  NAMESPACE: namespace,
+  SELECT: select,
+  EXAMINE: examine,
+  CREATE: create,
+  DELETE: deleteMailbox,
+  RENAME: rename,
+  SUBSCRIBE: subscribe,
+  UNSUBSCRIBE: unsubscribe,
+  LIST: list,
+  LSUB: lsub,
+  STATUS: status,
+  APPEND: append,
+  IDLE: idle,
+  CHECK: check,
+  CLOSE: close,
+  UNSELECT: unselect,
+  EXPUNGE: expunge,
+  FETCH: fetch,
+  STORE: store,
+  COPY: copy,
+  MOVE: move,
+};
+
+export const commands: ReadonlyMap<string, Command> = new Map(
+  Object.entries(table).flatMap(([name, command]) => {
+    const entry: [string, Command] = [name, command as unknown as Command];
+    return command.uid === true ? [entry, [`UID ${name}`, entry[1]] as [string, Command]] : [entry];
+  }),
+);
