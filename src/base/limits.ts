@@ -76,7 +76,11 @@ export const limits = {
   /** Bytes of one text part, as encoded, that a search for text looks at. */
   search_part_bytes_max: 8 * MIB,
   /** Keys of one search: each is looked at for each message. */
-  search_keys_max: 100_000,
+  search_keys_max: 20_000,
+  /** BODY and TEXT keys of one search: each goes through whole messages. */
+  search_text_keys_max: 100,
+  /** Time of one search, all waiting included. */
+  search_ms_max: 5 * MINUTE,
 
   // SMTP
   /** Recipients of one message. */

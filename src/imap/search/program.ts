@@ -1,0 +1,202 @@
+// A search as one function over a candidate. What a message's place in the index tells is asked first, then its record,
+// then its header, then its body: a key above the level that is loaded answers "unknown", and only messages that stay
+// unknown go on to the next level.
+import type { Flag } from '../../base/index.ts';
+import { decodeWords } from '../../message/index.ts';
+import type { KeptField } from '../../message/index.ts';
+import { ownFields } from '../fetch/locate.ts';
+import { lowerBound } from '../fetch/uidset.ts';
+import type { MailboxIndex, MessageRecord } from '../session.ts';
+import type { View } from '../view.ts';
+import { fold } from './fold.ts';
+import type { Key } from './keys.ts';
+
+export type Answer = 0 | 1 | 2;
+export const NO = 0;
+export const YES = 1;
+export const UNKNOWN = 2;
+
+/** What is loaded: 0 the index only, 1 the record, 2 the whole header, 3 the body's texts. */
+export type Level = 0 | 1 | 2 | 3;
+
+/** One message that is looked at. Later levels' members are set from that level on. */
+export class Candidate {
+  level: Level = 0;
+  i = 0;
+  seq = 0;
+  uid = 0;
+  record: MessageRecord | null = null;
+  header: readonly KeptField[] | null = null;
+  /** Folded texts of the body's parts and their headers. */
+  texts: readonly string[] | null = null;
+  #fields = new Map<string, string[]>();
+  #headerText: string | null = null;
+
+  /** Folded values of the fields of one name, from what is loaded. */
+  values(name: string): string[] {
+    let values = this.#fields.get(name);
+    if (values === undefined) {
+      const fields = this.header ?? [...ownFields(this.record!), ...this.record!.index.fields];
+      values = fields.filter((field) => field.name === name).map((field) => fold(decodeWords(field.value)));
+      this.#fields.set(name, values);
+    }
+    return values;
+  }
+
+  /** All of the header, folded: names, colons and decoded values, a field a line. */
+  get headerText(): string {
+    return (this.#headerText ??= fold(this.header!.map((field) => field.prefix + decodeWords(field.value)).join('\n')));
+  }
+
+  /** Goes up a level: what was known of fields may now be more. */
+  load(level: Level): void {
+    this.level = level;
+    if (level === 2) this.#fields.clear();
+  }
+}
+
+export type Test = (c: Candidate) => Answer;
+
+/** The lowest level at which a key may be decided: cheap keys are asked first. */
+function cost(key: Key): number {
+  switch (key.op) {
+    case 'and':
+    case 'or':
+      return Math.max(...key.keys.map(cost));
+    case 'not':
+      return cost(key.key);
+    case 'date':
+      return key.of === 'sent' ? 1 : 0;
+    case 'header':
+      return 1;
+    case 'text':
+    case 'body':
+      return 3;
+    default:
+      return 0;
+  }
+}
+
+/** `now`: ms since 1970, for OLDER and YOUNGER. */
+export function compile(key: Key, view: View, now: number): Test {
+  const { index } = view;
+  switch (key.op) {
+    case 'all':
+      return () => YES;
+    case 'nothing':
+      return () => NO;
+    case 'and':
+    case 'or': {
+      const costs = new Map(key.keys.map((inner) => [inner, cost(inner)]));
+      const tests = [...key.keys].sort((a, b) => costs.get(a)! - costs.get(b)!).map((inner) => compile(inner, view, now));
+      return key.op === 'and' ? every(tests, NO, YES) : every(tests, YES, NO);
+    }
+    case 'not': {
+      const test = compile(key.key, view, now);
+      return (c) => {
+        const answer = test(c);
+        return answer === UNKNOWN ? UNKNOWN : answer === YES ? NO : YES;
+      };
+    }
+    case 'flag':
+      return flagTest(index, key.flag);
+    case 'seq': {
+      if (key.set.saved) return savedTest(view.saved);
+      const { count } = view;
+      return (c) => (key.set.has(c.seq, count) ? YES : NO);
+    }
+    case 'uid': {
+      if (key.set.saved) return savedTest(view.saved);
+      const last = view.count > 0 ? view.uidOf(view.count) : 0;
+      return (c) => (key.set.has(c.uid, last) ? YES : NO);
+    }
+    case 'larger':
+      return (c) => (index.size(c.i) > key.bytes ? YES : NO);
+    case 'smaller':
+      return (c) => (index.size(c.i) < key.bytes ? YES : NO);
+    case 'older':
+      return (c) => (index.internalDate(c.i) <= now - key.seconds * 1000 ? YES : NO);
+    case 'younger':
+      return (c) => (index.internalDate(c.i) >= now - key.seconds * 1000 ? YES : NO);
+    case 'modseq':
+      return (c) => (index.modSeq(c.i) >= key.from ? YES : NO);
+    case 'emailid':
+      return (c) => (index.emailId(c.i) === key.id ? YES : NO);
+    case 'threadid':
+      return (c) => (index.threadId(c.i) === key.id ? YES : NO);
+    case 'date':
+      return dateTest(key, index);
+    case 'header':
+      return headerTest(key.name, fold(key.text));
+    case 'body':
+    case 'text':
+      return textTest(key.op === 'text', fold(key.text));
+  }
+}
+
+/** Decided as soon as one test says `deciding`; `else` when all are known and none did. */
+function every(tests: Test[], deciding: Answer, otherwise: Answer): Test {
+  return (c) => {
+    let answer: Answer = otherwise;
+    for (const test of tests) {
+      const one = test(c);
+      if (one === deciding) return deciding;
+      if (one === UNKNOWN) answer = UNKNOWN;
+    }
+    return answer;
+  };
+}
+
+/** Keywords are equal in any case; worked out once for each set of flags. */
+function flagTest(index: MailboxIndex, flag: Flag): Test {
+  const name = flag.toLowerCase();
+  const known: (Answer | undefined)[] = [];
+  return (c) => {
+    const set = index.flagSet(c.i);
+    return (known[set] ??= index.flagsOf(set).some((one) => one.toLowerCase() === name) ? YES : NO);
+  };
+}
+
+function savedTest(saved: Uint32Array): Test {
+  return (c) => (saved[lowerBound(saved, saved.length, c.uid)] === c.uid ? YES : NO);
+}
+
+const DAY_MS = 86_400_000;
+
+/** Calendar days, time and zone disregarded (RFC 9051 §6.4.4): INTERNALDATE's in its own zone. */
+function dateTest(key: Key & { op: 'date' }, index: MailboxIndex): Test {
+  const compare = (at: number): Answer => {
+    const day = Math.floor(at / DAY_MS) * DAY_MS;
+    return (key.is === 'before' ? day < key.day : key.is === 'on' ? day === key.day : day >= key.day) ? YES : NO;
+  };
+  switch (key.of) {
+    case 'internal':
+      return (c) => compare(index.internalDate(c.i) + index.zone(c.i) * 60_000);
+    case 'saved':
+      return (c) => compare(index.saveDate(c.i));
+    case 'sent':
+      return (c) => {
+        if (c.level < 1) return UNKNOWN;
+        const day = c.record!.index.sentDay;
+        return day === null ? NO : compare(day);
+      };
+  }
+}
+
+/** An empty text asks for the field's presence (RFC 9051 §6.4.4 HEADER). */
+function headerTest(name: string, text: string): Test {
+  return (c) => {
+    if (c.level < 1) return UNKNOWN;
+    if (c.values(name).some((value) => value.includes(text))) return YES;
+    return c.level < 2 && c.record!.index.place(name) === 'blob' ? UNKNOWN : NO;
+  };
+}
+
+function textTest(header: boolean, text: string): Test {
+  if (text === '') return () => YES;
+  return (c) => {
+    if (header && c.level >= 2 && c.headerText.includes(text)) return YES;
+    if (c.level < 3) return UNKNOWN;
+    return c.texts!.some((one) => one.includes(text)) ? YES : NO;
+  };
+}

@@ -1,0 +1,158 @@
+// Runs a search in passes: all messages by the index, what stays undecided by records, then by headers, then by
+// bodies. Gives way to others every few milliseconds, ends when the client has gone or the time is over.
+import { Refused, limits } from '../../base/index.ts';
+import type { Context } from '../command/command.ts';
+import { Pace } from '../fetch/pace.ts';
+import type { MessageRecord } from '../session.ts';
+import type { View } from '../view.ts';
+import type { Key } from './keys.ts';
+import { bodyBytes, loadBody, loadHeader } from './load.ts';
+import { Candidate, UNKNOWN, YES, compile } from './program.ts';
+import type { Level, Test } from './program.ts';
+
+const RECORDS = 256;
+
+/** UIDs that match, ascending. */
+export async function search(context: Context, key: Key): Promise<Uint32Array> {
+  const run = new Run(context, key);
+  await run.byIndex();
+  await run.byRecord();
+  await run.byBytes(2);
+  await run.byBytes(3);
+  return run.found();
+}
+
+class Run {
+  #context: Context;
+  #view: View;
+  #test: Test;
+  #uids: Uint32Array;
+  /** By place in #uids. */
+  #matches: Uint8Array;
+  #open: number[] = [];
+  #pace: Pace;
+  #began: number;
+
+  constructor(context: Context, key: Key) {
+    this.#context = context;
+    this.#view = context.view;
+    this.#test = compile(key, context.view, context.clock.now());
+    this.#uids = universe(key, context.view);
+    this.#matches = new Uint8Array(this.#uids.length);
+    this.#pace = new Pace(context.clock);
+    this.#began = context.clock.monotonic();
+  }
+
+  found(): Uint32Array {
+    return this.#uids.filter((_uid, k) => this.#matches[k] === 1);
+  }
+
+  async byIndex(): Promise<void> {
+    const { index } = this.#view;
+    const c = new Candidate();
+    let i = -1;
+    for (let k = 0; k < this.#uids.length; k++) {
+      const uid = this.#uids[k];
+      i = i + 1 < index.count && index.uids[i + 1] === uid ? i + 1 : index.find(uid);
+      if (i >= 0) {
+        c.i = i;
+        c.uid = uid;
+        c.seq = this.#view.uids[c.seq] === uid ? c.seq + 1 : this.#view.seqOf(uid);
+        this.#decide(c, k, this.#open);
+      }
+      if ((k & 63) === 63 && this.#pace.due) await this.#rest();
+    }
+  }
+
+  async byRecord(): Promise<void> {
+    if (this.#open.length === 0) return;
+    const open: number[] = [];
+    const ask = (at: number) => {
+      const uids = Uint32Array.from(this.#open.slice(at, at + RECORDS), (k) => this.#uids[k]);
+      const asked = this.#context.selected.records(uids);
+      asked.catch(() => {});
+      return asked;
+    };
+    let next: Promise<(MessageRecord | null)[]> | null = ask(0);
+    for (let at = 0; next !== null; at += RECORDS) {
+      const records: (MessageRecord | null)[] = await next;
+      next = at + RECORDS < this.#open.length ? ask(at + RECORDS) : null;
+      for (let n = 0; n < records.length; n++) {
+        const k = this.#open[at + n];
+        const c = this.#candidate(k, records[n], 1);
+        if (c !== null) this.#decide(c, k, open);
+        if (this.#pace.due) await this.#rest();
+      }
+    }
+    this.#open = open;
+  }
+
+  /** Headers (2) or bodies (3), some messages ahead within a bound of bytes. */
+  async byBytes(level: 2 | 3): Promise<void> {
+    if (this.#open.length === 0) return;
+    const { selected } = this.#context;
+    const open: number[] = [];
+    const ahead: { k: number; c: Candidate; loaded: Promise<boolean>; bytes: number }[] = [];
+    let bytes = 0;
+    const take = async () => {
+      const { k, c, loaded, bytes: held } = ahead.shift()!;
+      const there = await loaded;
+      bytes -= held;
+      const i = there ? this.#view.index.find(c.uid) : -1;
+      if (i >= 0) {
+        c.i = i;
+        this.#decide(c, k, open);
+      }
+      if (this.#pace.due) await this.#rest();
+    };
+    for (let at = 0; at < this.#open.length; at += RECORDS) {
+      const block = this.#open.slice(at, at + RECORDS);
+      const records = await selected.records(Uint32Array.from(block, (k) => this.#uids[k]));
+      for (let n = 0; n < block.length; n++) {
+        const c = this.#candidate(block[n], records[n], 1);
+        if (c === null) continue;
+        const held = level === 3 ? bodyBytes(c) : Math.min(c.record!.index.headerBytes, limits.header_bytes_max);
+        while (ahead.length > 0 && (ahead.length >= limits.fetch_ahead_messages_max || bytes + held > limits.fetch_ahead_bytes_max)) await take();
+        const loaded = level === 3 ? loadBody(selected, c) : loadHeader(selected, c);
+        loaded.catch(() => {});
+        ahead.push({ k: block[n], c, loaded, bytes: held });
+        bytes += held;
+      }
+    }
+    while (ahead.length > 0) await take();
+    this.#open = open;
+  }
+
+  #candidate(k: number, record: MessageRecord | null, level: Level): Candidate | null {
+    const uid = this.#uids[k];
+    const i = record === null ? -1 : this.#view.index.find(uid);
+    if (i < 0) return null;
+    const c = new Candidate();
+    c.i = i;
+    c.uid = uid;
+    c.seq = this.#view.seqOf(uid);
+    c.record = record;
+    c.load(level);
+    return c;
+  }
+
+  #decide(c: Candidate, k: number, undecided: number[]): void {
+    const answer = this.#test(c);
+    if (answer === YES) this.#matches[k] = 1;
+    else if (answer === UNKNOWN) undecided.push(k);
+  }
+
+  async #rest(): Promise<void> {
+    // Throws when the client has gone.
+    await this.#context.out.drain();
+    if (this.#context.clock.monotonic() - this.#began > limits.search_ms_max) throw new Refused('The search takes too long', 'LIMIT');
+    await this.#pace.rest();
+  }
+}
+
+/** The messages to look at: those of a set that all must be in, else all. */
+function universe(key: Key, view: View): Uint32Array {
+  const keys = key.op === 'and' ? key.keys : [key];
+  for (const one of keys) if (one.op === 'uid' || one.op === 'seq') return view.resolve(one.set, one.op === 'uid', true);
+  return view.uids.slice(0, view.count);
+}
