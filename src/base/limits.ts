@@ -136,7 +136,7 @@ export const limits = {
   /** Bytes a millisecond (1 Mbit/s) of the slowest link to a store: larger objects get so much more time. */
   store_bytes_per_ms_min: 128,
   /** First wait before a resend; doubles with each further one. */
-  store_retry_ms_min: 50,
+  store_retry_ms_min: 100,
   /** Longest wait before a resend. */
   store_retry_ms_max: 2 * SECOND,
   /** Resends saved up while all goes well: when a store fails for all, resends must not be most of its load. */

@@ -140,9 +140,11 @@ export class S3Store implements ObjectStore {
   }
 
   async list(options: ListOptions): Promise<ListPage> {
-    const { prefix, startAfter } = options;
+    const { prefix } = options;
     checkPrefix(prefix);
-    if (startAfter) checkPrefix(startAfter);
+    if (options.startAfter) checkPrefix(options.startAfter);
+    // Garage ends a LIST at the first name without the prefix, so a start-after that lies before it would hide all.
+    const startAfter = options.startAfter && options.startAfter > prefix ? options.startAfter : undefined;
     const max = pageSize(options.maxKeys);
     const query = `list-type=2&max-keys=${max}&prefix=${escapeQuery(prefix)}${startAfter ? `&start-after=${escapeQuery(startAfter)}` : ''}`;
     return this.#transport.call({ method: 'GET', path: `/${this.bucket}`, query, answerBytesMax: limits.store_list_bytes_max, signal: options.signal, sent: () => this.counts.list++ }, (answer) => {
