@@ -55,7 +55,7 @@ export class LoginCache {
       return null;
     }
     const entry = found.entries.find((e) => e.wrapId === wrapId);
-    if (!entry || !timingSafeEqual(entry.verifier, this.#verifier(user, wrapId, password))) return null;
+    if (!entry || !timingSafeEqual(entry.verifier, this.#verifier(password))) return null;
     this.#touch(user, found);
     return Buffer.from(entry.root);
   }
@@ -66,7 +66,7 @@ export class LoginCache {
     for (const e of found.entries) if (e.wrapId === wrapId) e.root.fill(0);
     found.entries = found.entries.filter((e) => e.wrapId !== wrapId);
     if (found.entries.length >= ENTRIES_MAX) found.entries.shift()!.root.fill(0);
-    found.entries.push({ wrapId, verifier: this.#verifier(user, wrapId, password), root: Buffer.from(root) });
+    found.entries.push({ wrapId, verifier: this.#verifier(password), root: Buffer.from(root) });
     this.#touch(user, found);
     while (this.#users.size > this.#usersMax) this.forget(this.#users.keys().next().value!);
     this.#sweepLater();
@@ -100,8 +100,8 @@ export class LoginCache {
     this.#cancelSweep = null;
   }
 
-  #verifier(user: string, wrapId: string, password: string): Buffer {
-    return hmac(this.#key, Buffer.from(`${user}\0${wrapId}\0`), passwordBytes(password));
+  #verifier(password: string): Buffer {
+    return hmac(this.#key, passwordBytes(password));
   }
 
   #expired(name: string, user: User): boolean {

@@ -3,7 +3,6 @@
 import { Worker } from 'node:worker_threads';
 import { Unavailable, limits } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
-import type { Argon2Answer, Argon2Job } from './argon2-worker.ts';
 
 export interface Argon2Cost {
   memoryKib: number;
@@ -17,6 +16,16 @@ export interface Argon2Cost {
  */
 export const ARGON2_COST: Argon2Cost = { memoryKib: 64 * 1024, passes: 3, lanes: 1 };
 
+/** What the thread is sent. */
+interface Argon2Job extends Argon2Cost {
+  message: Uint8Array;
+  nonce: Uint8Array;
+}
+/** What it answers. */
+interface Argon2Answer {
+  key: Uint8Array | null;
+  error: string | null;
+}
 interface Waiting {
   job: Argon2Job;
   resolve: (key: Buffer) => void;
@@ -34,7 +43,6 @@ export class PasswordPool {
   readonly #waitingMax: number;
   readonly #threads = new Set<Thread>();
   #waiting: Waiting[] = [];
-  #next = 1;
   #closed = false;
 
   constructor(clock: Clock, sizes: { argon2_workers_max: number; argon2_waiting_max: number } = limits) {
@@ -48,13 +56,21 @@ export class PasswordPool {
     return this.#threads.size;
   }
 
+  /** Starts a thread (30 ms) if there is none: call it when a client connects, so that its log-in finds one. */
+  warm(): void {
+    if (this.#closed || this.#threads.size > 0) return;
+    const thread = this.#start();
+    thread.worker.unref();
+    this.#endLater(thread);
+  }
+
   /** 32 bytes of Argon2id. Throws Unavailable when too many wait or the pool is closed. */
   derive(password: Uint8Array, salt: Uint8Array, cost: Argon2Cost): Promise<Buffer> {
     if (this.#closed) return Promise.reject(new Unavailable('log-ins have ended: this replica stops'));
     if (this.#waiting.length >= this.#waitingMax) return Promise.reject(new Unavailable('too many log-ins at once: try again'));
     return new Promise((resolve, reject) => {
       // Copies: what is posted to the thread is copied again, and the thread wipes its own.
-      const job = { id: this.#next++, message: Uint8Array.from(password), nonce: Uint8Array.from(salt), ...cost };
+      const job = { message: Uint8Array.from(password), nonce: Uint8Array.from(salt), ...cost };
       this.#waiting.push({ job, resolve, reject });
       this.#run();
     });
@@ -83,7 +99,7 @@ export class PasswordPool {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./argon2-worker.ts', import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }, execArgv: [], env: {} });
+    const worker = new Worker(new URL('./argon2-worker.mjs', import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }, execArgv: [], env: {} });
     const thread: Thread = { worker, running: null, cancelIdle: null };
     this.#threads.add(thread);
     worker.on('message', (answer: Argon2Answer) => this.#answered(thread, answer));
@@ -102,7 +118,12 @@ export class PasswordPool {
       else job.reject(new Unavailable(`a password cannot be tried now: ${answer.error}`));
     }
     this.#run();
-    if (!thread.running && this.#threads.has(thread)) thread.cancelIdle = this.#clock.after(limits.argon2_idle_ms, () => void this.#end(thread, new Unavailable('')));
+    if (!thread.running && this.#threads.has(thread)) this.#endLater(thread);
+  }
+
+  #endLater(thread: Thread): void {
+    thread.cancelIdle?.();
+    thread.cancelIdle = this.#clock.after(limits.argon2_idle_ms, () => void this.#end(thread, new Unavailable('')));
   }
 
   async #end(thread: Thread, why: Unavailable): Promise<void> {

@@ -129,6 +129,5 @@ export function wrapWithToken(root: Buffer, user: string, token: Token, random: 
 export function unwrapWithToken(wrap: Uint8Array, user: string, token: Token): Buffer {
   const parsed = parse(wrap);
   const wrong = token.kind === 'app' ? 'wrong user or password' : 'this is not the recovery code';
-  if (parsed.kind !== token.kind) throw new Refused(wrong, 'AUTHENTICATIONFAILED', '535 5.7.8');
   return open(parsed, wrappingKey(token.secretBytes(), parsed.salt, user), wrong);
 }
