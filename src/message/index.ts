@@ -24,7 +24,7 @@ export { fieldBytes, filterHeader, readFields, unfold } from './header.ts';
 export { parseAddresses } from './addresses.ts';
 export { parseDate, type MailDate } from './date.ts';
 export { parseIds } from './ids.ts';
-export { parseParameters } from './params.ts';
+export { decodeParameter, findParameter, parseParameters } from './params.ts';
 export { decodeWords } from './words.ts';
 export { baseSubject } from './subject.ts';
 export { decodeText, decodeCharset, knowsCharset } from './text.ts';

@@ -1,0 +1,115 @@
+// Bytes of a text part to text: transfer encoding (RFC 2045 §6), then charset. Everything decodes, broken bytes to U+FFFD.
+import { isAscii, isUtf8 } from 'node:buffer';
+import iconv from 'iconv-lite';
+
+/** The body of a part as text; `encoding` and `charset` as the header says them, any case, unknown ones tolerated. */
+export function decodeText(bytes: Uint8Array, encoding: string, charset: string): string {
+  return decodeCharset(decodeTransfer(bytes, encoding), charset);
+}
+
+/** Removes base64 or quoted-printable; other encodings are the bytes themselves. */
+export function decodeTransfer(bytes: Uint8Array, encoding: string): Buffer {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (encoding.toLowerCase()) {
+    case 'base64':
+      return decodeBase64(buffer);
+    case 'quoted-printable':
+      return decodeQuotedPrintable(buffer);
+    default:
+      return buffer;
+  }
+}
+
+const BASE64_VALUE = new Uint8Array(256).fill(255);
+for (const [i, c] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries()) BASE64_VALUE[c.charCodeAt(0)] = i;
+
+/** Base64 with anything between its characters; padding in the middle begins anew (parts pasted together). */
+export function decodeBase64(bytes: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 3) / 4) + 3);
+  let length = 0;
+  let bits = 0;
+  let value = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const code = bytes[i];
+    const six = BASE64_VALUE[code];
+    if (six !== 255) {
+      value = ((value << 6) | six) & 0xffffff;
+      bits += 6;
+      if (bits >= 8) {
+        bits -= 8;
+        out[length++] = value >> bits;
+      }
+    } else if (code === 61) bits = 0;
+  }
+  return out.subarray(0, length);
+}
+
+/** Quoted-printable; what is no valid escape stays as it is (RFC 2045 §6.7). */
+export function decodeQuotedPrintable(bytes: Buffer): Buffer {
+  const first = bytes.indexOf(61);
+  if (first < 0) return bytes;
+  const out = Buffer.allocUnsafe(bytes.length);
+  bytes.copy(out, 0, 0, first);
+  let length = first;
+  for (let i = first; i < bytes.length; i++) {
+    const code = bytes[i];
+    if (code !== 61) {
+      out[length++] = code;
+      continue;
+    }
+    const high = hexValue(bytes[i + 1]);
+    const low = hexValue(bytes[i + 2]);
+    if (high >= 0 && low >= 0) {
+      out[length++] = high * 16 + low;
+      i += 2;
+      continue;
+    }
+    let end = i + 1;
+    while (bytes[end] === 32 || bytes[end] === 9) end++;
+    if (bytes[end] === 13) end++;
+    if (bytes[end] === 10) i = end;
+    else if (end >= bytes.length) break;
+    else {
+      // Not a soft line break: the spaces just passed are text, and are never passed twice.
+      out[length++] = 61;
+      while (i + 1 < end) out[length++] = bytes[++i];
+    }
+  }
+  return out.subarray(0, length);
+}
+
+function hexValue(code: number | undefined): number {
+  if (code === undefined) return -1;
+  if (code >= 48 && code <= 57) return code - 48;
+  if (code >= 65 && code <= 70) return code - 55;
+  return code >= 97 && code <= 102 ? code - 87 : -1;
+}
+
+/** Names that mean "nobody thought about it": the bytes decide. */
+const UNDECIDED = new Set(['', 'us-ascii', 'ascii', 'utf-8', 'utf8', 'unknown-8bit', 'unknown', 'x-unknown', '8bit', 'default']);
+
+/**
+ * Text of a charset by its name in mail. Where the name is missing, unknown, US-ASCII or UTF-8: UTF-8 if the bytes
+ * are that, else windows-1252; ISO-8859-1 means windows-1252 too, as it does for all browsers.
+ */
+export function decodeCharset(bytes: Uint8Array, charset: string): string {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const name = charset.trim().toLowerCase();
+  if (name.startsWith('utf-16') || name.startsWith('utf-32') || name === 'utf-7' || name.startsWith('ucs-')) return iconv.decode(buffer, name);
+  const stateful = name.startsWith('iso-2022') || name.startsWith('hz');
+  if (!stateful && isAscii(buffer)) return buffer.toString('latin1', 0, buffer.length);
+  if (!UNDECIDED.has(name) && knowsCharset(name)) return iconv.decode(buffer, name === 'iso-8859-1' ? 'windows-1252' : name);
+  if (isUtf8(buffer)) return stripBom(buffer.toString('utf8', 0, buffer.length));
+  // Mostly UTF-8 with a broken place stays UTF-8 when it was announced.
+  if (name === 'utf-8' || name === 'utf8') return stripBom(buffer.toString('utf8', 0, buffer.length));
+  return iconv.decode(buffer, 'windows-1252');
+}
+
+function stripBom(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+/** Whether decodeCharset knows the name (SEARCH CHARSET, RFC 9051 §6.4.4). */
+export function knowsCharset(name: string): boolean {
+  return name.length > 0 && name.length <= 40 && !/^(base64|hex|binary|internal)$/i.test(name) && iconv.encodingExists(name);
+}
