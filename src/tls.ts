@@ -1,0 +1,118 @@
+// The certificate of SMTP and IMAP: given as files and read again when they change, or made here and kept with the settings.
+import { X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { type Clock, limits, type Logger, Malformed, type Random, reason } from './base/index.ts';
+import type { Config } from './config.ts';
+import { selfSigned } from './self-signed.ts';
+
+interface Files {
+  cert: string;
+  key: string;
+}
+
+export interface Certificate {
+  /** The certificate in force now, for every new TLS connection. */
+  context(): SecureContext;
+  /** True when it was made at this start. */
+  readonly made: boolean;
+  /** True when it was made by us, now or earlier: mail apps ask whether to trust it. */
+  readonly selfSigned: boolean;
+  /** SHA-256, as mail apps show it. */
+  readonly fingerprint: string;
+  close(): void;
+}
+
+type Needs = Pick<Config, 'tls' | 'settingsPath' | 'hostname' | 'listen'>;
+
+/** Made anew when less than this is left. */
+const RENEW_MS = 30 * 86_400_000;
+
+/** Opens or makes the certificate. Throws Malformed with one clear line when a given file can't be used. */
+export async function openCertificate(config: Needs, clock: Clock, random: Random, logger: Logger): Promise<Certificate> {
+  const log = logger.room('tls');
+  const own = config.tls === null;
+  // Certificate and key in one file: processes that start at once may each write it, and what is read fits together.
+  const file = join(config.settingsPath, 'certificate.pem');
+  const files: Files = config.tls ?? { cert: file, key: file };
+  const made = own && !(await stillGood(files, clock));
+  if (made) await make(files, config, clock, random);
+  let loaded = await load(files);
+  let seen = await stamp(files);
+  let stop = () => {};
+  const look = async () => {
+    try {
+      const now = await stamp(files);
+      if (now !== seen) {
+        loaded = await load(files);
+        seen = now;
+        log.info('certificate read again', { fingerprint: loaded.fingerprint });
+      }
+    } catch (e) {
+      // Half-written, or not readable: the old one stays in force.
+      log.warn('certificate not read again', { reason: reason(e) });
+    }
+    stop = clock.after(limits.certificate_look_ms, look);
+  };
+  stop = clock.after(limits.certificate_look_ms, look);
+  let closed = false;
+  return {
+    made,
+    selfSigned: own,
+    get fingerprint() {
+      return loaded.fingerprint;
+    },
+    context: () => loaded.context,
+    close: () => {
+      if (!closed) stop();
+      closed = true;
+    },
+  };
+}
+
+async function stillGood(files: Files, clock: Clock): Promise<boolean> {
+  try {
+    return new X509Certificate(await readFile(files.cert)).validToDate.getTime() > clock.now() + RENEW_MS;
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw new Malformed(`certificate: cannot use ${files.cert}: ${reason(e)}`);
+  }
+}
+
+async function make(files: Files, config: Needs, clock: Clock, random: Random): Promise<void> {
+  const everywhere = new Set(['0.0.0.0', '::']);
+  const names = [config.hostname, 'localhost', '127.0.0.1', '::1', ...config.listen.filter((a) => !everywhere.has(a) && isIP(a) !== 0)];
+  const { cert, key } = selfSigned([...new Set(names)], clock.now(), random);
+  try {
+    await mkdir(config.settingsPath, { recursive: true, mode: 0o700 });
+    const beside = `${files.cert}.${random.bytes(6).toString('hex')}.new`;
+    await writeFile(beside, cert + key, { mode: 0o600 });
+    await rename(beside, files.cert);
+  } catch (e) {
+    throw new Malformed(`certificate: cannot write ${files.cert}: ${(e as NodeJS.ErrnoException).code ?? reason(e)}`);
+  }
+}
+
+async function load(files: Files): Promise<{ context: SecureContext; fingerprint: string }> {
+  const read = async (name: string, file: string) => {
+    try {
+      return await readFile(file);
+    } catch (e) {
+      throw new Malformed(`${name}: cannot read ${file}: ${(e as NodeJS.ErrnoException).code ?? reason(e)}`);
+    }
+  };
+  const [cert, key] = [await read('tls-cert', files.cert), await read('tls-key', files.key)];
+  try {
+    return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), fingerprint: new X509Certificate(cert).fingerprint256 };
+  } catch (e) {
+    throw new Malformed(`tls-cert and tls-key: ${files.cert} and ${files.key} are no certificate with its key (${(e as Error).message})`);
+  }
+}
+
+/** Changes when a file does. */
+async function stamp(files: Files): Promise<string> {
+  const all = await Promise.all([stat(files.cert), stat(files.key)]);
+  return all.map((s) => `${s.ino} ${s.size} ${s.mtimeMs}`).join(' ');
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Malformed } from '../src/base/index.ts';
+import { readConfig, type Values } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
+
+describe('config', () => {
+  let folder: string;
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'colombier-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const file = (text: string) => {
+    const path = join(folder, 'colombier.conf');
+    writeFileSync(path, text);
+    return path;
+  };
+  const refused = (flags: Values, env: NodeJS.ProcessEnv, what: RegExp) =>
+    assert.throws(
+      () => readConfig(flags, env),
+      (e: unknown) => e instanceof Malformed && what.test(e.message) && !e.message.includes('\n') && (assert.match(e.message, what), true),
+    );
+
+  it('has the defaults that are promised', () => {
+    const c = readConfig({}, { HOSTNAME: 'x', COLOMBIER_HOSTNAME: 'mx.example.org' });
+    assert.deepEqual(c, {
+      store: { kind: 'disk', path: resolve('data/store') },
+      clusterSecret: { file: resolve('data/settings/cluster-secret') },
+      settingsPath: resolve('data/settings'),
+      hostname: 'mx.example.org',
+      listen: ['127.0.0.1'],
+      ports: { smtp: 1025, lmtp: 1024, imap: 1143, imaps: 1993, peer: 'auto' },
+      peerAddress: null,
+      tls: null,
+      plaintextLogin: 'loopback',
+      drain_ms: 10_000,
+      inflight_bytes: 96 * 1024 * 1024,
+      logLevel: 'info',
+    });
+    assert.ok(Object.isFrozen(c) && Object.isFrozen(c.ports) && Object.isFrozen(c.listen));
+  });
+
+  it('takes the flag before the environment before the file before the default', () => {
+    const path = file('# ports\nsmtp-port = 1\nLMTP_PORT=2\nCOLOMBIER_IMAP_PORT = "3"\n\n');
+    const c = readConfig({ SMTP_PORT: '5', CONFIG: path }, { COLOMBIER_SMTP_PORT: '4', COLOMBIER_LMTP_PORT: '6' });
+    assert.deepEqual(c.ports, { smtp: 5, lmtp: 6, imap: 3, imaps: 1993, peer: 'auto' });
+    assert.equal(readConfig({}, { COLOMBIER_CONFIG: path }).ports.smtp, 1);
+    assert.equal(c.settingsPath, folder);
+  });
+
+  it('reads an S3 store, secrets also from files', () => {
+    writeFileSync(join(folder, 'key'), 'abc\n');
+    const env = { COLOMBIER_STORE: 's3:one,two-2', COLOMBIER_S3_ENDPOINT: 'https://s3.example:3900', COLOMBIER_S3_REGION: 'eu', COLOMBIER_S3_ACCESS_KEY: 'GK1', COLOMBIER_S3_SECRET_KEY_FILE: join(folder, 'key') };
+    assert.deepEqual(readConfig({}, env).store, { kind: 's3', buckets: ['one', 'two-2'], endpoint: 'https://s3.example:3900', region: 'eu', accessKey: 'GK1', secretKey: 'abc' });
+    // A stronger source's form wins, whichever it is.
+    assert.equal((readConfig({ S3_SECRET_KEY: 'flag' }, env).store as { secretKey: string }).secretKey, 'flag');
+    refused({}, { ...env, COLOMBIER_S3_SECRET_KEY: 'x' }, /both set/);
+    refused({}, { ...env, COLOMBIER_S3_SECRET_KEY_FILE: '/nowhere/key' }, /s3-secret-key-file: cannot read \/nowhere\/key: ENOENT/);
+    refused({}, { ...env, COLOMBIER_S3_ACCESS_KEY: '' }, /s3-access-key is not set/);
+    refused({}, { ...env, COLOMBIER_S3_ENDPOINT: 'ftp://x' }, /s3-endpoint/);
+    refused({}, { ...env, COLOMBIER_STORE: 's3:one,one' }, /twice/);
+    refused({}, { ...env, COLOMBIER_STORE: 's3:Bad_Name' }, /"Bad_Name" is not a bucket name/);
+  });
+
+  it('refuses what it does not know, and says what was meant', () => {
+    refused({}, { COLOMBIER_SMPT_PORT: '1' }, /unknown setting COLOMBIER_SMPT_PORT; did you mean "smtp-port"\?/);
+    refused({ CONFIG: file('a = b\n') }, {}, /colombier\.conf:1: unknown setting "a"$/);
+    refused({ CONFIG: file('\nlisten-adress = b\n') }, {}, /:2: unknown setting/);
+    refused({ CONFIG: file('imaps-prot = 1\n') }, {}, /did you mean "imaps-port"/);
+    refused({ CONFIG: file('smtp-port 1\n') }, {}, /:1: expected "name = value"/);
+    refused({ CONFIG: file('smtp-port=1\nSMTP_PORT=2\n') }, {}, /:2: smtp-port is set twice/);
+    refused({ CONFIG: '/nowhere.conf' }, {}, /config: cannot read \/nowhere\.conf: ENOENT/);
+  });
+
+  const bad: [Values, RegExp][] = [
+    [{ SMTP_PORT: '65536' }, /smtp-port: "65536" is not a whole number from 0 to 65535/],
+    [{ SMTP_PORT: '25x' }, /smtp-port/],
+    [{ SMTP_PORT: '-1' }, /smtp-port/],
+    [{ PEER_PORT: 'any' }, /peer-port/],
+    [{ STORE: 'disk:' }, /neither disk:PATH nor s3/],
+    [{ STORE: 'tape:x' }, /neither/],
+    [{ LISTEN: ' , ' }, /listen/],
+    [{ PEER_ADDRESS: 'host' }, /not host:port/],
+    [{ TLS_CERT: 'x' }, /must be set together/],
+    [{ PLAINTEXT_LOGIN: 'nevr' }, /did you mean "never"/],
+    [{ LOG_LEVEL: 'loud' }, /none of debug, info, warn, error/],
+    [{ DRAIN_SECONDS: '' }, /drain-seconds/],
+    [{ MEMORY_MB: '0' }, /memory-mb/],
+    [{ HOSTNAME: 'a b' }, /hostname/],
+  ];
+  for (const [flags, what] of bad) it(`refuses ${JSON.stringify(flags)}`, () => refused(flags, {}, what));
+
+  it('takes port 0 as off, and several addresses', () => {
+    const c = readConfig({ SMTP_PORT: '0', PEER_PORT: '0', LISTEN: '127.0.0.1, ::1', PEER_ADDRESS: '[2001:db8::1]:4000' }, {});
+    assert.equal(c.ports.smtp, 0);
+    assert.equal(c.ports.peer, 0);
+    assert.deepEqual(c.listen, ['127.0.0.1', '::1']);
+    assert.equal(c.peerAddress, '[2001:db8::1]:4000');
+  });
+
+  it('has a line of help for each setting', () => {
+    for (const [name, s] of Object.entries(settings)) assert.ok(s.help.length > 5 && s.help.length < 90, name);
+  });
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, connect } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, Malformed, silent, systemClock, systemRandom } from '../src/base/index.ts';
+import { selfSigned } from '../src/self-signed.ts';
+import { openCertificate } from '../src/tls.ts';
+import { clusterSecret } from '../src/cluster-secret.ts';
+
+describe('tls', () => {
+  let folder: string;
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'colombier-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const needs = (tls: { cert: string; key: string } | null = null) => ({ tls, settingsPath: join(folder, 'settings'), hostname: 'mx.example.org', listen: ['127.0.0.1', '192.0.2.7', '0.0.0.0'] });
+
+  it('makes a certificate that a client trusts when told to', async () => {
+    const c = await openCertificate(needs(), systemClock, systemRandom, silent);
+    assert.ok(c.made && c.selfSigned);
+    const file = join(folder, 'settings/certificate.pem');
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const server = createServer({ secureContext: c.context() } as never, (s) => s.end('hello'));
+    server.setSecureContext({ cert: readFileSync(file), key: readFileSync(file) });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    for (const options of [{ servername: 'mx.example.org' }, { host: '127.0.0.1' }, { servername: 'localhost' }]) {
+      await new Promise<void>((resolve, reject) => {
+        const s = connect({ port, host: '127.0.0.1', ca: readFileSync(file), ...options }, () => {
+          assert.equal(s.authorized, true);
+          s.destroy();
+          resolve();
+        }).on('error', reject);
+      });
+    }
+    server.close();
+    c.close();
+    const x = new X509Certificate(readFileSync(file));
+    assert.equal(x.checkIP('192.0.2.7'), '192.0.2.7');
+    assert.ok(x.checkIP('::1'));
+    assert.equal(x.checkHost('other.example'), undefined);
+    assert.ok(x.verify(x.publicKey));
+    assert.equal(x.fingerprint256, c.fingerprint);
+  });
+
+  it('keeps it, and makes another when it ends soon', async () => {
+    const first = await openCertificate(needs(), systemClock, systemRandom, silent);
+    const second = await openCertificate(needs(), systemClock, systemRandom, silent);
+    assert.equal(second.made, false);
+    assert.equal(second.fingerprint, first.fingerprint);
+    const later: Clock = { ...systemClock, now: () => Date.now() + 800 * 86_400_000 };
+    const third = await openCertificate(needs(), later, systemRandom, silent);
+    assert.ok(third.made);
+    for (const c of [first, second, third]) c.close();
+  });
+
+  it('reads given files again when they change, and keeps the old when it can not', async () => {
+    const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
+    const write = (name: string) => {
+      const { cert, key } = selfSigned([name], Date.now(), systemRandom);
+      writeFileSync(files.cert, cert);
+      writeFileSync(files.key, key);
+    };
+    write('one.example');
+    let look = () => Promise.resolve();
+    const clock: Clock = { ...systemClock, after: (_ms, run) => ((look = run as never), () => {}) };
+    const c = await openCertificate(needs(files), clock, systemRandom, silent);
+    assert.ok(!c.made && !c.selfSigned);
+    const [context, fingerprint] = [c.context(), c.fingerprint];
+    await look();
+    assert.equal(c.context(), context);
+    writeFileSync(files.cert, 'half a cert');
+    await look();
+    assert.equal(c.context(), context);
+    write('two.example');
+    await look();
+    assert.notEqual(c.context(), context);
+    assert.notEqual(c.fingerprint, fingerprint);
+  });
+
+  it('says clearly what is wrong with given files', async () => {
+    const at = (cert: string, key: string) => openCertificate(needs({ cert, key }), systemClock, systemRandom, silent);
+    await assert.rejects(at('/nowhere/c.pem', '/nowhere/k.pem'), (e: Error) => e instanceof Malformed && /tls-cert: cannot read \/nowhere\/c\.pem: ENOENT/.test(e.message));
+    const a = selfSigned(['a.example'], Date.now(), systemRandom);
+    const b = selfSigned(['b.example'], Date.now(), systemRandom);
+    writeFileSync(join(folder, 'c'), a.cert);
+    writeFileSync(join(folder, 'k'), b.key);
+    await assert.rejects(at(join(folder, 'c'), join(folder, 'k')), (e: Error) => e instanceof Malformed && /are no certificate with its key/.test(e.message));
+  });
+});
+
+describe('cluster-secret', () => {
+  let folder: string;
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'colombier-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('is made once, also by many at once, and readable by its owner only', async () => {
+    const config = { clusterSecret: { file: join(folder, 'settings/cluster-secret') } };
+    const all = await Promise.all([1, 2].map(() => clusterSecret(config, systemRandom, async () => true)));
+    assert.equal(all[0].secret, all[1].secret);
+    assert.ok(all[0].secret.length >= 43);
+    assert.equal(statSync(config.clusterSecret.file).mode & 0o777, 0o600);
+    assert.deepEqual(await clusterSecret(config, systemRandom, async () => false), { secret: all[0].secret, made: false });
+  });
+
+  it('is not made beside a store that was sealed under another', async () => {
+    const config = { clusterSecret: { file: join(folder, 'cluster-secret') } };
+    await assert.rejects(clusterSecret(config, systemRandom, async () => false), /is missing, and the store holds data already/);
+  });
+
+  it('is refused when it is short', async () => {
+    await assert.rejects(clusterSecret({ clusterSecret: { value: 'short' } }, systemRandom, async () => true), /at least 32 characters/);
+    writeFileSync(join(folder, 's'), '\n');
+    await assert.rejects(clusterSecret({ clusterSecret: { file: join(folder, 's') } }, systemRandom, async () => true), /at least 32 characters/);
+    assert.equal((await clusterSecret({ clusterSecret: { value: 'x'.repeat(40) } }, systemRandom, async () => false)).secret.length, 40);
+  });
+});
