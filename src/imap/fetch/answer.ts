@@ -254,7 +254,7 @@ export class FetchAnswers {
       else if (typeof first === 'string') text += `${item.label} {${first.length}}\r\n${first}`;
       else if (item.binary === 'decoded') {
         text += `${item.label} ${first.includes(0) ? '~' : ''}{${first.length}}\r\n`;
-        text = await this.#bytes(text, first, uid, 0, 0);
+        text = await this.#bytes(text, first, uid, 0, 0, true);
       } else {
         text += `${item.label} {${one.to - one.from}}\r\n`;
         text = await this.#bytes(text, first, uid, one.from, one.to);
@@ -265,9 +265,9 @@ export class FetchAnswers {
   }
 
   /** Writes what stands before a literal, and its bytes: the first piece is here, the next is read while one leaves. */
-  async #bytes(text: string, first: Buffer, uid: Uid, from: number, to: number): Promise<string> {
+  async #bytes(text: string, first: Buffer, uid: Uid, from: number, to: number, binary = false): Promise<string> {
     const { out, selected } = this.#context;
-    if (first.length < 4096 && from + first.length >= to) return text + first.toString('latin1');
+    if (first.length < 4096 && from + first.length >= to) return text + (binary ? first : withoutNul(first)).toString('latin1');
     out.write(text);
     let piece: Buffer | null = first;
     let at = from;
@@ -276,7 +276,7 @@ export class FetchAnswers {
       at += piece.length;
       const next = at < to ? selected.read(uid, at, Math.min(to, at + PIECE_BYTES)) : null;
       next?.catch(() => {});
-      out.raw(piece);
+      out.raw(binary ? piece : withoutNul(piece));
       if (out.full) await out.drain();
       if (next === null) return '';
       try {
@@ -329,6 +329,12 @@ export class FetchAnswers {
     if (out.full) await out.drain();
     if (this.#pace.due) await this.#pace.rest();
   }
+}
+
+/** A literal holds no NUL (RFC 9051 §9 CHAR8); the size must stay, so another byte stands for it. */
+function withoutNul(bytes: Buffer): Buffer {
+  if (!bytes.includes(0)) return bytes;
+  return Buffer.from(bytes.map((byte) => (byte === 0 ? 0x80 : byte)));
 }
 
 function part(text: string, { partial }: SectionItem): string {
