@@ -7,7 +7,7 @@ import type { Appender } from './session.ts';
 import { Args, formatSet } from './wire/index.ts';
 import type { Arrival } from './wire/index.ts';
 
-type MessageArrival = Arrival & { kind: 'message' };
+type MessageArrival = Extract<Arrival, { kind: 'message' }>;
 
 const HEAD = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) APPEND /i;
 
@@ -62,7 +62,7 @@ async function receive(conn: Connection, first: MessageArrival, at: number, made
   const { reader, out } = conn;
   let appender: Appender | null = null;
   let failure: { error: unknown } | null = null;
-  let arrival: Arrival = first;
+  let arrival: MessageArrival | Extract<Arrival, { kind: 'messages end' }> = first;
   let wrapped = false;
   for (let count = 0; ; count++) {
     const args: Args = new Args(arrival.text, arrival.literals, count === 0 ? at : 0, conn.enabled.utf8);

@@ -198,7 +198,7 @@ export class Connection implements Context {
     this.#busy = false;
     if (this.#closed) return this.#leave();
     this.out.flush();
-    if (this.#ending || this.#inputEnded) this.#socket.end();
+    if (this.#ending || this.#inputEnded) this.#hangUp();
     else this.#resume();
   }
 
@@ -230,7 +230,7 @@ export class Connection implements Context {
     }
   }
 
-  async #command(text: string, arrival: Arrival & { kind: 'command' }): Promise<void> {
+  async #command(text: string, arrival: Extract<Arrival, { kind: 'command' }>): Promise<void> {
     const found = COMMAND.exec(text);
     if (found === null) {
       const tag = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) /.exec(text);
@@ -416,7 +416,12 @@ export class Connection implements Context {
   end(): void {
     this.#ending = true;
     this.#woken();
-    if (!this.#busy) this.#socket.end();
+    if (!this.#busy) this.#hangUp();
+  }
+
+  #hangUp(): void {
+    this.#leave();
+    this.#socket.end();
   }
 
   /** Says BYE and closes: at once when idle, behind the answer of the command that runs otherwise. */

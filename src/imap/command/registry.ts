@@ -26,7 +26,8 @@ import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 
-const table: Record<string, Command<never>> = {
+// What `parse` gives goes to the same command's `run`, and nowhere else.
+const table: Record<string, Command<any>> = {
   CAPABILITY: capability,
   NOOP: noop,
   LOGOUT: logout,
@@ -60,7 +61,7 @@ const table: Record<string, Command<never>> = {
 
 export const commands: ReadonlyMap<string, Command> = new Map(
   Object.entries(table).flatMap(([name, command]) => {
-    const entry: [string, Command] = [name, command as unknown as Command];
-    return command.uid === true ? [entry, [`UID ${name}`, entry[1]] as [string, Command]] : [entry];
+    const entry: [string, Command] = [name, command];
+    return command.uid === true ? [entry, [`UID ${name}`, command] as [string, Command]] : [entry];
   }),
 );
