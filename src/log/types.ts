@@ -63,6 +63,10 @@ export interface Effect {
   /** Greatest position that became a UID in the scope, else 0. */
   assigned: Position;
   messages: MessageRef[];
+  /** Smallest position that touched the scope; without it the event's first. */
+  anyLeast?: Position;
+  /** Smallest position that became a UID in the scope; without it the event's first, if `assigned` isn't 0. */
+  assignedLeast?: Position;
 }
 
 /** The state that a log is folded into. Pure: no await, no clock, no randomness. */
@@ -71,4 +75,100 @@ export interface Fold<Op> {
   apply(event: OpenedEvent<Op>): void;
   /** What an event touched; `repaired` when it is a repair. Called after `apply`. */
   effects(event: OpenedEvent<Op>): { effects: Effect[]; repaired: EventRef[]; lost: EventRef | null; restored: boolean };
+}
+
+/** Who this process is to a log: which positions it may take, and whether it may send at all. */
+export interface ReplicaIdentity {
+  /** 0 … 63, or null while no slot is held. May change between two writes. */
+  readonly slot: number | null;
+  /** The own presence was acknowledged less than `presence_valid_ms` ago by both clocks, and the slot is ours. */
+  mayWrite(): boolean;
+  /** By log root: the greatest position that was tried without an answer. Outlives a Log object, as the slot does. */
+  readonly spent: Map<string, Position>;
+}
+
+/** What one accepted submission became. `first` is the position of its own first operation. */
+export interface Submitted {
+  ref: EventRef;
+  first: Position;
+}
+
+/** What the caller knows of a submission before it is built, so that one event doesn't grow without end. */
+export interface Estimate {
+  positions?: number;
+  /** Bytes that it will take in the event. */
+  bytes?: number;
+  /** Positions to leave out before it: `restored_jump` for Restored, else 0. */
+  jump?: number;
+}
+
+/** An event as stored, with its full name: what peers tell each other. It is acknowledged. */
+export interface Hint {
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** What is kept of an applied event, for lateness and for covers. */
+export interface EventSummary extends EventHeader {
+  effects: Effect[];
+  repaired: EventRef[];
+  lost: EventRef | null;
+}
+
+/** An event that some clients may have missed: it must be repaired. */
+export interface LateEvent {
+  event: EventSummary;
+  /** The messages that it added need new UIDs too, not only new MODSEQs. */
+  uid: boolean;
+  /** Shown to some and missing for others: nothing of its scopes may be shown before the repair. */
+  passedOver: boolean;
+}
+
+/** A snapshot as a reader joins it. */
+export interface SnapshotView {
+  name: string;
+  floor: Position;
+  parts: { key: string; id: string }[];
+  /** Whether the folded state has this event in it: one side's cover tells "removed" from "never seen". */
+  covers(ref: { writer: Writer; seq: number }): boolean;
+  messages: number;
+  bytes: number;
+}
+
+/** Seals what only the user's secret may read; `name` is the object's full name. `open` throws Corrupt. */
+export interface SnapshotBox {
+  seal(name: string, plain: Buffer): Buffer;
+  open(name: string, sealed: Buffer): Buffer;
+}
+
+/** What opens a log: makes the state from snapshots, opens events, and hears of each one. */
+export interface FoldSource<Op> {
+  /** An empty list: a new state. `fetch` opens a part; Unavailable, or Corrupt when it is gone or altered. */
+  load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Fold<Op> | Promise<Fold<Op>>;
+  open(kind: EventKind, name: string, aad: Buffer, sealed: Buffer): Op[];
+  /** Seals parts and the private half of manifests. Without it snapshots are neither read nor written. */
+  box?: SnapshotBox;
+  /** After each event that came into the fold, the own ones too. */
+  onApplied?(event: OpenedEvent<Op>): void;
+  /** The replica had not listed the log for 12 hours and forgot it: the fold is void; attach again. */
+  onForgotten?(): void;
+}
+
+/** What one snapshot stores: new parts in plain bytes, and those of earlier snapshots that still say the same. */
+export interface EncodedSnapshot {
+  parts: { key: string; bytes: Buffer }[];
+  kept: { key: string; id: string }[];
+  /** Live messages and their bytes, in clear. */
+  messages: number;
+  bytes: number;
+}
+
+/** What writes a snapshot. */
+export interface SnapshotSource {
+  /** Reads what `encode` will need. `present`: ids of parts that snapshots in the store name now; only those may be kept. */
+  prepare?(present: ReadonlySet<string>): Promise<void>;
+  /** Called once, synchronously, at the moment that the snapshot tells of. Null: not ready, ask again later. */
+  encode(present: ReadonlySet<string>): EncodedSnapshot | null;
+  /** The snapshot is in the store; ids of `parts` in order. */
+  stored?(encoded: EncodedSnapshot, ids: string[]): void;
 }

@@ -1,0 +1,54 @@
+// What a replica remembers of one event: its name, and as it learns more, its bytes, what it says, what it did.
+import type { EventRef, Position, Writer } from '../base/index.ts';
+import { eventLeaf, logPrefix } from '../store/index.ts';
+import { eventId, leafHash } from './event.ts';
+import type { Hashed } from './digest.ts';
+import type { StoredEvent } from './event.ts';
+import type { EventSummary, OpenedEvent } from './types.ts';
+
+export class Entry implements Hashed {
+  readonly ref: EventRef;
+  readonly id: string;
+  readonly leaf: string;
+  readonly name: string;
+  readonly hash: bigint;
+  /** The store's own time of its first PUT that was seen, ms; 0 when only a hint told of it. */
+  modified: number;
+  /** Found at or below `closed`, or landed after its window: some replicas may have shown it and others not. */
+  over = false;
+  applied = false;
+  /** The digest from which this set started has it already. */
+  inBase = false;
+  /** The last whole LIST that showed it; bundled events need none. */
+  generation: number;
+  bundled = false;
+  /** Monotonic time at which it became known here. */
+  since = 0;
+  /** Read and verified, not applied yet. */
+  stored: StoredEvent | null = null;
+  opened: OpenedEvent<unknown> | null = null;
+  summary: EventSummary | null = null;
+  /** The bytes of the newest events are kept, to PUT them again should they vanish. */
+  kept: Buffer | null = null;
+  fetching: Promise<void> | null = null;
+
+  constructor(root: string, ref: EventRef, modified: number, generation: number, leaf: string = eventLeaf(ref)) {
+    this.ref = ref;
+    this.id = eventId(ref.writer, ref.seq);
+    this.leaf = leaf;
+    this.name = logPrefix(root) + leaf;
+    this.hash = leafHash(leaf);
+    this.modified = modified;
+    this.generation = generation;
+  }
+  /** By its name. */
+  get last(): Position {
+    return this.ref.position;
+  }
+  get writer(): Writer {
+    return this.ref.writer;
+  }
+  get seq(): number {
+    return this.ref.seq;
+  }
+}

@@ -1,0 +1,378 @@
+// What a replica knows of a log by names alone: no secret needed. LISTs it, makes certain what LISTs show, and moves
+// `closed`, the position up to which all that can still matter has been listed.
+import { Corrupt, Unavailable, reason } from '../base/index.ts';
+import type { Clock, EventRef, Position } from '../base/index.ts';
+import { afterPosition, logPrefix, parseEventLeaf } from '../store/index.ts';
+import type { Listed, StoredObject } from '../store/index.ts';
+import { readBundles } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
+import { DigestSet } from './digest.ts';
+import { Entry } from './entry.ts';
+import { eventId, readEvent } from './event.ts';
+import type { StoredEvent } from './event.ts';
+import type { LogMutations } from './mutations.ts';
+import { covers, needed, readManifests } from './snapshot.ts';
+import type { Manifest, Reading } from './snapshot.ts';
+
+export interface ListingOptions extends Reading {
+  clock: Clock;
+  mutations: LogMutations;
+  /** Hears of every event that becomes known and is not in a snapshot. */
+  onLearned(entry: Entry): void;
+  /** Twelve hours went by: all is forgotten. */
+  onForgotten(): void;
+}
+
+/** When a LIST began, by both clocks, and the store's own time of its answer. */
+export interface ListTime {
+  mono: number;
+  wall: number;
+  date: number;
+}
+
+interface Running {
+  began: number;
+  full: boolean;
+  promise: Promise<void>;
+}
+
+export class Listing {
+  readonly #o: ListingOptions;
+  entries = new Map<string, Entry>();
+  names = new DigestSet<Entry>();
+  closed: Position = 0;
+  /** The greatest position that is listed or covered. */
+  greatest: Position = 0;
+  /** Snapshots that were read at the start and count. */
+  manifests: Manifest[] = [];
+  bundles: Bundle[] = [];
+  listed: ListTime | null = null;
+  /** Monotonic time at which the last whole LIST began. */
+  fullAt = -Infinity;
+  /** The own event whose PUT has no answer yet: what a LIST shows of it waits for that answer. */
+  putting: { id: string; settled: Promise<void> } | null = null;
+  /** Sessions want a whole LIST now and then. */
+  attached = false;
+  #started = false;
+  #generation = 0;
+  #sure = new Set<string>();
+  #arrivals: { since: number; last: Position }[] = [];
+  #arrived = 0;
+  #windowGreatest: Position = 0;
+  #running: Running | null = null;
+  #next: Running | null = null;
+  #kept: Entry[] = [];
+  #keptBytes = 0;
+
+  constructor(options: ListingOptions) {
+    this.#o = options;
+  }
+
+  /** Knows what a LIST begun at most `maxAgeMs` ago shows; 0: begun from now on. Throws Unavailable, Corrupt. */
+  refresh(maxAgeMs: number, full = false): Promise<void> {
+    const now = this.#o.clock.monotonic();
+    if (this.attached && !this.#running && now - this.fullAt >= this.#o.limits.full_list_ms) full = true;
+    if (!full && maxAgeMs > 0) {
+      if (this.listed && now - this.listed.mono <= maxAgeMs) return Promise.resolve();
+      if (this.#running && now - this.#running.began <= maxAgeMs) return this.#running.promise;
+    }
+    if (!this.#running) return this.#begin(full).promise;
+    if (!this.#next) {
+      const next: Running = { began: Infinity, full, promise: Promise.resolve() };
+      this.#next = next;
+      next.promise = this.#running.promise.then(noop, noop).then(() => {
+        this.#next = null;
+        return this.#begin(next.full).promise;
+      });
+    }
+    this.#next.full ||= full;
+    return this.#next.promise;
+  }
+
+  #begin(full: boolean): Running {
+    const running: Running = { began: this.#o.clock.monotonic(), full, promise: Promise.resolve() };
+    this.#running = running;
+    running.promise = this.#list(full).finally(() => {
+      if (this.#running === running) this.#running = null;
+    });
+    // Whoever shares it hears of a failure; nobody else needs to.
+    running.promise.catch(noop);
+    return running;
+  }
+
+  /** Forgets all but what is known to be acknowledged; the next LIST begins with the snapshots. */
+  restart(): void {
+    for (const id of this.entries.keys()) this.#sure.add(id);
+    this.entries = new Map();
+    this.names = new DigestSet();
+    this.closed = 0;
+    this.manifests = [];
+    this.bundles = [];
+    this.listed = null;
+    this.fullAt = -Infinity;
+    this.#started = false;
+    this.#arrivals = [];
+    this.#arrived = 0;
+    this.#windowGreatest = 0;
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+
+  async #list(full: boolean): Promise<void> {
+    const { clock, store, root, limits, mutations } = this.#o;
+    const began = { mono: clock.monotonic(), wall: clock.now() };
+    if (!this.#started) await this.#start();
+    const closes = this.#closes(began.mono);
+    const from = mutations.listFromGreatest ? closes : this.closed;
+    const rows: Listed[] = [];
+    let date: number | null = null;
+    let startAfter = full ? undefined : afterPosition(root, from);
+    for (;;) {
+      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full ? limits.list_keys_max : limits.list_tail_keys_max });
+      date ??= page.date;
+      rows.push(...page.objects);
+      if (!page.truncated || page.objects.length === 0) break;
+      startAfter = page.objects[page.objects.length - 1].name;
+    }
+    if (this.listed && date - this.listed.date > limits.forget_ms && !mutations.neverForget) {
+      this.restart();
+      this.#o.onForgotten();
+      return this.#list(true);
+    }
+    const generation = full ? ++this.#generation : this.#generation;
+    if (!(await this.#take(rows, generation))) throw new Unavailable('an event that is not known to be acknowledged could not be stored again');
+    this.listed = { ...began, date };
+    if (closes > this.closed) this.closed = closes;
+    if (!full) return;
+    this.fullAt = began.mono;
+    if (this.attached) await this.#vanished(generation, began.mono);
+  }
+
+  /** The greatest position that was known one put window before `began`. */
+  #closes(began: number): Position {
+    const window = this.#o.mutations.noWindow ? 0 : this.#o.limits.put_window_ms;
+    const a = this.#arrivals;
+    while (this.#arrived < a.length && a[this.#arrived].since <= began - window) {
+      const { last } = a[this.#arrived++];
+      if (last > this.#windowGreatest) this.#windowGreatest = last;
+    }
+    if (this.#arrived > 256) {
+      a.splice(0, this.#arrived);
+      this.#arrived = 0;
+    }
+    return this.#windowGreatest;
+  }
+
+  /** A replica that knows nothing starts from the snapshots' floor and digest, and from what is in bundles. */
+  async #start(): Promise<void> {
+    const [manifests, bundles] = await Promise.all([readManifests(this.#o), readBundles(this.#o)]);
+    this.manifests = manifests;
+    this.bundles = bundles;
+    const base = manifests.at(-1);
+    this.names = new DigestSet(base?.floor ?? 0, base?.digestNumber ?? 0n);
+    this.closed = base?.floor ?? 0;
+    for (const m of manifests) {
+      this.greatest = Math.max(this.greatest, m.position, m.floor);
+      for (const e of m.covers) {
+        const id = eventId(e.ref.writer, e.ref.seq);
+        if (this.entries.has(id)) continue;
+        const entry = new Entry(this.#o.root, e.ref, e.modified, this.#generation);
+        entry.inBase = e.ref.position <= base!.floor && base!.named.has(id);
+        this.#add(entry);
+      }
+    }
+    for (const bundle of bundles) {
+      for (const e of bundle.events) {
+        const id = eventId(e.ref.writer, e.ref.seq);
+        const known = this.entries.get(id);
+        if (known) known.bundled = true;
+        else this.learn(e.ref, e.modified, readEvent(this.#o.authenticator, this.#o.root, logPrefix(this.#o.root) + e.leaf, e.bytes, this.#o.mutations.firstPositionInName), true);
+      }
+    }
+    this.#started = true;
+  }
+
+  #add(entry: Entry): void {
+    this.entries.set(entry.id, entry);
+    if (!entry.inBase) this.names.add(entry);
+    if (entry.last > this.greatest) this.greatest = entry.last;
+    entry.since = this.#o.clock.monotonic();
+    this.#arrivals.push({ since: entry.since, last: entry.last });
+  }
+
+  /** An event that is known to be acknowledged. */
+  learn(ref: EventRef, modified: number, stored: StoredEvent | null, bundled = false, leaf?: string): Entry {
+    const id = eventId(ref.writer, ref.seq);
+    const known = this.entries.get(id);
+    if (known) return known;
+    const entry = new Entry(this.#o.root, ref, modified, this.#generation, leaf);
+    entry.bundled = bundled;
+    entry.stored = stored;
+    if (ref.position <= this.closed) entry.over = true;
+    if (stored && this.#landedLate(stored, modified)) entry.over = true;
+    this.#add(entry);
+    if (stored) this.keep(entry, stored.bytes);
+    this.#o.onLearned(entry);
+    return entry;
+  }
+
+  /** Its writer had given up when it landed: nobody was told OK, and floors may have passed it. */
+  #landedLate(stored: StoredEvent, modified: number): boolean {
+    return modified - stored.header.born > this.#o.limits.put_window_ms;
+  }
+
+  /** Remembers bytes within a limit, newest first, to PUT them again should the object vanish. */
+  keep(entry: Entry, bytes: Buffer): void {
+    if (!this.attached || entry.kept) return;
+    entry.kept = bytes;
+    this.#kept.push(entry);
+    this.#keptBytes += bytes.length;
+    let drop = 0;
+    while (this.#keptBytes > this.#o.limits.log_remembered_bytes_max && drop < this.#kept.length - 1) {
+      this.#keptBytes -= this.#kept[drop].kept!.length;
+      this.#kept[drop++].kept = null;
+    }
+    if (drop > 0) this.#kept.splice(0, drop);
+  }
+
+  /** False when something that the LIST shows could not be made certain. */
+  async #take(rows: readonly Listed[], generation: number): Promise<boolean> {
+    const fresh = new Map<string, { row: Listed; ref: EventRef; leaf: string }[]>();
+    const prefix = logPrefix(this.#o.root).length;
+    for (const row of rows) {
+      const leaf = row.name.slice(prefix);
+      let ref: EventRef;
+      try {
+        ref = parseEventLeaf(leaf);
+      } catch (e) {
+        this.#o.logger.error('a stranger among the events', { name: row.name, reason: reason(e) });
+        continue;
+      }
+      const known = this.entries.get(eventId(ref.writer, ref.seq));
+      if (known) {
+        known.generation = generation;
+        if (known.modified === 0) known.modified = row.modified;
+        continue;
+      }
+      const ofWriter = fresh.get(ref.writer);
+      if (ofWriter) ofWriter.push({ row, ref, leaf });
+      else fresh.set(ref.writer, [{ row, ref, leaf }]);
+    }
+    if (fresh.size === 0) return true;
+    const sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[] = [];
+    const all = await Promise.all([...fresh.values()].map((list) => this.#certain(list, sure)));
+    sure.sort((a, b) => a.ref.position - b.ref.position || (a.leaf < b.leaf ? -1 : 1));
+    for (const { ref, leaf, modified, stored } of sure) {
+      if (ref.position > this.greatest + this.#o.limits.position_jump_max) {
+        this.#o.logger.error('an event lies too far beyond the log and is refused', { name: leaf });
+        throw new Corrupt(`an event lies too far beyond the log: ${leaf}`);
+      }
+      this.learn(ref, modified, stored, false, leaf).generation = generation;
+    }
+    return all.every((ok) => ok);
+  }
+
+  /** One writer's new names, from the last to the first: that a later one was sent proves that those before were acknowledged. */
+  async #certain(list: { row: Listed; ref: EventRef; leaf: string }[], sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[]): Promise<boolean> {
+    let ok = true;
+    list.sort((a, b) => b.ref.seq - a.ref.seq);
+    let later: number | null = null;
+    for (const { row, ref, leaf } of list) {
+      const id = eventId(ref.writer, ref.seq);
+      if (this.putting?.id === id) await this.putting.settled;
+      if (later === ref.seq + 1 || this.entries.has(eventId(ref.writer, ref.seq + 1)) || this.entries.has(id) || this.#sure.has(id) || this.#o.mutations.noSecondPut) {
+        sure.push({ ref, leaf, modified: row.modified, stored: null });
+        later = ref.seq;
+        continue;
+      }
+      try {
+        const stored = await this.#confirm(row);
+        // Shown by the LIST and not by a GET: not acknowledged, so it doesn't count yet.
+        if (!stored) continue;
+        sure.push({ ref, leaf, ...stored });
+        later = ref.seq;
+      } catch (e) {
+        if (e instanceof Corrupt) {
+          this.#o.logger.error('an event is not what was written', { name: row.name, reason: reason(e) });
+          if (this.attached) throw e;
+          continue;
+        }
+        ok = false;
+        later = ref.seq;
+      }
+    }
+    return ok;
+  }
+
+  /** PUTs the same bytes again, with the first time that was seen. */
+  async #confirm(row: Listed): Promise<{ modified: number; stored: StoredEvent } | null> {
+    const { store, root, authenticator, mutations } = this.#o;
+    const object: StoredObject | null = await store.get(row.name);
+    if (!object) return null;
+    const stored = readEvent(authenticator, root, row.name, object.bytes, mutations.firstPositionInName);
+    const modified = object.firstModified ?? object.modified;
+    await store.confirm(row.name, object.bytes, modified);
+    return { modified, stored };
+  }
+
+  /** GETs and verifies an event; null when it is not there. Says whether it landed after its window. */
+  async fetch(entry: Entry): Promise<StoredEvent | null> {
+    const { store, root, authenticator, mutations } = this.#o;
+    const object = await store.get(entry.name);
+    if (!object) return null;
+    const stored = readEvent(authenticator, root, entry.name, object.bytes, mutations.firstPositionInName);
+    if (this.#landedLate(stored, object.firstModified ?? object.modified)) entry.over = true;
+    this.keep(entry, stored.bytes);
+    return stored;
+  }
+
+  /** What a whole LIST didn't show though it is known: collected, or lost and then stored again. */
+  async #vanished(generation: number, began: number): Promise<void> {
+    const { store, logger } = this.#o;
+    const gone = [...this.entries.values()].filter((e) => e.since < began && e.generation !== generation && !e.bundled && e.modified !== 0 && e.id !== this.putting?.id);
+    // What came by a hint during the LIST has no time of the store yet, and counts from the next one.
+    for (const e of this.entries.values()) if (e.modified === 0 && e.generation === generation) e.modified = this.listed!.date;
+    if (gone.length === 0) return;
+    const [manifests, bundles] = await Promise.all([readManifests(this.#o), readBundles(this.#o)]);
+    const floor = manifests.at(-1)?.floor ?? 0;
+    for (const e of gone) {
+      if (bundles.some((b) => b.named.has(e.id))) e.bundled = true;
+      else if (manifests.some((m) => covers(m, e.id, false, e.last))) continue;
+      else if (e.kept) {
+        logger.error('an event is gone from the store and is stored again', { name: e.name });
+        await store.put(e.name, e.kept, { firstModified: e.modified });
+        e.generation = generation;
+      } else logger.error('an event is gone from the store', { name: e.name });
+    }
+    const left = [...this.entries.values()].filter((e) => e.generation === generation || e.bundled).reduce((least, e) => Math.min(least, e.last), Infinity);
+    this.prunable = Math.min(floor, this.closed, left - 1);
+  }
+
+  /** All at or below it is covered and gone from the store: its names need not stay in memory. */
+  prunable: Position = 0;
+
+  /** Keeps digests and drops names at or below `floor`. */
+  prune(floor: Position): void {
+    if (floor <= this.names.base) return;
+    this.names.rebase(floor);
+    for (const [id, e] of this.entries) if (e.last <= floor) this.entries.delete(id);
+  }
+
+  /** The snapshots that a reader has to join. */
+  neededManifests(): Manifest[] {
+    return needed(this.manifests, (id) => this.inLog(id));
+  }
+
+  /** In the log or in a bundle, as the last whole LIST showed. */
+  inLog(id: string): boolean {
+    const entry = this.entries.get(id);
+    return entry !== undefined && (entry.bundled || entry.generation === this.#generation);
+  }
+
+  /** Ends when no LIST is under way. */
+  async quiet(): Promise<void> {
+    while (this.#running) await this.#running.promise.then(noop, noop);
+  }
+}
+
+function noop(): void {}

@@ -1,0 +1,358 @@
+// One log of one user at one replica: what the rest of the program sees.
+import { Unavailable, limits as defaultLimits, reason } from '../base/index.ts';
+import type { Clock, EventRef, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
+import { partName } from '../store/index.ts';
+import type { ObjectStore } from '../store/index.ts';
+import { Appender } from './appender.ts';
+import type { Build } from './appender.ts';
+import { writeBundle } from './bundle.ts';
+import type { BundledEvent } from './bundle.ts';
+import { eventId, readEvent } from './event.ts';
+import { Listing } from './listing.ts';
+import { noMutations } from './mutations.ts';
+import type { LogMutations } from './mutations.ts';
+import { covers } from './snapshot.ts';
+import type { Manifest, Reading } from './snapshot.ts';
+import { readPrivateHalf } from './snapshot-format.ts';
+import { writeSnapshot } from './snapshot-writer.ts';
+import { Tail } from './tail.ts';
+import type { Authenticator, Estimate, EventCodec, EventKind, Fold, FoldSource, Hint, LateEvent, ReplicaIdentity, SnapshotSource, SnapshotView, Submitted } from './types.ts';
+
+export interface LogOptions<Op> {
+  store: ObjectStore;
+  /** `userRoot(user)` or DIRECTORY_LOG. */
+  root: string;
+  identity: ReplicaIdentity;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  authenticator: Authenticator;
+  /** `open` may be null: opening is the source's affair (`attach`). */
+  codec: EventCodec<Op>;
+  limits?: Limits;
+  mutations?: Partial<LogMutations>;
+  /** After each own event is acknowledged, before its submissions resolve: for peers. */
+  onAppended?(hint: Hint & { root: string }): void;
+}
+
+export class Log<Op> {
+  readonly root: string;
+  readonly #o: LogOptions<Op>;
+  readonly #limits: Limits;
+  readonly #mutations: LogMutations;
+  readonly #listing: Listing;
+  readonly #appender: Appender<Op>;
+  #tail: Tail<Op> | null = null;
+  #source: FoldSource<Op> | null = null;
+  #attaching: Promise<Fold<Op>> | null = null;
+  #settlesSoon = false;
+  /** Delivered events of this replica that may go into a bundle. */
+  #own: { messages: number; bytes: number } = { messages: 0, bytes: 0 };
+
+  constructor(options: LogOptions<Op>) {
+    this.#o = options;
+    this.root = options.root;
+    this.#limits = options.limits ?? defaultLimits;
+    this.#mutations = { ...noMutations, ...options.mutations };
+    this.#listing = new Listing({
+      ...this.reading,
+      clock: options.clock,
+      mutations: this.#mutations,
+      onLearned: (entry) => {
+        if (entry.stored) this.#count(entry.stored.header);
+        this.#tail?.learned(entry);
+      },
+      onForgotten: () => this.#forgotten(),
+    });
+    this.#appender = new Appender({
+      store: options.store,
+      root: options.root,
+      identity: options.identity,
+      clock: options.clock,
+      random: options.random,
+      logger: options.logger,
+      authenticator: options.authenticator,
+      codec: options.codec,
+      limits: this.#limits,
+      mutations: this.#mutations,
+      listing: this.#listing,
+      tail: () => this.#tail,
+      onAppended: (hint) => options.onAppended?.(hint),
+    });
+  }
+
+  /** What reads this log's objects: for `collect` and `check`. */
+  get reading(): Reading {
+    const { store, root, authenticator, logger } = this.#o;
+    return { store, root, authenticator, logger, limits: this.#limits };
+  }
+
+  #count(header: { messages: number; bytes: number }): void {
+    this.#own.messages += header.messages;
+    this.#own.bytes += header.bytes;
+  }
+
+  // ——— names alone ———
+
+  /** Knows what a LIST begun at most `maxAgeMs` ago shows (0: begun from now on). Throws Unavailable, Corrupt. */
+  refresh(maxAgeMs: number): Promise<void> {
+    return this.#listing.refresh(maxAgeMs);
+  }
+
+  /** The greatest position that is listed or covered. */
+  get greatest(): Position {
+    return this.#listing.greatest;
+  }
+  get closed(): Position {
+    return this.#listing.closed;
+  }
+  /** Names in memory. */
+  get known(): number {
+    return this.#listing.entries.size;
+  }
+  get writer(): Writer {
+    return this.#appender.writer;
+  }
+  /** Submissions without an answer. */
+  get submitting(): number {
+    return this.#appender.waiting;
+  }
+
+  /**
+   * Messages and their bytes as told in clear by snapshots, bundles and those events that were read: near enough for
+   * quota, and never asks the store. Call `refresh` first.
+   */
+  totals(): { messages: number; bytes: number } {
+    const newest = this.#listing.manifests.at(-1);
+    const sum = { messages: (newest?.messages ?? 0) + this.#own.messages, bytes: (newest?.bytes ?? 0) + this.#own.bytes };
+    return sum;
+  }
+
+  /**
+   * Appends what `build` returns. `build` runs synchronously after a LIST, and for sessions after all ready events were
+   * applied, right before sealing; when the event has no room left it runs again for the next one. Resolves when the
+   * event is acknowledged (and applied, for sessions); null when `build` gave nothing; a `build` that throws rejects
+   * its own submission only. Throws Unavailable: the event may be there or not, or come later.
+   */
+  submit(queue: EventKind, build: Build<Op>, estimate: Estimate = {}): Promise<Submitted | null> {
+    return this.#appender.submit(queue, build, estimate);
+  }
+
+  /** A peer's event: it is acknowledged. What isn't authentic is logged and dropped. */
+  hint(hint: Hint): void {
+    try {
+      const stored = readEvent(this.#o.authenticator, this.root, hint.name, hint.bytes, this.#mutations.firstPositionInName);
+      const { ref } = stored.header;
+      if (this.#listing.entries.has(eventId(ref.writer, ref.seq))) return;
+      if (ref.position > this.#listing.greatest + this.#limits.position_jump_max) return;
+      const named = this.#mutations.firstPositionInName ? { ...ref, position: stored.header.first } : ref;
+      const entry = this.#listing.learn(named, 0, this.#tail ? stored : null);
+      if (!this.#tail) this.#count(stored.header);
+      else if (!entry.applied && this.#tail.advance()) this.#settleSoon();
+    } catch (e) {
+      this.#o.logger.warn('a hint was dropped', { name: hint.name, reason: reason(e) });
+    }
+  }
+
+  /** Something waits for what this replica doesn't know: looks for it in the background. */
+  #settleSoon(): void {
+    if (this.#settlesSoon) return;
+    this.#settlesSoon = true;
+    const done = () => void (this.#settlesSoon = false);
+    this.#tail!.settle().then(done, (e) => {
+      done();
+      this.#o.logger.info('an event waits', { root: this.root, reason: reason(e) });
+    });
+  }
+
+  // ——— with the user's secret ———
+
+  get attached(): boolean {
+    return this.#tail !== null;
+  }
+  get fold(): Fold<Op> | null {
+    return this.#tail?.fold ?? null;
+  }
+
+  /**
+   * Opens the log: reads snapshots and bundles, lists all, makes the state and applies the tail. Until it resolves the
+   * log goes on to work by names. Throws Unavailable, Corrupt, and then can be called again.
+   */
+  attach(source: FoldSource<Op>): Promise<Fold<Op>> {
+    if (this.#tail) throw new TypeError('the log is open already');
+    this.#attaching ??= this.#attach(source).finally(() => (this.#attaching = null));
+    return this.#attaching;
+  }
+
+  async #attach(source: FoldSource<Op>): Promise<Fold<Op>> {
+    const listing = this.#listing;
+    await listing.quiet();
+    listing.attached = true;
+    listing.restart();
+    try {
+      // Manifests before the LIST: what a manifest names and the LIST doesn't show was collected.
+      await listing.refresh(0, true);
+      const manifests = this.#mutations.noCoversInJoin ? listing.manifests : listing.neededManifests();
+      const views = manifests.map((m) => this.#view(m, source));
+      const fold = await source.load(views, (id) => this.#part(id, source));
+      const base = listing.manifests.at(-1);
+      const tail = new Tail<Op>({
+        listing,
+        source,
+        fold,
+        codec: this.#o.codec,
+        clock: this.#o.clock,
+        limits: this.#limits,
+        logger: this.#o.logger,
+        mutations: this.#mutations,
+        base: { floor: base?.floor ?? 0, digest: base?.digestNumber ?? 0n },
+      });
+      this.#cover(tail, manifests);
+      for (const entry of listing.entries.values()) if (!entry.applied) tail.learned(entry);
+      this.#source = source;
+      this.#tail = tail;
+      await tail.settle();
+      tail.uncovered = [...listing.entries.values()].filter((e) => e.applied && !manifests.some((m) => m.named.has(e.id))).length;
+      return fold;
+    } catch (e) {
+      this.detach();
+      throw e;
+    }
+  }
+
+  #view(m: Manifest, source: FoldSource<Op>): SnapshotView {
+    if (!source.box) throw new TypeError('a log with snapshots needs a box to open them');
+    const parts = readPrivateHalf(source.box.open(m.name, m.sealed), m.covers);
+    const { entries } = this.#listing;
+    return {
+      name: m.name,
+      floor: m.floor,
+      parts,
+      messages: m.messages,
+      bytes: m.bytes,
+      covers: ({ writer, seq }) => {
+        if (this.#mutations.noCoversInJoin) return false;
+        const id = eventId(writer, seq);
+        return covers(m, id, this.#listing.inLog(id), entries.get(id)?.last ?? null);
+      },
+    };
+  }
+
+  async #part(id: string, source: FoldSource<Op>): Promise<Buffer> {
+    const name = partName(this.root, id);
+    const object = await this.#o.store.get(name);
+    // Collected because another snapshot says the same: whoever opens the log again finds that one.
+    if (!object) throw new Unavailable(`a part of a snapshot is gone: ${name}`);
+    return source.box!.open(name, object.bytes);
+  }
+
+  /** Tells the tail what the snapshots have in them, by name. */
+  #cover(tail: Tail<Op>, manifests: readonly Manifest[]): void {
+    const events = new Map(manifests.flatMap((m) => m.covers.map((e) => [eventId(e.ref.writer, e.ref.seq), e] as const)));
+    const sorted = [...events].sort(([, a], [, b]) => a.ref.position - b.ref.position);
+    for (const [id, event] of sorted) {
+      const entry = this.#listing.entries.get(id)!;
+      const have = new Set<number>();
+      const settled = new Set<number>();
+      manifests.forEach((m, i) => {
+        if (m.named.has(id)) {
+          have.add(i);
+          if (event.ref.position <= m.floor) settled.add(i);
+          // A snapshot without it whose floor lies above: its readers may have been shown a mailbox without it.
+        } else if (event.ref.position <= m.floor && this.#listing.inLog(id)) entry.over = true;
+      });
+      entry.summary = event;
+      tail.cover(entry, have, settled);
+    }
+  }
+
+  /** Lets go of the state and of all that needs a secret. Names stay known. */
+  detach(): void {
+    this.#tail = null;
+    this.#source = null;
+    this.#listing.attached = false;
+    for (const entry of this.#listing.entries.values()) {
+      entry.stored = entry.opened = entry.summary = entry.kept = null;
+      entry.applied = false;
+    }
+  }
+
+  #forgotten(): void {
+    const source = this.#source;
+    if (!source) return;
+    this.#o.logger.warn('the log was not listed for long and is forgotten', { root: this.root });
+    this.detach();
+    source.onForgotten?.();
+  }
+
+  #open(): Tail<Op> {
+    if (!this.#tail) throw new Unavailable('the log is not open');
+    return this.#tail;
+  }
+
+  /** Everything that was acknowledged before the call is applied. Throws Unavailable while an event waits. */
+  async caughtUp(): Promise<void> {
+    this.#open();
+    await this.#listing.refresh(0);
+    const tail = this.#open();
+    await tail.settle();
+    tail.check();
+    if (this.#listing.prunable > tail.applied.base) tail.prune(this.#listing.prunable);
+  }
+
+  /** Known events that are not applied yet: while there are any, the state isn't shown. */
+  get pending(): number {
+    return this.#open().pending.size;
+  }
+
+  /** In order of positions; cheap when there are none. An event with `passedOver` is repaired before its scopes are shown. */
+  late(): LateEvent[] {
+    return this.#open().lateness.late();
+  }
+
+  /** Events that others have seen and that nobody found for an hour: a session may write EventLost for them. Call after `caughtUp` failed. */
+  lost(waitedMs = this.#limits.event_lost_ms): EventRef[] {
+    return this.#open().missing(waitedMs);
+  }
+
+  // ——— in the background ———
+
+  /** Applied events that no loaded or written snapshot covers. */
+  get uncovered(): number {
+    return this.#open().uncovered;
+  }
+
+  /** True when a snapshot was stored; false when something late keeps it from being written. Throws Unavailable. */
+  async writeSnapshot(source: SnapshotSource): Promise<boolean> {
+    const tail = this.#open();
+    const { box } = this.#source!;
+    if (!box) throw new TypeError('a snapshot needs a box to be sealed in');
+    await this.#listing.refresh(0, true);
+    await tail.settle();
+    tail.check();
+    if (this.#tail !== tail) return false;
+    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box }, source);
+  }
+
+  /**
+   * Writes a bundle of the delivered events that nothing covers, when there are more than `least`. Needs no secret.
+   * Null when there are too few. Throws Unavailable, Corrupt.
+   */
+  async writeBundle(least = this.#limits.bundle_events): Promise<string | null> {
+    await this.#listing.refresh(0, true);
+    const { manifests, entries } = this.#listing;
+    const wanted = [...entries.values()].filter((e) => !e.bundled && !manifests.some((m) => m.named.has(e.id)));
+    if (wanted.length <= least) return null;
+    const events: BundledEvent[] = [];
+    for (const entry of wanted) {
+      const object = await this.#o.store.get(entry.name);
+      if (!object) continue;
+      const { header } = readEvent(this.#o.authenticator, this.root, entry.name, object.bytes, this.#mutations.firstPositionInName);
+      if (header.kind === 'delivered') events.push({ leaf: entry.leaf, ref: entry.ref, modified: object.firstModified ?? object.modified, bytes: object.bytes });
+    }
+    if (events.length <= least) return null;
+    const name = await writeBundle(this.reading, events);
+    for (const e of events) entries.get(eventId(e.ref.writer, e.ref.seq))!.bundled = true;
+    return name;
+  }
+}

@@ -1,0 +1,244 @@
+// Which replica this is, to all others: one object `replicas/<id>`, renewed every minute, that holds the slot from which
+// positions are taken. Nothing here is exclusive by the store's means, so who finds the own slot in another's
+// presence takes another, before its first write.
+import { ByteReader, ByteWriter, Corrupt, Unavailable, limits as defaultLimits, randomId, reason } from '../base/index.ts';
+import type { Clock, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
+import { REPLICAS, replicaName } from '../store/index.ts';
+import type { Listed, ObjectStore } from '../store/index.ts';
+import { listAll } from './snapshot.ts';
+import { noMutations } from './mutations.ts';
+import type { LogMutations } from './mutations.ts';
+import type { ReplicaIdentity } from './types.ts';
+
+const PRESENCE_VERSION = 1;
+/** A presence that was not renewed for so long is removed by whoever sees it. */
+const STALE_MS = 24 * 60 * 60 * 1000;
+
+/** What a presence object says. */
+export interface PresenceRecord {
+  slot: number;
+  /** Where peers reach it, `host:port`; empty when they don't. */
+  address: string;
+  version: string;
+  /** When the process started, ms since 1970 by its own clock. */
+  since: number;
+  /** It is gone, but a PUT of it may still land. */
+  left: boolean;
+}
+
+export interface Peer extends PresenceRecord {
+  id: Writer;
+  /** The store's own time of its last renewal, ms. */
+  seen: number;
+}
+
+export interface PresenceOptions {
+  store: ObjectStore;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  address: string;
+  version: string;
+  /** Seals or authenticates the record under the object's name; `open` throws Corrupt. */
+  seal(name: string, plain: Buffer): Buffer;
+  open(name: string, sealed: Buffer): Buffer;
+  limits?: Limits;
+  mutations?: Partial<LogMutations>;
+}
+
+export function encodePresence(p: PresenceRecord): Buffer {
+  return new ByteWriter().u8(PRESENCE_VERSION).varint(p.slot).string(p.address).string(p.version).varint(p.since).u8(p.left ? 1 : 0).done();
+}
+
+/** Throws Corrupt. */
+export function decodePresence(bytes: Uint8Array): PresenceRecord {
+  const r = new ByteReader(bytes);
+  const version = r.u8();
+  if (version !== PRESENCE_VERSION) throw new Corrupt(version > PRESENCE_VERSION ? 'a presence was written by a newer version' : 'a presence has an unknown version');
+  return { slot: r.varint(), address: r.string(), version: r.string(), since: r.varint(), left: r.u8() === 1 };
+}
+
+export class Presence implements ReplicaIdentity {
+  readonly #o: PresenceOptions;
+  readonly #limits: Limits;
+  readonly #mutations: LogMutations;
+  readonly id: Writer;
+  readonly since: number;
+  readonly spent = new Map<string, Position>();
+  #slot: number | null = null;
+  /** Both clocks when the last acknowledged PUT began. */
+  #acked: { mono: number; wall: number } | null = null;
+  #known = new Map<string, { modified: number; record: PresenceRecord }>();
+  #peers: Peer[] = [];
+  #cancel: (() => void) | null = null;
+  #left = false;
+  #renewing: Promise<void> | null = null;
+
+  constructor(options: PresenceOptions) {
+    this.#o = options;
+    this.#limits = options.limits ?? defaultLimits;
+    this.#mutations = { ...noMutations, ...options.mutations };
+    this.id = randomId(options.random, 65);
+    this.since = options.clock.now();
+  }
+
+  get slot(): number | null {
+    return this.#slot;
+  }
+
+  mayWrite(): boolean {
+    const { clock } = this.#o;
+    if (this.#slot === null || !this.#acked || this.#left) return false;
+    const most = this.#limits.presence_valid_ms;
+    const wall = clock.now() - this.#acked.wall;
+    return clock.monotonic() - this.#acked.mono < most && wall < most;
+  }
+
+  /** Others that were seen within `slot_free_ms`, as of the last renewal. */
+  peers(): Peer[] {
+    return this.#peers;
+  }
+
+  /**
+   * Takes a slot; waits, a renewal's time each, while none is free. Renews until `leave`. Throws Unavailable when the
+   * store doesn't answer, and then can be called again.
+   */
+  async join(): Promise<void> {
+    for (;;) {
+      await this.renew();
+      if (this.#slot !== null) break;
+      this.#o.logger.warn('no slot is free: waiting');
+      await this.#o.clock.sleep(this.#limits.presence_renew_ms);
+      if (this.#left) throw new Unavailable('this replica has left');
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#cancel?.();
+    if (this.#left) return;
+    this.#cancel = this.#o.clock.after(this.#limits.presence_renew_ms, () => {
+      this.renew().then(
+        () => this.#schedule(),
+        (e) => {
+          this.#o.logger.warn('presence could not be renewed', { reason: reason(e) });
+          this.#schedule();
+        },
+      );
+    });
+  }
+
+  /** PUT, then LIST; again with another slot while the own one is another's too. Throws Unavailable. */
+  renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #renew(): Promise<void> {
+    const { clock } = this.#o;
+    // Who was silent for long may have lost its slot: nothing is written before the LIST says otherwise.
+    let sure = this.mayWrite();
+    let slot = this.#slot;
+    if (slot === null) {
+      const taken = await this.#read();
+      slot = this.#free(taken);
+    }
+    for (let tries = 0; slot !== null && tries <= this.#limits.slots; tries++) {
+      if (this.#left) return;
+      const began = { mono: clock.monotonic(), wall: clock.now() };
+      await this.#put(slot, false);
+      if (sure) this.#acked = began;
+      const taken = await this.#read();
+      if (!taken.has(slot)) {
+        this.#slot = slot;
+        this.#acked = began;
+        return;
+      }
+      this.#slot = null;
+      sure = false;
+      this.#o.logger.info('the slot is another replica\'s too', { slot });
+      slot = this.#free(taken);
+    }
+    this.#slot = null;
+  }
+
+  async #put(slot: number, left: boolean): Promise<void> {
+    const name = replicaName(this.id);
+    const { address, version } = this.#o;
+    const plain = encodePresence({ slot, address, version, since: this.since, left });
+    await this.#o.store.put(name, this.#o.seal(name, plain));
+  }
+
+  /** A slot that nobody has; any of them, so that two that start at once rarely take the same. */
+  #free(taken: ReadonlySet<number>): number | null {
+    if (this.#mutations.slotsReusedAtOnce) {
+      const mine = this.#former();
+      if (mine !== null) return mine;
+    }
+    const free: number[] = [];
+    for (let s = 0; s < this.#limits.slots; s++) if (!taken.has(s)) free.push(s);
+    return free.length > 0 ? free[Math.floor(this.#o.random.unit() * free.length)] : null;
+  }
+
+  /** The slot of the process that had this address before. */
+  #former(): number | null {
+    for (const [name, { record }] of this.#known) if (name !== replicaName(this.id) && record.address === this.#o.address) return record.slot;
+    return null;
+  }
+
+  /** Reads all presences; the slots of others that were seen within `slot_free_ms`. */
+  async #read(): Promise<Set<number>> {
+    const { store, logger } = this.#o;
+    const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max);
+    const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
+    const read = await Promise.all(fresh.map((row) => this.#record(row)));
+    const names = new Set(rows.map((row) => row.name));
+    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
+    for (const row of rows) {
+      if (date - row.modified > STALE_MS && row.name !== replicaName(this.id)) store.delete(row.name).catch((e) => logger.debug('a stale presence stays', { reason: reason(e) }));
+    }
+    const taken = new Set<number>();
+    this.#peers = [];
+    read.forEach((record, i) => {
+      if (!record) return;
+      if (this.#mutations.slotsReusedAtOnce && record.address === this.#o.address) return;
+      taken.add(record.slot);
+      if (!record.left) this.#peers.push({ ...record, id: fresh[i].name.slice(REPLICAS.length), seen: fresh[i].modified });
+    });
+    return taken;
+  }
+
+  async #record(row: Listed): Promise<PresenceRecord | null> {
+    const known = this.#known.get(row.name);
+    if (known?.modified === row.modified) return known.record;
+    const object = await this.#o.store.get(row.name);
+    if (!object) return null;
+    try {
+      const record = decodePresence(this.#o.open(row.name, object.bytes));
+      this.#known.set(row.name, { modified: row.modified, record });
+      return record;
+    } catch (e) {
+      if (!(e instanceof Corrupt)) throw e;
+      // Not a replica of this cluster, so it takes no position.
+      this.#o.logger.error('a presence is not authentic', { name: row.name, reason: reason(e) });
+      return null;
+    }
+  }
+
+  /**
+   * Writes nothing any more. With a PUT unanswered the presence stays, marked, so that the slot is free only when that
+   * PUT can do no harm; else it is removed. Errors of the store are logged: the presence ends by itself.
+   */
+  async leave({ unanswered }: { unanswered: boolean }): Promise<void> {
+    const slot = this.#slot;
+    this.#left = true;
+    this.#cancel?.();
+    await this.#renewing?.catch(() => {});
+    try {
+      if (slot !== null && (unanswered || this.spent.size > 0)) await this.#put(slot, true);
+      else await this.#o.store.delete(replicaName(this.id));
+    } catch (e) {
+      this.#o.logger.warn('the presence could not be ended', { reason: reason(e) });
+    }
+  }
+}

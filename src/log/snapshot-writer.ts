@@ -1,0 +1,63 @@
+// Writing a snapshot of an opened log: parts first, then the manifest that names them.
+import { createHash } from 'node:crypto';
+import { randomId } from '../base/index.ts';
+import type { Clock, Random } from '../base/index.ts';
+import { partName, snapshotName } from '../store/index.ts';
+import { digestBytes } from './event.ts';
+import type { Listing } from './listing.ts';
+import { readManifests } from './snapshot.ts';
+import type { Reading } from './snapshot.ts';
+import { encodeManifest, readPrivateHalf, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
+import type { CoveredEvent } from './snapshot-format.ts';
+import type { Tail } from './tail.ts';
+import type { SnapshotBox, SnapshotSource } from './types.ts';
+
+export interface Writing extends Reading {
+  random: Random;
+  clock: Clock;
+  listing: Listing;
+  // The operations don't matter here.
+  tail: Tail<never>;
+  box: SnapshotBox;
+}
+
+const PART_BITS = 130;
+
+/**
+ * Called right after a whole LIST and with nothing waiting. Refuses (false) while something at or below the floor is
+ * late, because a reader takes all there as repaired.
+ */
+export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<Op> }, source: SnapshotSource): Promise<boolean> {
+  const { listing, tail, box, store, root, clock, limits } = w;
+  const began = clock.monotonic();
+  const born = listing.listed!.date;
+  const manifests = await readManifests(w);
+  // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
+  const present = new Set(manifests.flatMap((m) => readPrivateHalf(box.open(m.name, m.sealed), m.covers).map((p) => p.id)));
+  await source.prepare?.(present);
+  const floor = Math.max(listing.closed, tail.applied.base);
+  if (tail.pending.size > 0 || tail.lateness.late().some((l) => l.passedOver || l.event.ref.position <= floor)) return false;
+  // From here to the end of `encode` nothing may be applied: no await.
+  const known = [...listing.entries.values()].filter((e) => e.applied && (e.last > floor || listing.inLog(e.id)));
+  const covers: CoveredEvent[] = known.sort((a, b) => a.last - b.last || (a.leaf < b.leaf ? -1 : 1)).map((e) => ({ ...e.summary!, modified: e.modified }));
+  const digest = digestBytes(tail.applied.digest(floor)!);
+  const position = listing.greatest;
+  const encoded = source.encode(present);
+  if (!encoded) return false;
+  if (encoded.kept.some((p) => !present.has(p.id))) return false;
+  tail.uncovered = 0;
+  const ids = encoded.parts.map(() => randomId(w.random, PART_BITS));
+  const parts = [...encoded.parts.map((p, i) => ({ key: p.key, id: ids[i] })), ...encoded.kept];
+  const clear = writeClearHalf({ floor, position, digest, born, messages: encoded.messages, bytes: encoded.bytes, covers });
+  const plain = writePrivateHalf(parts, covers);
+  const name = snapshotName(root, floor, position, createHash('sha256').update(clear).update(plain).digest('hex').slice(0, 16));
+  const bytes = encodeManifest(w.authenticator, name, clear, box.seal(name, plain));
+  for (let i = 0; i < ids.length; i += 8) {
+    await Promise.all(ids.slice(i, i + 8).map((id, n) => store.put(partName(root, id), box.seal(partName(root, id), encoded.parts[i + n].bytes))));
+  }
+  const inTime = () => clock.monotonic() - began < limits.snapshot_window_ms;
+  if (!inTime()) return false;
+  await store.put(name, bytes, { maySend: inTime });
+  source.stored?.(encoded, ids);
+  return true;
+}

@@ -1,0 +1,111 @@
+// Snapshots as objects: reading all manifests of a log, which of them count, which make others needless, what each
+// covers. Writing one needs the applied log: see snapshot-writer.ts.
+import { Corrupt } from '../base/index.ts';
+import type { Limits, Logger, Position } from '../base/index.ts';
+import { parseSnapshotLeaf, snapshotPrefix } from '../store/index.ts';
+import type { ListPage, Listed, ObjectStore } from '../store/index.ts';
+import { digestNumber, eventId } from './event.ts';
+import { coveredIds, decodeManifest } from './snapshot-format.ts';
+import type { ManifestBody } from './snapshot-format.ts';
+import type { Authenticator } from './types.ts';
+
+/** What reading a log's objects needs. */
+export interface Reading {
+  store: ObjectStore;
+  root: string;
+  authenticator: Authenticator;
+  logger: Logger;
+  limits: Limits;
+}
+
+export interface Manifest extends ManifestBody {
+  name: string;
+  modified: number;
+  digestNumber: bigint;
+  /** Ids of the events that it lists by name. */
+  named: ReadonlySet<string>;
+  sealed: Buffer;
+  stored: Buffer;
+}
+
+/** All rows under a prefix. Throws Unavailable. `date`: the store's own time of the first answer. */
+export async function listAll(store: ObjectStore, prefix: string, maxKeys: number): Promise<{ rows: Listed[]; date: number }> {
+  const rows: Listed[] = [];
+  let date: number | null = null;
+  for (let startAfter: string | undefined; ; ) {
+    const page: ListPage = await store.list({ prefix, startAfter, maxKeys });
+    date ??= page.date;
+    rows.push(...page.objects);
+    if (!page.truncated || page.objects.length === 0) return { rows, date };
+    startAfter = page.objects[page.objects.length - 1].name;
+  }
+}
+
+/**
+ * All manifests that count, by ascending floor. One that landed later than its window is left out: parts that it names
+ * may be gone, and the log may have been collected without asking it. Throws Unavailable, Corrupt.
+ */
+export async function readManifests(reading: Reading): Promise<Manifest[]> {
+  const { store, root, limits, logger } = reading;
+  const prefix = snapshotPrefix(root);
+  const { rows } = await listAll(store, prefix, limits.list_keys_max);
+  const read = await Promise.all(
+    rows.map(async (row) => {
+      const named = parseSnapshotLeaf(row.name.slice(prefix.length));
+      if (!named) {
+        logger.error('not the name of a snapshot', { name: row.name });
+        return null;
+      }
+      return readManifest(reading, row.name, named);
+    }),
+  );
+  return read.filter((m) => m !== null).sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
+}
+
+async function readManifest(reading: Reading, name: string, named: { floor: Position; position: Position }): Promise<Manifest | null> {
+  const object = await reading.store.get(name);
+  // Seen by some reads only, or collected meanwhile: nothing depends on it.
+  if (!object) return null;
+  const { body, sealed } = decodeManifest(reading.authenticator, name, object.bytes);
+  if (body.floor !== named.floor || body.position !== named.position) throw new Corrupt(`a snapshot is not what its name says: ${name}`);
+  const modified = object.firstModified ?? object.modified;
+  if (modified - body.born > reading.limits.snapshot_window_ms) {
+    reading.logger.warn('a snapshot landed too late to count', { name });
+    return null;
+  }
+  return { ...body, name, modified, digestNumber: digestNumber(body.digest), named: coveredIds(body.covers), sealed, stored: object.bytes };
+}
+
+/**
+ * Whether a snapshot has an event in it. `inLog`: the event is in the log (or in a bundle) now, as a LIST begun after the
+ * manifests were read shows. An event that is neither listed by name nor in the log was collected, and only what
+ * every snapshot lists by name is collected: see collect.ts.
+ */
+export function covers(manifest: Manifest, id: string, inLog: boolean, position: Position | null): boolean {
+  if (manifest.named.has(id)) return true;
+  return !inLog && (position === null || position <= manifest.floor);
+}
+
+/** Whether everything that `old` has in it is in `by` too, so that `old` is needless. Of two equal ones the greater name stays. */
+export function supersedes(by: Manifest, old: Manifest, inLog: (id: string) => boolean): boolean {
+  if (by === old || by.floor < old.floor) return false;
+  for (const e of old.covers) {
+    const id = eventId(e.ref.writer, e.ref.seq);
+    if (!covers(by, id, inLog(id), e.ref.position)) return false;
+  }
+  return by.name > old.name || !supersedesStrictly(old, by, inLog);
+}
+
+function supersedesStrictly(a: Manifest, b: Manifest, inLog: (id: string) => boolean): boolean {
+  return a.floor >= b.floor && b.covers.every((e) => covers(a, eventId(e.ref.writer, e.ref.seq), inLog(eventId(e.ref.writer, e.ref.seq)), e.ref.position));
+}
+
+/** The snapshots that a reader has to join: those that no other makes needless. */
+export function needed(manifests: readonly Manifest[], inLog: (id: string) => boolean): Manifest[] {
+  return manifests.filter((old) => !manifests.some((by) => supersedes(by, old, inLog)));
+}
+
+/** Whether one of the snapshots has the event in it. `inLog` as for `covers`. */
+export function isCovered(manifests: readonly Manifest[], id: string, inLog: boolean, position: Position | null): boolean {
+  return manifests.some((m) => covers(m, id, inLog, position));
+}
