@@ -8,7 +8,7 @@ import { fold } from './fold.ts';
 import type { Candidate } from './program.ts';
 
 /** A message up to this size is one request to the store. */
-const WHOLE_BYTES = 256 * 1024;
+export const WHOLE_BYTES = 256 * 1024;
 
 /** Loads the header (level 2). False when the message is gone. */
 export async function loadHeader(selected: Selected, c: Candidate): Promise<boolean> {

@@ -5,8 +5,9 @@ import type { Context } from '../command/command.ts';
 import { Pace } from '../fetch/pace.ts';
 import type { MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
+import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
-import { bodyBytes, loadBody, loadHeader } from './load.ts';
+import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
 import { Candidate, UNKNOWN, YES, compile } from './program.ts';
 import type { Level, Test } from './program.ts';
 
@@ -32,11 +33,14 @@ class Run {
   #open: number[] = [];
   #pace: Pace;
   #began: number;
+  /** There are BODY or TEXT keys. */
+  #bodies: boolean;
 
   constructor(context: Context, key: Key) {
     this.#context = context;
     this.#view = context.view;
     this.#test = compile(key, context.view, context.clock.now());
+    this.#bodies = uses(key, 'body') || uses(key, 'text');
     this.#uids = universe(key, context.view);
     this.#matches = new Uint8Array(this.#uids.length);
     this.#pace = new Pace(context.clock);
@@ -111,6 +115,11 @@ class Run {
       for (let n = 0; n < block.length; n++) {
         const c = this.#candidate(block[n], records[n], 1);
         if (c === null) continue;
+        // One read of a small message gives its header too.
+        if (level === 2 && this.#bodies && c.record!.index.size <= WHOLE_BYTES) {
+          open.push(block[n]);
+          continue;
+        }
         const held = level === 3 ? bodyBytes(c) : Math.min(c.record!.index.headerBytes, limits.header_bytes_max);
         while (ahead.length > 0 && (ahead.length >= limits.fetch_ahead_messages_max || bytes + held > limits.fetch_ahead_bytes_max)) await take();
         const loaded = level === 3 ? loadBody(selected, c) : loadHeader(selected, c);
