@@ -29,10 +29,10 @@ function secureContext(): Promise<SecureContext> {
 }
 
 /** A server with the user `ann@example.org`, password `secret`. */
-export async function startWorld({ clock = systemClock, logger = silent as Logger }: { clock?: Clock; logger?: Logger } = {}): Promise<World> {
+export async function startWorld({ clock = systemClock, logger = silent as Logger, tls = true }: { clock?: Clock; logger?: Logger; tls?: boolean } = {}): Promise<World> {
   const user = new FakeUser('ann@example.org', 'secret');
   const backend = new FakeBackend(user);
-  const context = await secureContext();
+  const context = tls ? await secureContext() : null;
   const server = new ImapServer({ backend, secureContext: () => context, logger, clock, hostname: 'imap.example.org' });
   const port = await server.listen(0, '127.0.0.1');
   const tlsPort = await server.listen(0, '127.0.0.1', { implicitTls: true });

@@ -20,6 +20,7 @@ import { move } from './move.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
 import { rename } from './rename.ts';
+import { search } from './search.ts';
 import { examine, select } from './select.ts';
 import { starttls } from './starttls.ts';
 import { status } from './status.ts';
@@ -54,6 +55,7 @@ const table: Record<string, Command<any>> = {
   UNSELECT: unselect,
   EXPUNGE: expunge,
   FETCH: fetch,
+  SEARCH: search,
   STORE: store,
   COPY: copy,
   MOVE: move,

@@ -73,7 +73,7 @@ export class CommandReader {
       if (this.#mode === 'literal') {
         if (!this.#fill()) return null;
       } else if (this.#mode !== 'line') {
-        while (this.#left > 0) if (this.piece() === null) return null;
+        while (this.#left > 0) if (this.#take() === null) return null;
         this.#mode = 'line';
       }
       const line = this.#line();
@@ -86,6 +86,10 @@ export class CommandReader {
 
   /** A piece of the message literal, or null when more bytes are needed (or it has ended: `left`). */
   piece(): Buffer | null {
+    return this.#mode === 'message' ? this.#take() : null;
+  }
+
+  #take(): Buffer | null {
     const chunk = this.#queue[0];
     if (chunk === undefined || this.#left === 0) return null;
     const n = Math.min(chunk.length, this.#left);
@@ -96,7 +100,7 @@ export class CommandReader {
 
   /** Bytes of the message literal that have not been taken. */
   get left(): number {
-    return this.#left;
+    return this.#mode === 'message' ? this.#left : 0;
   }
 
   /** A synchronizing message literal was answered with NO: the client does not send it, its command is over. */
@@ -224,7 +228,7 @@ export class CommandReader {
   /** Collects the literal; true when it is whole. */
   #fill(): boolean {
     while (this.#left > 0) {
-      const piece = this.piece();
+      const piece = this.#take();
       if (piece === null) return false;
       // Drops of a few bytes are joined, so that their objects do not outweigh them.
       const last = this.#pieces.at(-1);

@@ -1,0 +1,192 @@
+// Bad input and slow clients: a clear answer, bounded memory and time, and others served meanwhile.
+import assert from 'node:assert/strict';
+import { limits, systemClock } from '../../src/base/index.ts';
+import type { Clock } from '../../src/base/index.ts';
+import { dial, startWorld } from './dialogue.ts';
+import type { World } from './dialogue.ts';
+
+/** A clock whose time the test moves; what is due runs when it is moved. */
+class HandClock implements Clock {
+  time = 0;
+  #due: { at: number; run: () => void }[] = [];
+  now(): number {
+    return this.time;
+  }
+  monotonic(): number {
+    return this.time;
+  }
+  sleep = systemClock.sleep;
+  after(ms: number, run: () => void): () => void {
+    const entry = { at: this.time + ms, run };
+    this.#due.push(entry);
+    return () => (this.#due = this.#due.filter((other) => other !== entry));
+  }
+  forward(ms: number): void {
+    const end = this.time + ms;
+    for (;;) {
+      const next = this.#due.sort((a, b) => a.at - b.at)[0];
+      if (next === undefined || next.at > end) break;
+      this.#due.shift();
+      this.time = next.at;
+      next.run();
+    }
+    this.time = end;
+  }
+}
+
+const turn = (ms = 20) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('imap: bounds', () => {
+  let world: World;
+  let clock: HandClock;
+  beforeEach(async () => {
+    clock = new HandClock();
+    world = await startWorld({ clock });
+  });
+  afterEach(() => world.stop());
+
+  it('an oversized line before log-in and after it', async () => {
+    const before = await dial(world.port);
+    before.send(`a LOGIN ${'x'.repeat(limits.imap_line_unauthenticated_bytes_max)} y\r\n`);
+    assert.equal(await before.rest(), 'a BAD [TOOBIG] line too long\r\n* BYE line too long\r\n');
+    const after = await dial(world.port, { login: true });
+    after.send(`a FETCH ${'1,'.repeat(limits.imap_line_bytes_max / 2)}1 FLAGS\r\n`);
+    assert.equal(await after.rest(), 'a BAD [TOOBIG] line too long\r\n* BYE line too long\r\n');
+  });
+
+  it('a line without end', async () => {
+    const wire = await dial(world.port);
+    wire.send('x'.repeat(100_000));
+    assert.equal(await wire.rest(), '* BAD [TOOBIG] line too long\r\n* BYE line too long\r\n');
+  });
+
+  it('a sequence set of a megabyte', async () => {
+    const inbox = world.user.mailbox('INBOX');
+    for (let i = 0; i < 20; i++) inbox.add('x');
+    const wire = await dial(world.port, { login: true });
+    await wire.command('s', 'SELECT INBOX');
+    const set = Array.from({ length: 100_000 }, (_, i) => (i * 7919 * 64) % 6_400_000 || 64).join(',');
+    assert.ok(set.length > 700_000);
+    assert.equal((await wire.command('a', `UID FETCH ${set} UID`)).length, 21);
+    wire.close();
+  });
+
+  it('oversized literals: refused before they come, or skipped', async () => {
+    const wire = await dial(world.port, { login: true });
+    const size = limits.imap_literal_bytes_max + 1;
+    assert.deepEqual(await wire.command('a', `SELECT {${size}}`), ['a BAD [TOOBIG] literal too large']);
+    wire.send(`b SELECT {${size}+}\r\n${'x'.repeat(size)} {2+}\r\nab\r\nc NOOP\r\n`);
+    assert.deepEqual(await wire.until('c'), ['b BAD [TOOBIG] literal too large', 'c OK NOOP completed']);
+    const many = `{600000+}\r\n${'x'.repeat(600_000)} `.repeat(8);
+    wire.send(`d SEARCH ${many}\r\ne NOOP\r\n`);
+    assert.match((await wire.until('e'))[0], /^d BAD \[TOOBIG\]/);
+    const early = await dial(world.port);
+    assert.deepEqual(await early.command('a', 'LOGIN {1000000}'), ['a BAD [TOOBIG] literal too large']);
+    early.send('b LOGIN {99999999999+}\r\n');
+    assert.match(await early.rest(), /^b BAD \[TOOBIG\] literal too large\r\n\* BYE/);
+    wire.close();
+  });
+
+  it('parentheses without end', async () => {
+    const wire = await dial(world.port, { login: true });
+    await wire.command('s', 'SELECT INBOX');
+    assert.match((await wire.command('a', `LIST ${'('.repeat(100_000)}`))[0], /^a BAD /);
+    assert.match((await wire.command('b', `SEARCH ${'('.repeat(100_000)}`))[0], /^b BAD /);
+    assert.match((await wire.command('c', `SEARCH ${'NOT '.repeat(100_000)}ALL`))[0], /^c BAD /);
+    wire.close();
+  });
+
+  it('too many connections from one address', async () => {
+    const kept = limits.connections_per_address_max;
+    limits.connections_per_address_max = 3;
+    try {
+      const wires = [await dial(world.port), await dial(world.port), await dial(world.port)];
+      const fourth = await dial(world.port, { greeting: false });
+      assert.equal(await fourth.rest(), '* BYE too many connections\r\n');
+      wires[0].close();
+      await turn();
+      wires.push(await dial(world.port));
+      for (const wire of wires) wire.close();
+    } finally {
+      limits.connections_per_address_max = kept;
+    }
+  });
+
+  it('silence: before log-in a minute, afterwards half an hour, IDLE too', async () => {
+    const early = await dial(world.port);
+    const idle = await dial(world.port, { login: true });
+    const idling = await dial(world.port, { login: true });
+    idling.send('a IDLE\r\n');
+    await idling.line();
+    clock.forward(limits.imap_unauthenticated_ms_max + 10_000);
+    assert.equal(await early.rest(), '* BYE idle for too long\r\n');
+    clock.forward(limits.imap_idle_ms_max - limits.imap_unauthenticated_ms_max - 20_000);
+    await idle.command('b', 'NOOP');
+    clock.forward(20_000);
+    assert.equal(await idling.rest(), '* BYE idle for too long\r\n');
+    assert.deepEqual(await idle.command('c', 'NOOP'), ['c OK NOOP completed']);
+    clock.forward(limits.imap_idle_ms_max + 10_000);
+    assert.equal(await idle.rest(), '* BYE idle for too long\r\n');
+  });
+
+  it('a TLS handshake that does not end', async () => {
+    const wire = await dial(world.tlsPort, { greeting: false });
+    await turn();
+    clock.forward(limits.tls_handshake_ms_max + 10_000);
+    assert.equal(await wire.rest(), '');
+  });
+
+  it('half a literal, then nothing', async () => {
+    const wire = await dial(world.port, { login: true });
+    wire.send('a APPEND INBOX {100}\r\n');
+    await wire.line();
+    wire.send('12345');
+    await turn();
+    clock.forward(limits.imap_idle_ms_max + 10_000);
+    assert.equal(await wire.rest(), '* BYE idle for too long\r\n');
+    assert.equal(world.user.mailbox('INBOX').count, 0);
+  });
+
+  it('a slow reader is waited for, a reader that takes nothing is cut off', async () => {
+    const inbox = world.user.mailbox('INBOX');
+    const body = Buffer.alloc(1_000_000, 'x');
+    for (let i = 0; i < 60; i++) inbox.add(body);
+    const wire = await dial(world.port, { login: true });
+    await wire.command('s', 'SELECT INBOX');
+    let reads = 0;
+    world.user.before = (name) => void (name === 'read' && reads++);
+    wire.socket.pause();
+    wire.send('a FETCH 1:* BODY.PEEK[]\r\n');
+    await turn(300);
+    const first = reads;
+    await turn(100);
+    assert.equal(reads, first);
+    const other = await dial(world.port, { login: true });
+    assert.deepEqual(await other.command('b', 'NOOP'), ['b OK NOOP completed']);
+    other.close();
+    clock.forward(limits.imap_output_stalled_ms_max / 2);
+    assert.equal(world.user.sessions.size, 2);
+    // Progress gives more time.
+    wire.socket.resume();
+    await turn(30);
+    wire.socket.pause();
+    await turn(200);
+    clock.forward(limits.imap_output_stalled_ms_max / 2 + 10_000);
+    await turn();
+    assert.ok(world.server.connections >= 1);
+    clock.forward(limits.imap_output_stalled_ms_max + 10_000);
+    await turn(50);
+    assert.equal(world.server.connections, 0);
+    assert.equal(world.user.sessions.size, 0);
+    assert.equal(world.server.bugs, 0);
+    wire.close();
+  });
+
+  it('a flood of pipelined commands is read as fast as it is answered', async () => {
+    const wire = await dial(world.port, { login: true });
+    const count = 20_000;
+    wire.send(Array.from({ length: count }, (_, i) => `t${i} NOOP\r\n`).join(''));
+    assert.equal((await wire.until(`t${count - 1}`)).length, count);
+    wire.close();
+  });
+});
