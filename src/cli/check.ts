@@ -1,0 +1,14 @@
+// `check`: reads every object, says what is wrong. Exit status 1 when anything is.
+import { Malformed } from '../base/index.ts';
+import type { Run } from './context.ts';
+import { size } from './print.ts';
+
+export const check: Run = async (c) => {
+  const user = c.words[0] ?? null;
+  if ((user === null) !== c.options.has('all')) throw new Malformed('usage: colombier check USER, or colombier check --all');
+  const clean = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+  const sum = await (await c.admin()).check(user, (f) => c.out(`${clean(f.user)}: ${clean(f.problem)}${f.object === null ? '' : ` (${clean(f.object)})`}\n`));
+  const what = `${sum.users} user${sum.users === 1 ? '' : 's'}, ${sum.objects} objects, ${size(sum.bytes)}`;
+  c.out(sum.findings === 0 ? `${what}: all is well\n` : `${what}: ${sum.findings} problem${sum.findings === 1 ? '' : 's'}\n`);
+  return sum.findings === 0 ? 0 : 1;
+};

@@ -1,0 +1,38 @@
+// The table of commands. Each is loaded when it runs: a replica keeps nothing in memory of what it doesn't need.
+import type { Run } from './context.ts';
+
+export interface Command {
+  /** `user add` */
+  readonly name: string;
+  /** Words after the name, as the help shows them: `[X]` may be left out. */
+  readonly usage: string;
+  readonly help: string;
+  /** Own options: true for those that take a value. */
+  readonly options: Readonly<Record<string, boolean>>;
+  readonly load: () => Promise<Run>;
+}
+
+const command = (name: string, usage: string, help: string, load: () => Promise<Run>, options: Record<string, boolean> = {}): Command => ({ name, usage, help, load, options });
+
+const stdin = { 'password-stdin': false };
+const proof = { ...stdin, 'recovery-code': false };
+
+export const commands: readonly Command[] = [
+  command('start', '', 'serve, and make a first domain and user where there is none', async () => (await import('./serve.ts')).start, { address: true }),
+  command('serve', '', 'run a replica until a signal ends it', async () => (await import('./serve.ts')).serve),
+  command('domain add', 'DOMAIN', 'take mail for a domain', async () => (await import('./domain.ts')).add),
+  command('domain list', '', 'domains and how many users and addresses each has', async () => (await import('./domain.ts')).list),
+  command('domain remove', 'DOMAIN', 'give up a domain that has no user and no address', async () => (await import('./domain.ts')).remove),
+  command('user add', 'ADDRESS', 'make a user; prints the recovery code, once', async () => (await import('./user.ts')).add, { ...stdin, generate: false }),
+  command('user list', '[DOMAIN]', 'users, their mail and its size', async () => (await import('./user.ts')).list),
+  command('user show', 'ADDRESS', 'all that is known of a user', async () => (await import('./user.ts')).show),
+  command('user remove', 'ADDRESS', 'remove a user; their mail can no longer be read', async () => (await import('./user.ts')).remove),
+  command('user password', 'ADDRESS', 'a new password, by the old one or --recovery-code', async () => (await import('./user.ts')).password, proof),
+  command('user app-password', 'ADDRESS [NAME]', 'make a password for one app, or --remove ID', async () => (await import('./user.ts')).appPassword, { ...proof, remove: true }),
+  command('user recover', 'ADDRESS', 'a new password by the recovery code; prints the next code', async () => (await import('./user.ts')).recover, stdin),
+  command('user export-key', 'ADDRESS', "print the user's secret OpenPGP key", async () => (await import('./user.ts')).exportKey, proof),
+  command('address add', 'ADDRESS USER', 'an alias, or @DOMAIN for all that has no user', async () => (await import('./address.ts')).add),
+  command('address list', '[DOMAIN]', 'aliases and where they lead', async () => (await import('./address.ts')).list),
+  command('address remove', 'ADDRESS', 'remove an alias', async () => (await import('./address.ts')).remove),
+  command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong', async () => (await import('./check.ts')).check, { all: false }),
+];

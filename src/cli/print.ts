@@ -1,0 +1,25 @@
+// Plain text for people: columns, sizes.
+
+/** Rows under a heading, columns aligned. Control characters of names can't touch the terminal. */
+export function table(heading: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+  const all = [heading, ...rows.map((r) => r.map((c) => (c === null ? '-' : String(c).replace(/[\x00-\x1f\x7f-\x9f]/g, '?'))))];
+  const widths = heading.map((_, i) => Math.max(...all.map((r) => r[i].length)));
+  const right = heading.map((_, i) => rows.length > 0 && rows.every((r) => typeof r[i] === 'number' || r[i] === null));
+  return all.map((r) => `${r.map((c, i) => (right[i] ? c.padStart(widths[i]) : c.padEnd(widths[i]))).join('  ').trimEnd()}\n`).join('');
+}
+
+/** 1536 → `1.5 KiB`. */
+export function size(bytes: number): string {
+  let value = bytes;
+  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
+    if (value < 1024) return `${unit === 'B' ? value : value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(1)} TiB`;
+}
+
+/** Names and values, one a line. */
+export function facts(rows: readonly (readonly [string, string])[], indent = ''): string {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows.map(([name, value]) => `${indent}${name.padEnd(width)}${value}\n`).join('');
+}

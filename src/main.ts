@@ -1,0 +1,11 @@
+// The command line's entry: `node src/main.ts COMMAND …`. All it knows is where the words come from and where text goes.
+import { run } from './cli/run.ts';
+import type { ServerModule } from './cli/admin.ts';
+
+process.exitCode = await run(process.argv.slice(2), {
+  stdin: process.stdin,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  env: process.env,
+  server: () => import('./server.ts' as string) as Promise<ServerModule>,
+});
