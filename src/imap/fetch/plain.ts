@@ -37,10 +37,18 @@ export function renderer({ view, enabled }: Context, kind: PlainKind): Renderer 
       // RFC 8970 §3: UTF-8, so a literal where the client has not enabled UTF-8 in quoted strings.
       return (_i, record) => `PREVIEW ${enabled.utf8 ? quoteUtf8(record!.index.preview) : quote(encodeUtf8(record!.index.preview))}`;
     case 'ENVELOPE':
-      return (_i, record) => `ENVELOPE ${((record!.rendered ??= {}).envelope ??= renderEnvelope(record!.index.envelope))}`;
+      return (_i, record) => `ENVELOPE ${((record!.rendered ??= {}).envelope ??= flat(renderEnvelope(record!.index.envelope)))}`;
     case 'BODY':
-      return (_i, record) => `BODY ${((record!.rendered ??= {}).body ??= renderBody(record!.index.body, false))}`;
+      return (_i, record) => `BODY ${((record!.rendered ??= {}).body ??= flat(renderBody(record!.index.body, false)))}`;
     case 'BODYSTRUCTURE':
-      return (_i, record) => `BODYSTRUCTURE ${((record!.rendered ??= {}).structure ??= renderBody(record!.index.body, true))}`;
+      return (_i, record) => `BODYSTRUCTURE ${((record!.rendered ??= {}).structure ??= flat(renderBody(record!.index.body, true)))}`;
   }
+}
+
+/**
+ * The same text in one piece. Text put together from pieces stays a tree of them in the engine: kept in a cache that
+ * would take several times the memory, and be walked again at every use.
+ */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
