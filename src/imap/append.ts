@@ -39,7 +39,10 @@ export async function runAppend(conn: Connection, first: MessageArrival): Promis
   let appender: Appender | null = null;
   let answer: string;
   try {
-    if (tag === undefined) throw new Malformed('tag expected');
+    if (tag === undefined) {
+      if (first.synchronizing) conn.reader.abandon();
+      throw new Malformed('tag expected');
+    }
     appender = await receive(conn, first, tag.length + ' APPEND '.length, (made) => (appender = made));
     const { uidValidity, uids } = await appender.commit();
     appender = null;

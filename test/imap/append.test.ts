@@ -81,8 +81,13 @@ describe('imap: APPEND', () => {
       S: g BAD message literal expected
       C: h APPEND "&" {5}
       S: h BAD …
-      C: i NOOP
-      S: i OK NOOP completed
+      C: +i APPEND INBOX {5}
+      S: * BAD tag expected
+      C: +j APPEND INBOX {5+}
+      C: 12345
+      S: * BAD tag expected
+      C: k NOOP
+      S: k OK NOOP completed
     `);
     wire.send('z APPEND INBOX {999999999+}\r\n');
     assert.match(await wire.rest(), /^z BAD \[TOOBIG\] literal too large\r\n\* BYE literal too large\r\n$/);
