@@ -33,6 +33,10 @@ export const limits = {
   kept_envelope_bytes_max: 16 * KIB,
   /** Bytes of other header fields kept in a message's index: the event that holds it should stay small. */
   kept_others_bytes_max: 1 * KIB,
+  /** Bytes of all texts in one message's envelopes and body structure; what doesn't fit is left out. */
+  index_text_bytes_max: 128 * KIB,
+  /** Bytes of a media type, subtype or transfer encoding (RFC 6838 §4.2 allows 127); a longer one is none. */
+  mime_token_bytes_max: 127,
   /** Ids of References kept: the first and the last ones. */
   references_max: 100,
 

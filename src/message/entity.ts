@@ -51,7 +51,7 @@ export function readPart(fields: Field[], headerStart: number, inDigest: boolean
         part.id ??= unfold(value).trim();
         break;
       case 'content-description':
-        part.description ??= collapse(value);
+        part.description ??= unfold(value).trim();
         break;
       case 'content-md5':
         part.md5 ??= unfold(value).trim();

@@ -3,6 +3,9 @@ import { limits } from '../base/index.ts';
 import type { HeaderText } from '../base/index.ts';
 import type { KeptField } from './types.ts';
 
+/** Carriage returns before a line feed that belong to the line end: some programs send CR CR LF for CR LF. */
+export const lineEndReturnsMax = 2;
+
 /**
  * The fields of a header (latin1, with or without its empty line), in order. Lines without a colon and continuation
  * lines before the first field are no fields and are left out. At most limits.header_fields_max.
@@ -27,7 +30,7 @@ function walkLines(header: HeaderText, visit: (start: number, colon: number, end
     let end = header.indexOf('\n', at);
     end = end < 0 ? length : end + 1;
     const first = header.charCodeAt(at);
-    if (first === 10 || (first === 13 && end === at + 2)) return;
+    if (end - at <= lineEndReturnsMax + 1 && /^\r*\n$/.test(header.slice(at, end))) return;
     const lineEnd = end;
     while (end < length && isBlank(header.charCodeAt(end))) {
       const next = header.indexOf('\n', end);
@@ -85,7 +88,7 @@ const CRLF = Buffer.from('\r\n');
 
 /** A value without its line ends; the white space that begins a continuation line stays (RFC 5322 §2.2.3). */
 export function unfold(value: HeaderText): HeaderText {
-  return value.includes('\n') ? value.replace(/\r?\n/g, '') : value;
+  return value.includes('\n') ? value.replace(/\r{0,2}\n/g, '') : value;
 }
 
 /** A value for people: white space and line ends are one space each run, none at the ends. */

@@ -1,4 +1,5 @@
 // Content-Type, Content-Disposition and their like (RFC 2045 §5.1, RFC 2183, RFC 2231, RFC 3282), broken ones too.
+import { limits } from '../base/index.ts';
 import type { HeaderText, Parameters } from '../base/index.ts';
 import { decodeCharset } from './text.ts';
 
@@ -10,7 +11,7 @@ export function parseContentType(value: HeaderText): { type: HeaderText; subtype
   if (type === '' || !reader.take('/')) return null;
   reader.space();
   const subtype = reader.token();
-  if (subtype === '') return null;
+  if (subtype === '' || type.length > limits.mime_token_bytes_max || subtype.length > limits.mime_token_bytes_max) return null;
   return { type, subtype, params: reader.parameters() };
 }
 
@@ -29,7 +30,8 @@ export function parseParameters(value: HeaderText): Parameters {
 /** The first word of a value (Content-Transfer-Encoding); null when there is none. */
 export function parseWord(value: HeaderText): HeaderText | null {
   const reader = new ValueReader(value);
-  return (reader.token() || reader.quoted()) ?? null;
+  const word = reader.token() || reader.quoted();
+  return word === null || word.length > limits.mime_token_bytes_max ? null : word;
 }
 
 /** The tags of a Content-Language field; null when there are none. */

@@ -1,11 +1,12 @@
 // The one pass over a message's bytes. Chunks come in any size; what is kept between them is one header, the open
 // entities, less than a line, and the beginning of the first text.
 import { limits } from '../base/index.ts';
-import type { BodyPart, HeaderText } from '../base/index.ts';
+import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
+import { TextAllowance } from './allowance.ts';
 import { boundaryBytes, isClosing, lineHeadMax, matchBoundary } from './boundary.ts';
 import type { OpenBoundary } from './boundary.ts';
 import { emptyEnvelope, readEnvelope, readPart } from './entity.ts';
-import { readFields } from './header.ts';
+import { lineEndReturnsMax, readFields } from './header.ts';
 import { findParameter } from './params.ts';
 import { makePreview } from './preview.ts';
 import { ScannedIndex } from './scanned.ts';
@@ -17,6 +18,8 @@ const DASH = 45;
 /** A line end and the two dashes that every delimiter line begins with. */
 const DELIMITER = Buffer.from('\n--');
 const EMPTY = Buffer.alloc(0);
+/** A longer header's memory is given back when it was read. */
+const HEADER_BUFFER_KEPT = 64 * 1024;
 
 /** An entity whose end has not been met. */
 interface Open {
@@ -45,9 +48,10 @@ export class MessageScanner {
   /** Less than a line's head that the next chunk must decide. */
   #carry: Buffer = EMPTY;
   #atLineStart = true;
-  /** The two bytes before #offset. */
-  #last = 0;
-  #beforeLast = 0;
+  /** Where the header, or the text behind a header or delimiter line, began: line ends before it are spoken for. */
+  #textStart = 0;
+  /** Carriage returns just before #offset, or before the line feed there. */
+  #returns = 0;
   /** Line ends so far; counted only while an open entity wants them. */
   #lines = 0;
   #counting = 0;
@@ -63,6 +67,7 @@ export class MessageScanner {
   #topFields: KeptField[] | null = null;
   #topCut = false;
   #envelope = emptyEnvelope();
+  readonly #texts = new TextAllowance(limits.index_text_bytes_max);
 
   #preview = '';
   /** The text part being kept for the preview. */
@@ -110,9 +115,13 @@ export class MessageScanner {
   #pass(bytes: Buffer, from: number, to: number): void {
     if (to === from) return;
     this.#offset += to - from;
-    this.#beforeLast = to - from > 1 ? bytes[to - 2] : this.#last;
-    this.#last = bytes[to - 1];
-    this.#atLineStart = this.#last === LF;
+    const endsLine = bytes[to - 1] === LF;
+    let at = endsLine ? to - 2 : to - 1;
+    let returns = 0;
+    for (; at >= from && bytes[at] === CR && returns < lineEndReturnsMax; at--) returns++;
+    if (at < from && !this.#atLineStart) returns = Math.min(returns + this.#returns, lineEndReturnsMax);
+    this.#returns = returns;
+    this.#atLineStart = endsLine;
   }
 
   /** Reads lines of a header up to its end, the chunk's end, or (as -1 - index) a line whose head is not whole. */
@@ -126,7 +135,7 @@ export class MessageScanner {
           this.#keepHeader(bytes, from, at);
           return -1 - at;
         }
-        if (lf === at || (lf === at + 1 && bytes[at] === CR)) {
+        if (lf >= 0 && isEmptyLine(bytes, at, lf)) {
           this.#keepHeader(bytes, from, at);
           this.#pass(bytes, at, end);
           if (this.#counting > 0) this.#lines++;
@@ -182,6 +191,7 @@ export class MessageScanner {
       const part = this.#openPart(this.#offset, parent.digest);
       parent.part.parts!.push(part);
     } else this.#place = 'body';
+    this.#textStart = this.#offset;
     return end;
   }
 
@@ -207,10 +217,8 @@ export class MessageScanner {
     const closing = isClosing(boundary, bytes, at, end);
     let bodyEnd = this.#offset;
     let lines = this.#lines;
-    const inner = this.#open[this.#open.length - 1].part;
-    const earliest = this.#place === 'header' ? inner.headerStart : inner.bodyStart;
-    const before = this.#offset - (this.#beforeLast === CR ? 2 : 1);
-    if (before >= earliest) {
+    const before = this.#offset - this.#returns - 1;
+    if (before >= this.#textStart) {
       bodyEnd = before;
       lines -= this.#counting > 0 ? 1 : 0;
     }
@@ -255,24 +263,34 @@ export class MessageScanner {
     const text: HeaderText = this.#header.toString('latin1', 0, this.#headerLength);
     const fields = readFields(text);
     const part = open.part;
-    const inDigest = open.digest;
     // The object is already in its parent's list: it is filled, not replaced.
-    Object.assign(part, readPart(fields, part.headerStart, inDigest));
+    Object.assign(part, readPart(fields, part.headerStart, open.digest));
+    const boundary = boundaryBytes(findParameter(part.params, 'boundary'));
     part.bodyStart = bodyStart;
     part.bodyEnd = bodyStart;
     open.linesBefore = lines;
     open.digest = false;
+    this.#texts.from(this.#headerLength);
     const wrapper = this.#open.length > 1 ? this.#open[this.#open.length - 2].part : null;
     if (wrapper === null) {
       this.#topFields = fields;
       this.#topCut = this.#headerCut || fields.length >= limits.header_fields_max;
-      this.#envelope = readEnvelope(fields);
-    } else if (wrapper.message !== null) wrapper.message.envelope = readEnvelope(fields);
+      this.#envelope = this.#readEnvelope(fields);
+    } else if (wrapper.message !== null) wrapper.message.envelope = this.#readEnvelope(fields);
+    this.#texts.part(part);
+    if (this.#header.length > HEADER_BUFFER_KEPT) this.#header = Buffer.allocUnsafe(HEADER_BUFFER_KEPT);
     this.#place = 'body';
-    this.#startBody(open, bodyStart);
+    this.#textStart = bodyStart;
+    this.#startBody(open, bodyStart, boundary);
   }
 
-  #startBody(open: Open, bodyStart: number): void {
+  #readEnvelope(fields: KeptField[]): Envelope {
+    const envelope = readEnvelope(fields);
+    this.#texts.envelope(envelope);
+    return envelope;
+  }
+
+  #startBody(open: Open, bodyStart: number, boundary: Uint8Array | null): void {
     const { part } = open;
     const type = part.type.toLowerCase();
     const composite = type === 'multipart' || (type === 'message' && holdsMessage(part));
@@ -285,8 +303,7 @@ export class MessageScanner {
     if (type === 'multipart') {
       part.parts = [];
       open.digest = part.subtype.toLowerCase() === 'digest';
-      const bytes = boundaryBytes(findParameter(part.params, 'boundary'));
-      if (bytes !== null) this.#boundaries.push({ bytes, depth: this.#open.length - 1 });
+      if (boundary !== null) this.#boundaries.push({ bytes: boundary, depth: this.#open.length - 1 });
       return;
     }
     if (!composite && type !== 'text') return;
@@ -343,6 +360,13 @@ export class MessageScanner {
     const length = Math.min(this.#previewLength, part.bodyEnd - part.bodyStart);
     this.#preview = makePreview(this.#previewBytes.subarray(0, length), part);
   }
+}
+
+/** Whether the line [at, lf] is nothing but its end. */
+function isEmptyLine(bytes: Buffer, at: number, lf: number): boolean {
+  if (lf - at > lineEndReturnsMax) return false;
+  for (let i = at; i < lf; i++) if (bytes[i] !== CR) return false;
+  return true;
 }
 
 /** RFC 6532 §3.7 allows message/global to be encoded; what is encoded can't be looked into by offsets. */
