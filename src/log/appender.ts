@@ -251,8 +251,7 @@ export class Appender<Op> {
     const cancel = clock.after(Math.max(0, limits.give_up_ms - (clock.monotonic() - listed.mono)), () => over.abort(late));
     const ended = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(late), { once: true }));
     ended.catch(noop);
-    let settled: () => void = noop;
-    listing.putting = { id, settled: new Promise((resolve) => (settled = resolve)) };
+    listing.putting = { id, bytes };
     try {
       for (let sends = 0; ; sends++) {
         if (!maySend()) throw late;
@@ -275,7 +274,6 @@ export class Appender<Op> {
     } finally {
       cancel();
       listing.putting = null;
-      settled();
     }
   }
 }

@@ -31,6 +31,7 @@ export interface Bundle {
   bytes: number;
   events: BundledEvent[];
   named: ReadonlySet<string>;
+  stored: Buffer;
 }
 
 /** Bytes and name of a bundle of verified events, which must be in order of positions and not none. */
@@ -64,7 +65,7 @@ export function decodeBundle(authenticator: Authenticator, name: string, bytes: 
   r.finish();
   if (events.length === 0) throw new Corrupt('a bundle is empty');
   const named = new Set(events.map((e) => eventId(e.ref.writer, e.ref.seq)));
-  return { name, modified, least: events[0].ref.position, greatest: events[events.length - 1].ref.position, messages, bytes: total, events, named };
+  return { name, modified, least: events[0].ref.position, greatest: events[events.length - 1].ref.position, messages, bytes: total, events, named, stored: bytes };
 }
 
 /** All bundles of a log whose events `wanted` may need, by their greatest position. Throws Unavailable, Corrupt. */

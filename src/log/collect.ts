@@ -1,1 +1,231 @@
-export {};
+// Deleting what nobody can need any more. No lock, and never in one pass: candidates are written down first, and a pass
+// at least a day later, by the store's own time, reads all manifests and the whole log again and deletes what is still
+// a candidate. Needs no secret, but for blobs.
+//
+// The rule for events: a reader takes an event that is neither listed by name in a snapshot nor in the log as one that
+// the snapshot has in it. So an event goes only when every snapshot that counts lists it by name, whatever its floor;
+// where two snapshots stand side by side, a session first writes one that joins them, the two go, and then the events.
+import { Corrupt, randomId, reason } from '../base/index.ts';
+import { ByteReader, ByteWriter } from '../base/index.ts';
+import type { Position, Random } from '../base/index.ts';
+import { blobName, candidatesName, candidatesPrefix, logPrefix, parseEventLeaf, partName } from '../store/index.ts';
+import type { Listed } from '../store/index.ts';
+import { readBundles } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
+import { eventId, readEvent } from './event.ts';
+import type { LogMutations } from './mutations.ts';
+import { listAll, needed, readManifests, supersedes } from './snapshot.ts';
+import type { Manifest, Reading } from './snapshot.ts';
+import { readPrivateHalf } from './snapshot-format.ts';
+import type { SnapshotBox } from './types.ts';
+
+const CANDIDATES_VERSION = 1;
+
+export interface CollectOptions extends Reading {
+  random: Random;
+  /** With the user's secret: parts of snapshots and blobs can be collected too. */
+  box?: SnapshotBox;
+  /** Of these ids of blobs, those that a message references or referenced within `blob_kept_ms`. */
+  referenced?(ids: string[]): Promise<ReadonlySet<string>>;
+  mutations?: Partial<LogMutations>;
+}
+
+export interface CollectResult {
+  deleted: string[];
+  /** Names written down for a later pass. */
+  candidates: number;
+  /** Two or more snapshots stand side by side: a session should write one that joins them. */
+  joinNeeded: boolean;
+}
+
+/** Everything of one log that collection looks at. */
+interface Survey {
+  date: number;
+  rows: Listed[];
+  manifests: Manifest[];
+  bundles: Bundle[];
+  inLog: ReadonlySet<string>;
+}
+
+/** One pass. Throws Unavailable, Corrupt: then nothing more is deleted. */
+export async function collect(o: CollectOptions): Promise<CollectResult> {
+  const { store, root, limits } = o;
+  const former = await readCandidates(o);
+  const survey = await look(o);
+  const wanted = new Set([...needlessEvents(o, survey, await lowestFloor(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...(await needlessParts(o, survey)), ...(await needlessBlobs(o, survey.date))]);
+  const since = new Map<string, number>();
+  const deleted: string[] = [];
+  const ready: string[] = [];
+  for (const name of wanted) {
+    const first = former.since.get(name) ?? survey.date;
+    if (survey.date - first >= limits.collect_pass_ms || o.mutations?.onePassCollection) ready.push(name);
+    else since.set(name, first);
+  }
+  // What makes others needless is made certain before they go.
+  if (ready.length > 0) await confirmAll(o, survey);
+  for (const name of ready) {
+    await store.delete(name);
+    deleted.push(name);
+  }
+  if (since.size > 0 && !sameNames(since, former)) await store.put(...encodeCandidates(o, since));
+  if (since.size === 0 || !sameNames(since, former)) for (const name of former.objects) await store.delete(name);
+  return { deleted, candidates: since.size, joinNeeded: needed(survey.manifests, (id) => survey.inLog.has(id)).length > 1 };
+}
+
+async function look(o: CollectOptions): Promise<Survey> {
+  const manifests = await readManifests(o);
+  const bundles = await readBundles(o);
+  const { rows, date } = await listAll(o.store, logPrefix(o.root), o.limits.list_keys_max);
+  const inLog = new Set<string>(bundles.flatMap((b) => [...b.named]));
+  const events: Listed[] = [];
+  for (const row of rows) {
+    const ref = refOf(o, row);
+    if (!ref) continue;
+    events.push(row);
+    inLog.add(eventId(ref.writer, ref.seq));
+  }
+  return { date, rows: events, manifests, bundles, inLog };
+}
+
+function refOf(o: Reading, row: Listed) {
+  try {
+    return parseEventLeaf(row.name.slice(logPrefix(o.root).length));
+  } catch {
+    return null;
+  }
+}
+
+/** The lowest floor of the events that a snapshot doesn't list: it may have to be compared with all above it. */
+async function lowestFloor(o: CollectOptions, s: Survey): Promise<Position> {
+  let lowest = Infinity;
+  if (s.manifests.length === 0) return 0;
+  for (const b of s.bundles) {
+    for (const e of b.events) {
+      if (s.manifests.every((m) => m.named.has(eventId(e.ref.writer, e.ref.seq)))) continue;
+      lowest = Math.min(lowest, readEvent(o.authenticator, o.root, logPrefix(o.root) + e.leaf, e.bytes).header.seen.floor);
+    }
+  }
+  for (const row of s.rows) {
+    const ref = refOf(o, row)!;
+    if (s.manifests.every((m) => m.named.has(eventId(ref.writer, ref.seq)))) continue;
+    const object = await o.store.get(row.name);
+    // Not acknowledged and not shown now: nobody knows its floor.
+    if (!object) return 0;
+    lowest = Math.min(lowest, readEvent(o.authenticator, o.root, row.name, object.bytes, o.mutations?.firstPositionInName).header.seen.floor);
+  }
+  return lowest;
+}
+
+/** Every snapshot that counts lists it by name, one of them settled and with its floor at or above it. */
+function snapshotted(o: CollectOptions, s: Survey, id: string, position: Position): boolean {
+  if (s.manifests.length === 0) return false;
+  const settled = s.manifests.some((m) => m.floor >= position && s.date - m.modified >= o.limits.snapshot_settled_ms);
+  return settled && s.manifests.every((m) => m.named.has(id));
+}
+
+function needlessEvents(o: CollectOptions, s: Survey, lowest: Position): string[] {
+  const greatest = s.rows.reduce((m, row) => Math.max(m, refOf(o, row)!.position), 0);
+  const bundleGreatest = o.mutations?.bundleCoversByFloor ? s.bundles.reduce((m, b) => Math.max(m, b.greatest), 0) : 0;
+  const names: string[] = [];
+  for (const row of s.rows) {
+    const ref = refOf(o, row)!;
+    // The newest event never goes: positions are counted from it.
+    if (ref.position === greatest) continue;
+    const id = eventId(ref.writer, ref.seq);
+    const bundled = s.bundles.some((b) => b.named.has(id)) || ref.position <= bundleGreatest;
+    const old = s.date - row.modified >= o.limits.snapshot_settled_ms;
+    if (old && (bundled || (ref.position <= lowest && snapshotted(o, s, id, ref.position)))) names.push(row.name);
+  }
+  return names;
+}
+
+/** Another that counts, settled, has all in it that this one has. */
+function needlessSnapshots(o: CollectOptions, s: Survey): string[] {
+  const settled = s.manifests.filter((m) => s.date - m.modified >= o.limits.snapshot_settled_ms);
+  return s.manifests.filter((old) => settled.some((by) => supersedes(by, old, (id) => s.inLog.has(id)))).map((m) => m.name);
+}
+
+/** All its events are in every snapshot by name, or gone and so in every snapshot. */
+function needlessBundles(o: CollectOptions, s: Survey): string[] {
+  return s.bundles.filter((b) => b.events.every((e) => snapshotted(o, s, eventId(e.ref.writer, e.ref.seq), e.ref.position))).map((b) => b.name);
+}
+
+/** No manifest names it; one that is being written may, so the day between the passes counts. */
+async function needlessParts(o: CollectOptions, s: Survey): Promise<string[]> {
+  if (!o.box) return [];
+  const used = new Set<string>();
+  for (const m of s.manifests) for (const p of readPrivateHalf(o.box.open(m.name, m.sealed), m.covers)) used.add(partName(o.root, p.id));
+  const { rows } = await listAll(o.store, partName(o.root, ''), o.limits.list_keys_max);
+  const there = new Set(rows.map((row) => row.name));
+  for (const name of used) if (!there.has(name)) throw new Corrupt(`a part of a snapshot is gone: ${name}`);
+  return rows.filter((row) => !used.has(row.name)).map((row) => row.name);
+}
+
+async function needlessBlobs(o: CollectOptions, date: number): Promise<string[]> {
+  if (!o.referenced) return [];
+  const prefix = blobName(o.root, '');
+  const { rows } = await listAll(o.store, prefix, o.limits.list_keys_max);
+  const old = rows.filter((row) => date - row.modified >= o.limits.blob_kept_ms);
+  if (old.length === 0) return [];
+  const used = await o.referenced(old.map((row) => row.name.slice(prefix.length)));
+  return old.filter((row) => !used.has(row.name.slice(prefix.length))).map((row) => row.name);
+}
+
+/** A manifest or bundle that only some reads show must not be what a deletion relies on. */
+async function confirmAll(o: CollectOptions, s: Survey): Promise<void> {
+  for (const m of s.manifests) await o.store.confirm(m.name, m.stored, m.modified);
+  for (const b of s.bundles) await o.store.confirm(b.name, b.stored, b.modified);
+}
+
+// ——— candidates ———
+
+interface Former {
+  objects: string[];
+  since: Map<string, number>;
+}
+
+function sameNames(since: ReadonlyMap<string, number>, former: Former): boolean {
+  if (former.objects.length !== 1 || since.size !== former.since.size) return false;
+  for (const [name, first] of since) if (former.since.get(name) !== first) return false;
+  return true;
+}
+
+async function readCandidates(o: CollectOptions): Promise<Former> {
+  const { rows } = await listAll(o.store, candidatesPrefix(o.root), o.limits.list_keys_max);
+  const former: Former = { objects: [], since: new Map() };
+  for (const row of rows) {
+    const object = await o.store.get(row.name);
+    if (!object) continue;
+    former.objects.push(row.name);
+    try {
+      for (const [name, first] of decodeCandidates(o, row.name, object.bytes)) {
+        // Never earlier than the object that says so was stored first.
+        const known = former.since.get(name);
+        if (known === undefined || first < known) former.since.set(name, first);
+      }
+    } catch (e) {
+      // Worth nothing but the time it saves.
+      o.logger.warn('a list of candidates is not what was written', { name: row.name, reason: reason(e) });
+    }
+  }
+  return former;
+}
+
+/** Format 1: version 1 | count of (leaf below the root, first time) | MAC. */
+function encodeCandidates(o: CollectOptions, since: ReadonlyMap<string, number>): [name: string, bytes: Buffer] {
+  const name = candidatesName(o.root, randomId(o.random, 65));
+  const w = new ByteWriter(64 * since.size + 64).u8(CANDIDATES_VERSION).varint(since.size);
+  for (const [candidate, first] of since) w.string(candidate.slice(o.root.length)).varint(first);
+  const body = w.done();
+  return [name, Buffer.concat([body, o.authenticator.mac(name, [body])])];
+}
+
+function decodeCandidates(o: CollectOptions, name: string, bytes: Buffer): Map<string, number> {
+  const r = new ByteReader(bytes);
+  const version = r.u8();
+  if (version !== CANDIDATES_VERSION) throw new Corrupt('a list of candidates has an unknown version');
+  const since = new Map<string, number>();
+  for (let n = r.count(2); n > 0; n--) since.set(o.root + r.string(), r.varint());
+  o.authenticator.verify(name, [bytes.subarray(0, r.at)], r.raw(r.left));
+  return since;
+}

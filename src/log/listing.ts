@@ -49,12 +49,13 @@ export class Listing {
   listed: ListTime | null = null;
   /** Monotonic time at which the last whole LIST began. */
   fullAt = -Infinity;
-  /** The own event whose PUT has no answer yet: what a LIST shows of it waits for that answer. */
-  putting: { id: string; settled: Promise<void> } | null = null;
+  /** The own event whose PUT has no answer yet. A LIST that shows it makes it certain like any other, but needs no GET. */
+  putting: { id: string; bytes: Buffer } | null = null;
   /** Sessions want a whole LIST now and then. */
   attached = false;
   #started = false;
   #generation = 0;
+  #leaves = new Map<string, Entry>();
   #sure = new Set<string>();
   #arrivals: { since: number; last: Position }[] = [];
   #arrived = 0;
@@ -104,6 +105,7 @@ export class Listing {
   restart(): void {
     for (const id of this.entries.keys()) this.#sure.add(id);
     this.entries = new Map();
+    this.#leaves = new Map();
     this.names = new DigestSet();
     this.closed = 0;
     this.manifests = [];
@@ -194,6 +196,7 @@ export class Listing {
 
   #add(entry: Entry): void {
     this.entries.set(entry.id, entry);
+    this.#leaves.set(entry.leaf, entry);
     if (!entry.inBase) this.names.add(entry);
     if (entry.last > this.greatest) this.greatest = entry.last;
     entry.since = this.#o.clock.monotonic();
@@ -241,17 +244,17 @@ export class Listing {
     const prefix = logPrefix(this.#o.root).length;
     for (const row of rows) {
       const leaf = row.name.slice(prefix);
+      const known = this.#leaves.get(leaf);
+      if (known) {
+        known.generation = generation;
+        if (known.modified === 0) known.modified = row.modified;
+        continue;
+      }
       let ref: EventRef;
       try {
         ref = parseEventLeaf(leaf);
       } catch (e) {
         this.#o.logger.error('a stranger among the events', { name: row.name, reason: reason(e) });
-        continue;
-      }
-      const known = this.entries.get(eventId(ref.writer, ref.seq));
-      if (known) {
-        known.generation = generation;
-        if (known.modified === 0) known.modified = row.modified;
         continue;
       }
       const ofWriter = fresh.get(ref.writer);
@@ -279,14 +282,13 @@ export class Listing {
     let later: number | null = null;
     for (const { row, ref, leaf } of list) {
       const id = eventId(ref.writer, ref.seq);
-      if (this.putting?.id === id) await this.putting.settled;
       if (later === ref.seq + 1 || this.entries.has(eventId(ref.writer, ref.seq + 1)) || this.entries.has(id) || this.#sure.has(id) || this.#o.mutations.noSecondPut) {
         sure.push({ ref, leaf, modified: row.modified, stored: null });
         later = ref.seq;
         continue;
       }
       try {
-        const stored = await this.#confirm(row);
+        const stored = await this.#confirm(row, this.putting?.id === id ? this.putting.bytes : null);
         // Shown by the LIST and not by a GET: not acknowledged, so it doesn't count yet.
         if (!stored) continue;
         sure.push({ ref, leaf, ...stored });
@@ -305,9 +307,9 @@ export class Listing {
   }
 
   /** PUTs the same bytes again, with the first time that was seen. */
-  async #confirm(row: Listed): Promise<{ modified: number; stored: StoredEvent } | null> {
+  async #confirm(row: Listed, own: Buffer | null): Promise<{ modified: number; stored: StoredEvent } | null> {
     const { store, root, authenticator, mutations } = this.#o;
-    const object: StoredObject | null = await store.get(row.name);
+    const object: Pick<StoredObject, 'bytes' | 'modified' | 'firstModified'> | null = own ? { bytes: own, modified: row.modified, firstModified: null } : await store.get(row.name);
     if (!object) return null;
     const stored = readEvent(authenticator, root, row.name, object.bytes, mutations.firstPositionInName);
     const modified = object.firstModified ?? object.modified;
@@ -355,7 +357,11 @@ export class Listing {
   prune(floor: Position): void {
     if (floor <= this.names.base) return;
     this.names.rebase(floor);
-    for (const [id, e] of this.entries) if (e.last <= floor) this.entries.delete(id);
+    for (const [id, e] of this.entries) {
+      if (e.last > floor) continue;
+      this.entries.delete(id);
+      this.#leaves.delete(e.leaf);
+    }
   }
 
   /** The snapshots that a reader has to join. */

@@ -94,9 +94,9 @@ export class Log<Op> {
 
   // ——— names alone ———
 
-  /** Knows what a LIST begun at most `maxAgeMs` ago shows (0: begun from now on). Throws Unavailable, Corrupt. */
-  refresh(maxAgeMs: number): Promise<void> {
-    return this.#listing.refresh(maxAgeMs);
+  /** Knows what a LIST begun at most `maxAgeMs` ago shows (0: begun from now on; `whole`: from the first name). Throws Unavailable, Corrupt. */
+  refresh(maxAgeMs: number, whole = false): Promise<void> {
+    return this.#listing.refresh(maxAgeMs, whole);
   }
 
   /** The greatest position that is listed or covered. */
