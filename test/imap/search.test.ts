@@ -244,7 +244,7 @@ describe('imap SEARCH', () => {
     assert.equal(await client.send(`SEARCH ${'OR SEEN (NOT '.repeat(100)}ALL${')'.repeat(100)}`), 'A1 BAD\r\n');
     assert.equal(await client.send(`SEARCH ${'ALL '.repeat(limits.search_keys_max)}ALL`), 'A1 NO [LIMIT]\r\n');
     assert.equal(await client.send(`SEARCH ${'TEXT a '.repeat(limits.search_text_keys_max)}TEXT a`), 'A1 NO [LIMIT]\r\n');
-    assert.equal(await found(client, `${'NOT '.repeat(250_000)}SEEN`), '1');
+    assert.equal(await client.send(`SEARCH ${'NOT '.repeat(250_000)}SEEN`), 'A1 BAD\r\n');
     assert.equal(await found(client, `${'OR HEADER Message-ID <a@b> '.repeat(15_000)}SEEN`), '1');
     assert.equal(await found(client, `${'OR '.repeat(15_000)}${'SEEN '.repeat(15_000)}FLAGGED`), '1 2');
     assert.equal(await found(client, Array.from({ length: 300_000 }, (_, k) => (k % 5) + 3).join(',')), '3 4 5');

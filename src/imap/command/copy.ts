@@ -18,8 +18,9 @@ export const copy = command({
     const uids = view.resolve(set, byUid);
     // A number whose message is gone: all or none is copied (RFC 9051 §6.4.7), so none.
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
-    const done = await selected.copy(uids, name);
-    return copyUid(done) === '' ? '' : `[${copyUid(done)}] COPY completed`;
+    if (uids.length === 0) return '';
+    const code = copyUid(await selected.copy(uids, name));
+    return code === '' ? '' : `[${code}] COPY completed`;
   },
 });
 

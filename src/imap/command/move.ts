@@ -12,6 +12,7 @@ export const move = command({
     const uids = view.resolve(set, byUid);
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
+    if (uids.length === 0) return '';
     const code = copyUid(await selected.move(uids, name));
     if (code !== '') out.line(`* OK [${code}] Moved`);
     view.poll(out, { allowExpunge: true });

@@ -1,5 +1,5 @@
 // The program of SEARCH as a tree (RFC 9051 §6.4.4; WITHIN: RFC 5032; MODSEQ: RFC 7162 §3.1.5; EMAILID, THREADID: RFC
-// 8474 §6; SAVEDATE: RFC 8514 §4.3). Chains of OR and NOT become one node, so that only real nesting costs depth.
+// 8474 §6; SAVEDATE: RFC 8514 §4.3). Chains of OR become one node, so that only real nesting costs depth.
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
 import { decodeCharset } from '../../message/index.ts';
@@ -93,13 +93,10 @@ class KeyParser {
     return value;
   }
 
-  /** Behind `NOT`; a chain of them is one or none. */
+  /** Behind `NOT`. */
   #not(): Key {
-    let negative = true;
     this.#args.sp();
-    while (this.#args.skip('NOT ')) negative = !negative;
-    const key = this.#nested(() => this.#key());
-    return negative ? { op: 'not', key } : key;
+    return { op: 'not', key: this.#nested(() => this.#key()) };
   }
 
   /** Behind `OR`: any tree of ORs in prefix order is a flat list of keys, whichever side it grows on. */
