@@ -11,6 +11,7 @@ import { runAppend } from './append.ts';
 import { capabilities } from './capabilities.ts';
 import { commands } from './command/registry.ts';
 import type { Command, Context, Enabled } from './command/command.ts';
+import { CutOff } from './fetch/answer.ts';
 import type { Backend, Selected, Session } from './session.ts';
 import { View } from './view.ts';
 import { Args, CommandReader, Writer } from './wire/index.ts';
@@ -298,6 +299,11 @@ export class Connection implements Context {
 
   #fail(e: unknown): void {
     if (this.#closed || e instanceof Gone) return;
+    if (e instanceof CutOff) {
+      // Inside a literal a BYE would be taken for the message's text.
+      this.logger.warn('a message broke off while it was sent', { reason: reason(e) });
+      return this.destroy();
+    }
     this.logger.error('a bug ended a connection', { reason: reason(e), stack: e instanceof Error ? e.stack : undefined });
     this.host.failed();
     this.bye('internal error');
