@@ -46,15 +46,13 @@ export async function runAppend(conn: Connection, first: MessageArrival): Promis
     appender = await receive(conn, first, tag.length + ' APPEND '.length, (made) => (appender = made));
     const { uidValidity, uids } = await appender.commit();
     appender = null;
-    conn.tell();
+    conn.tell(true);
     answer = `OK [APPENDUID ${uidValidity} ${formatSet(uids)}] APPEND completed`;
-    conn.good();
   } catch (e) {
     appender?.abort();
     answer = conn.explain(e, 'APPEND');
   }
-  if (answer.startsWith('BAD')) conn.bad(`${tag ?? '*'} ${answer}`);
-  else conn.out.line(`${tag} ${answer}`);
+  conn.answer(tag ?? '*', answer);
 }
 
 /**
@@ -98,13 +96,13 @@ async function receive(conn: Connection, first: MessageArrival, at: number, made
     while (reader.left > 0) {
       const piece = reader.piece();
       if (piece === null) {
-        await conn.more();
+        await conn.transport.more();
         continue;
       }
       if (failure === null) await appender!.write(piece).catch((error) => (failure = { error }));
     }
     if (failure === null) await appender!.end().catch((error) => (failure = { error }));
-    const next = await conn.arrival();
+    const next = await conn.transport.arrival();
     if (next.kind === 'lost') conn.bye(next.why);
     if (next.kind === 'message' || next.kind === 'messages end') arrival = next;
     else throw (failure as { error: unknown } | null)?.error ?? new Malformed('why' in next ? next.why : 'message expected');
