@@ -121,7 +121,7 @@ export interface ExpungedMessage {
   mailbox: MailboxId;
   ref: MessageRef;
   blob: string;
-  words: boolean;
+  words: string | null;
   /** When it was expunged, ms since 1970. */
   at: number;
 }

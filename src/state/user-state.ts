@@ -1,57 +1,209 @@
-import type { MailboxId, MessageRef, SpecialUse, Uid } from '../base/index.ts';
+// A user's state as the account sees it: fold, reading, repairs, snapshots.
+import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
+import { applyEvent, effectsOf } from './apply.ts';
+import { decodeContent } from './content-format.ts';
+import type { Core } from './core.ts';
+import { describe, fingerprint } from './fingerprint.ts';
+import { isInbox } from './ids.ts';
 import type { MailboxState } from './mailbox-state.ts';
+import type { Shown } from './mailbox-names.ts';
 import type { Content, Op } from './ops.ts';
+import { planRepair } from './repair.ts';
+import { DROPPED, EXPUNGED, NO_CHUNK } from './rows.ts';
+import { Snapshots } from './snapshots.ts';
 import type { EncodedState, EventEffects, ExpungedMessage, FoldedEvent, LateEvent, MailboxCounters, MailboxInfo, Manifest, MissingPart, StateMutations, StoredPart, Wanted } from './types.ts';
-const no = (): never => { throw new TypeError('not yet'); };
-export interface UserStateOptions { mutations?: StateMutations }
+
+export interface UserStateOptions {
+  mutations?: StateMutations;
+}
+
+interface ShownMailboxes {
+  list: Shown[];
+  byName: Map<string, Shown>;
+  byId: Map<MailboxId, Shown>;
+}
+
 export class UserState {
+  readonly #core: Core;
+  readonly #snapshots: Snapshots;
+  #shown: ShownMailboxes | null = null;
+
   /** Empty: for a user without snapshots. */
-  constructor(user: string, options: UserStateOptions = {}) { no(); }
-  /** From snapshots (none: empty). Provide the parts of `missing({kind:'root'})` before anything else. */
-  static load(user: string, manifests: readonly Manifest[], options: UserStateOptions = {}): UserState { return no(); }
-  missing(what: Wanted): MissingPart[] { return no(); }
-  /** Throws Corrupt. */
-  provide(part: MissingPart, bytes: Uint8Array): void { no(); }
+  constructor(user: string, options: UserStateOptions = {}, manifests: readonly Manifest[] = []) {
+    this.#snapshots = new Snapshots(user, options.mutations ?? {}, manifests);
+    this.#core = this.#snapshots.core;
+    // INBOX is there before any event (RFC 9051 §5.1).
+    this.#core.box(this.#core.names.inbox);
+  }
+  /** From snapshots (none: empty). Provide the parts of `missing({ kind: 'root' })` before anything else. Throws Corrupt. */
+  static load(user: string, manifests: readonly Manifest[], options: UserStateOptions = {}): UserState {
+    return new UserState(user, options, manifests);
+  }
+  /** What must be provided first; ask again until it is empty. */
+  missing(what: Wanted): MissingPart[] {
+    return this.#snapshots.missing(what);
+  }
+  /** Throws Corrupt; then this state must not be used any more. */
+  provide(part: MissingPart, bytes: Uint8Array): void {
+    this.#shown = null;
+    this.#snapshots.provide(part, bytes);
+  }
+
+  /** The UID that a message gets which is added at this position. */
+  uidAt(position: Position): Uid {
+    return position - this.#core.shared.epoch;
+  }
 
   /** In causal order; twice is as good as once. */
-  apply(event: FoldedEvent): void { no(); }
-  effects(event: FoldedEvent): EventEffects { return no(); }
-  /** Repair operations (to be written as one event) for late events. Rows of all mailboxes in their effects must be loaded. */
-  planRepair(late: readonly LateEvent[]): Op[] { return no(); }
+  apply(event: FoldedEvent): void {
+    this.#shown = null;
+    applyEvent(this.#core, event);
+  }
+  /** Call it after `apply`. Needs no rows. */
+  effects(event: FoldedEvent): EventEffects {
+    return effectsOf(this.#core, event);
+  }
+  /** Repair operations for late events, to be written as one event. Rows of all mailboxes in their effects must be loaded. */
+  planRepair(late: readonly LateEvent[]): Op[] {
+    return planRepair(this.#core, late);
+  }
 
+  #names(): ShownMailboxes {
+    if (!this.#shown) {
+      const list = this.#core.names.shown((id) => this.#core.messages(id));
+      this.#shown = { list, byName: new Map(list.map((m) => [m.name, m])), byId: new Map(list.map((m) => [m.id, m])) };
+    }
+    return this.#shown;
+  }
+  #info(m: Shown | undefined): MailboxInfo | null {
+    return m ? { ...m, subscribed: this.#core.names.subscriptions.get(m.name)?.on ?? false } : null;
+  }
   /** Bytewise order of names, INBOX first. */
-  mailboxes(): MailboxInfo[] { return no(); }
-  byName(name: string): MailboxInfo | null { return no(); }
-  byId(id: MailboxId): MailboxInfo | null { return no(); }
-  subscriptions(): string[] { return no(); }
-  /** How often `name` (or, with a role, the role) will have been made: what the next MailboxCreated must say. Above limits.mailbox_made_max: Refused(LIMIT) by the caller. */
-  nextMade(name: string, specialUse?: SpecialUse | null): number { return no(); }
-  status(id: MailboxId): MailboxCounters { return no(); }
-  /** The live index, shared by all sessions. Also of a mailbox that no event ever named (empty). */
-  mailbox(id: MailboxId): MailboxState { return no(); }
+  mailboxes(): MailboxInfo[] {
+    return this.#names().list.map((m) => this.#info(m)!);
+  }
+  byName(name: string): MailboxInfo | null {
+    return this.#info(this.#names().byName.get(isInbox(name) ? 'INBOX' : name));
+  }
+  byId(id: MailboxId): MailboxInfo | null {
+    return this.#info(this.#names().byId.get(id));
+  }
+  /** Subscribed names, also of mailboxes that are not there, sorted. */
+  subscriptions(): string[] {
+    return [...this.#core.names.subscriptions].filter(([, s]) => s.on).map(([name]) => name).sort();
+  }
+  /** What the next MailboxCreated must say for `made`. Above limits.mailbox_made_max the caller refuses (LIMIT). */
+  nextMade(name: string, specialUse: SpecialUse | null = null): number {
+    return this.#core.names.nextMade(specialUse ?? name);
+  }
+  status(id: MailboxId): MailboxCounters {
+    const box = this.#core.box(id);
+    const { messages, unseen, deleted, size } = box.counters();
+    return { id, messages, uidNext: Math.max(0, box.assigned - this.#core.shared.epoch) + 1, uidValidity: this.#core.uidValidity(id), unseen, deleted, size, highestModSeq: Math.max(1, box.touched) };
+  }
+  /** The live index, shared by all sessions. Also of a mailbox that no event ever named (empty). Rows must be loaded. */
+  mailbox(id: MailboxId): MailboxState {
+    if (!this.#core.box(id).loaded) throw new TypeError('rows are not loaded');
+    return this.#core.live(id);
+  }
   /** Mailboxes whose live index changed since the last call: whose listeners to call. */
-  changed(): MailboxId[] { return no(); }
-  /** References in the order of `uids`; UIDs that are not there are passed over. `uids` (if given) receives those that are. */
-  messageRefs(id: MailboxId, uids: ArrayLike<Uid>, found?: Uid[]): MessageRef[] { return no(); }
+  changed(): MailboxId[] {
+    const out = [...this.#core.shared.changed];
+    this.#core.shared.changed.clear();
+    return out;
+  }
+  /** References in the order of `uids`; UIDs that are not there are passed over. `found` receives those that are. */
+  messageRefs(id: MailboxId, uids: ArrayLike<Uid>, found?: Uid[]): MessageRef[] {
+    const live = this.mailbox(id);
+    const { rows } = this.#core.box(id);
+    const out: MessageRef[] = [];
+    for (let k = 0; k < uids.length; k++) {
+      const i = live.find(uids[k]);
+      if (i < 0) continue;
+      found?.push(uids[k]);
+      out.push(rows.ref(live.rowAt(i), this.#core.shared.writers));
+    }
+    return out;
+  }
   /** Current UID, or 0 when it is not live. */
-  uidOf(id: MailboxId, ref: MessageRef): Uid { return no(); }
-  /** Null when the message is gone. Contents must be loaded (`missing`). */
-  content(id: MailboxId, uid: Uid): Content | null { return no(); }
-  /** Live messages and their bytes (near enough while operations wait for rows). */
-  quota(): { messages: number; bytes: number } { return no(); }
-  /** Everything must be loaded. Blob ids of all messages whose records are kept, expunged ones too; may repeat. */
-  referencedBlobs(): Iterable<{ blob: string; words: string | null }> { return no(); }
-  /** Everything must be loaded. */
-  expungedBefore(at: number): ExpungedMessage[] { return no(); }
-  /** Forgets the records of messages expunged before `at` (their UIDs stay among the vanished): their blobs may go then. */
-  forgetExpunged(at: number): void { no(); }
+  uidOf(id: MailboxId, ref: MessageRef): Uid {
+    const { rows } = this.#core.box(id);
+    const row = rows.find(this.#core.shared.writers.number(ref.writer), ref.seq, ref.index);
+    return row >= 0 && rows.isLive(row) ? Math.max(0, rows.position[row] - this.#core.shared.epoch) : 0;
+  }
+  /** Null when the message is gone. Its arrays are views: don't change them. Contents must be loaded (`missing`). Throws Corrupt. */
+  content(id: MailboxId, uid: Uid): Content | null {
+    const live = this.mailbox(id);
+    const i = live.find(uid);
+    if (i < 0) return null;
+    const { rows } = this.#core.box(id);
+    const row = live.rowAt(i);
+    return decodeContent(this.#core.contents.get(rows.chunk[row], rows.entry[row]));
+  }
+  /** Live messages and their bytes, near enough: what waits for rows counts as if nothing was removed. */
+  quota(): { messages: number; bytes: number } {
+    const out = { messages: 0, bytes: 0 };
+    for (const box of this.#core.boxes.values()) {
+      const c = box.counters();
+      out.messages += c.messages;
+      out.bytes += c.size;
+    }
+    for (const { op } of this.#core.waiting) {
+      if (op.kind !== 'MessageAdded') continue;
+      out.messages += op.messages.length;
+      for (const m of op.messages) out.bytes += m.content.plainBytes + m.content.prefix.length;
+    }
+    return out;
+  }
+  /** Everything must be loaded. Blobs of all messages whose records are kept, expunged ones too; copies repeat them. */
+  *referencedBlobs(): Iterable<{ blob: string; words: string | null }> {
+    for (const box of this.#core.boxes.values()) {
+      if (!box.loaded) throw new TypeError('rows are not loaded');
+      for (let row = 0; row < box.rows.n; row++) {
+        if (box.rows.bits[row] & DROPPED || box.rows.chunk[row] === NO_CHUNK) continue;
+        yield { blob: box.texts.text(box.rows.ids[row], 2), words: box.texts.text(box.rows.ids[row], 3) || null };
+      }
+    }
+  }
+  /** Messages expunged before `at` (ms since 1970) whose records are kept. Everything must be loaded. */
+  expungedBefore(at: number): ExpungedMessage[] {
+    const out: ExpungedMessage[] = [];
+    this.#eachExpunged(at, (box, row) => {
+      if (box.rows.chunk[row] === NO_CHUNK) return;
+      const blob = box.texts.text(box.rows.ids[row], 2);
+      out.push({ mailbox: box.id, ref: box.rows.ref(row, this.#core.shared.writers), blob, words: box.texts.text(box.rows.ids[row], 3) || null, at: box.rows.gone(row) });
+    });
+    return out;
+  }
+  /** Forgets the records of messages expunged before `at`: their UIDs stay among the vanished, their blobs may go. */
+  forgetExpunged(at: number): void {
+    this.#eachExpunged(at, (box, row) => box.drop(row));
+  }
+  #eachExpunged(at: number, run: (box: ReturnType<Core['box']>, row: number) => void): void {
+    for (const box of this.#core.boxes.values()) {
+      if (!box.loaded) throw new TypeError('rows are not loaded');
+      for (let row = 0; row < box.rows.n; row++) if ((box.rows.bits[row] & (EXPUNGED | DROPPED)) === EXPUNGED && box.rows.gone(row) < at) run(box, row);
+    }
+  }
 
-  /** After `missing({kind:'encode', stored})`. `stored`: ids of parts that current manifests in the store name; null: trust all. */
-  encode(stored: ReadonlySet<string> | null): EncodedState { return no(); }
-  /** After all parts of `encoded` were stored: under these ids. */
-  stored(encoded: EncodedState, ids: readonly StoredPart[]): void { no(); }
-  /** Lets contents that are in stored parts go from memory until at most `bytes` of contents are left. */
-  evictContents(bytes: number): void { no(); }
+  /** After `missing({ kind: 'encode', stored })`. `stored`: ids of the parts that current manifests name; null: trust all. */
+  encode(stored: ReadonlySet<string> | null): EncodedState {
+    return this.#snapshots.encode(stored);
+  }
+  /** After all parts of `encoded` were stored, under these ids. What changed meanwhile stays changed. */
+  stored(encoded: EncodedState, ids: readonly StoredPart[]): void {
+    this.#snapshots.stored(encoded, ids);
+  }
+  /** Lets contents that are in stored parts go from memory until at most `bytes` of them are left. */
+  evictContents(bytes: number): void {
+    this.#core.contents.evict(bytes);
+  }
   /** Hex; equal for equal states. Everything must be loaded. For tests. */
-  fingerprint(): string { return no(); }
+  fingerprint(): string {
+    return fingerprint(this.#core);
+  }
+  /** What the fingerprint is made of, to be printed when two differ; with contents they are compared too. */
+  describe(contents = false): unknown {
+    return describe(this.#core, contents);
+  }
 }

@@ -1,0 +1,117 @@
+// Which mailboxes there are and what they are called: registers that join in any order, and the names that follow.
+import type { MailboxId, Position, SpecialUse, Writer } from '../base/index.ts';
+import { DEFAULT_NAMES, mailboxId } from './ids.ts';
+
+/** When something was said, and by whom. */
+export interface Stamp {
+  position: Position;
+  writer: Writer;
+}
+export const later = (a: Stamp, b: Stamp): boolean => a.position > b.position || (a.position === b.position && a.writer > b.writer);
+
+/** A mailbox's registers, for ever. */
+export interface Registration {
+  id: MailboxId;
+  /** The first MailboxCreated; null for one that mail came into before it was created. */
+  created: (Stamp & { name: string; made: number; specialUse: SpecialUse | null }) | null;
+  /** The last MailboxRenamed: it wins over any creation. */
+  renamed: (Stamp & { name: string }) | null;
+  deleted: boolean;
+}
+
+/** A mailbox that is there, as it is shown. */
+export interface Shown {
+  name: string;
+  id: MailboxId;
+  specialUse: SpecialUse | null;
+}
+
+export class MailboxNames {
+  readonly registrations = new Map<MailboxId, Registration>();
+  readonly subscriptions = new Map<string, Stamp & { on: boolean }>();
+  readonly inbox: MailboxId;
+  /** Ids of the roles that can be delivered to before they are created. */
+  readonly #roles = new Map<MailboxId, SpecialUse>();
+
+  constructor(user: string) {
+    this.inbox = mailboxId(user, 'INBOX', 1);
+    for (const role of Object.keys(DEFAULT_NAMES) as SpecialUse[]) this.#roles.set(mailboxId(user, role, 1), role);
+  }
+  registration(id: MailboxId): Registration {
+    let r = this.registrations.get(id);
+    if (!r) this.registrations.set(id, (r = { id, created: null, renamed: null, deleted: false }));
+    return r;
+  }
+  create(id: MailboxId, created: NonNullable<Registration['created']>): void {
+    const r = this.registration(id);
+    if (!r.created || later(r.created, created)) r.created = created;
+  }
+  rename(id: MailboxId, renamed: NonNullable<Registration['renamed']>): void {
+    const r = this.registration(id);
+    if (!r.renamed || later(renamed, r.renamed)) r.renamed = renamed;
+  }
+  subscribe(name: string, said: Stamp & { on: boolean }): void {
+    const s = this.subscriptions.get(name);
+    if (!s || later(said, s)) this.subscriptions.set(name, said);
+  }
+  /** How often the name (or role) behind an id was made: what UIDVALIDITY counts. */
+  made(id: MailboxId): number {
+    return this.registrations.get(id)?.created?.made ?? 1;
+  }
+  /** 1 + how often a name or role was made. */
+  nextMade(nameOrRole: string): number {
+    let made = 0;
+    for (const r of this.registrations.values()) if (r.created && (r.created.specialUse ?? r.created.name) === nameOrRole) made = Math.max(made, r.created.made);
+    return made + 1;
+  }
+  join(other: MailboxNames): void {
+    for (const r of other.registrations.values()) {
+      const mine = this.registration(r.id);
+      if (r.created) this.create(r.id, r.created);
+      if (r.renamed) this.rename(r.id, r.renamed);
+      mine.deleted ||= r.deleted;
+    }
+    for (const [name, said] of other.subscriptions) this.subscribe(name, said);
+  }
+
+  /**
+   * The mailboxes that are there: not deleted, or brought back by a message that the deleter had not seen. Of several
+   * with one name the one named first keeps it; the others get a suffix from their ids, which stays the same whatever
+   * else comes and goes.
+   */
+  shown(messages: (id: MailboxId) => number): Shown[] {
+    const out: Shown[] = [{ name: 'INBOX', id: this.inbox, specialUse: null }];
+    const there: (Stamp & Shown)[] = [];
+    for (const r of this.registrations.values()) {
+      if (r.id === this.inbox) continue;
+      const exists = (r.created !== null || r.renamed !== null) && !r.deleted;
+      if (!exists && messages(r.id) === 0) continue;
+      const role = r.created ? r.created.specialUse : (this.#roles.get(r.id) ?? null);
+      const said = r.renamed ?? r.created ?? { name: role ? DEFAULT_NAMES[role] : `Recovered ${r.id.slice(0, 4)}`, position: 0, writer: '' };
+      there.push({ name: said.name, position: said.position, writer: said.writer, id: r.id, specialUse: role });
+    }
+    there.sort((a, b) => (later(a, b) ? 1 : later(b, a) ? -1 : a.id < b.id ? -1 : 1));
+    const taken = new Set(['INBOX']);
+    const second: Shown[] = [];
+    for (const m of there) {
+      if (taken.has(m.name)) second.push(m);
+      else taken.add(m.name);
+    }
+    for (const m of second) {
+      let n = 4;
+      while (taken.has(`${m.name} ${m.id.slice(0, n)}`) && n < 16) n++;
+      m.name = `${m.name} ${m.id.slice(0, n)}`;
+      while (taken.has(m.name)) m.name += '+';
+      taken.add(m.name);
+    }
+    // A role is shown at one mailbox only: at the one that has it first.
+    const roles = new Set<SpecialUse>();
+    for (const m of there) {
+      const role = m.specialUse !== null && !roles.has(m.specialUse) ? m.specialUse : null;
+      if (role) roles.add(role);
+      out.push({ name: m.name, id: m.id, specialUse: role });
+    }
+    const bytes = new Map(out.map((m) => [m.id, Buffer.from(m.name)]));
+    return out.sort((a, b) => (a.id === this.inbox ? -1 : b.id === this.inbox ? 1 : Buffer.compare(bytes.get(a.id)!, bytes.get(b.id)!)));
+  }
+}

@@ -1,0 +1,200 @@
+// Chunks of rows in stored form, version 1. Each stands for itself: writers, flag sets and registers are numbered
+// within it.
+import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+import type { MailboxId, Position } from '../base/index.ts';
+import type { Box } from './box.ts';
+import { CHUNK_ROWS } from './box.ts';
+import { readColumn, writeColumn } from './columns.ts';
+import { readFlags, readMailboxId, writeFlags, writeMailboxId } from './op-format.ts';
+import { pack, unpack } from './packed.ts';
+import type { Register } from './registers.ts';
+import { ADDED, AWAITING, DROPPED, EXPUNGED, NO_CHUNK } from './rows.ts';
+
+const VERSION = 1;
+const SAFE = Number.MAX_SAFE_INTEGER;
+const TIME_MAX = 2 ** 52 - 1;
+const U32 = 0xffffffff;
+/** A chunk as written has at most CHUNK_ROWS; a later version may write larger ones. */
+const ROWS_MAX = CHUNK_ROWS * 4;
+/** Addresses of a row without texts. */
+const NO_TEXTS = 0xffffffff;
+
+/** Numbers things in the order of their first use. */
+class Numbering {
+  readonly list: number[] = [];
+  readonly #numbers = new Map<number, number>();
+  of(value: number): number {
+    let n = this.#numbers.get(value);
+    if (n === undefined) this.#numbers.set(value, (n = this.list.push(value) - 1));
+    return n;
+  }
+}
+
+/** Rows [from, to) without the forgotten ones; null when none is left. */
+export function encodeRows(box: Box, from: number, to: number): { bytes: Buffer; rows: number } | null {
+  const { rows, registers, shared, texts } = box;
+  const list: number[] = [];
+  for (let row = from; row < to; row++) if (!(rows.bits[row] & DROPPED)) list.push(row);
+  const n = list.length;
+  if (n === 0) return null;
+  const writers = new Numbering();
+  const bases = new Numbering();
+  const sets = new Numbering();
+  sets.of(0);
+  const w = new ByteWriter(n * 120 + 1024);
+  const column = (of: (row: number) => number) => writeColumn(w, n, (i) => of(list[i]));
+  column((row) => writers.of(rows.writer[row]));
+  column((row) => rows.seq[row]);
+  column((row) => rows.index[row]);
+  column((row) => rows.position[row]);
+  column((row) => rows.modSeq[row]);
+  column((row) => rows.size[row]);
+  column((row) => rows.date[row]);
+  column((row) => rows.zone[row]);
+  column((row) => rows.saved[row]);
+  column((row) => rows.bits[row] & (EXPUNGED | ADDED | AWAITING));
+  column((row) => rows.gone(row));
+  // A row without content has no chunk: shifted by one, so that it costs nothing.
+  column((row) => (rows.chunk[row] === NO_CHUNK ? 0 : rows.chunk[row] + 1));
+  column((row) => rows.entry[row]);
+  column((row) => bases.of(rows.base[row]));
+  column((row) => sets.of(rows.registers[row]));
+  const said = sets.list.map((s) => registers.registers(s));
+  const all = said.flat();
+  const flags = new Numbering();
+  const reg = (of: (r: Register) => number) => writeColumn(w, all.length, (i) => of(all[i]));
+  w.varint(said.length);
+  writeColumn(w, said.length, (i) => said[i].length);
+  reg((r) => flags.of(r.flag) * 2 + (r.on ? 1 : 0));
+  reg((r) => writers.of(r.writer));
+  reg((r) => r.position);
+  for (const row of list) if (rows.chunk[row] !== NO_CHUNK) w.raw(texts.record(rows.ids[row]));
+  const older = list.map((row, i) => [i, rows.older.get(row)] as const).filter(([, o]) => o !== undefined);
+  w.varint(older.length);
+  for (const [i, o] of older) {
+    w.varint(i).varint(o!.length);
+    for (const p of o!) w.varint(p);
+  }
+  const awaiting = list.map((row, i) => [i, box.awaiting.get(row)] as const).filter(([, a]) => a !== undefined);
+  w.varint(awaiting.length);
+  for (const [i, a] of awaiting) {
+    w.varint(i);
+    writeMailboxId(w, a!.from);
+    w.varint(writers.of(a!.writer)).varint(a!.seq).varint(a!.index);
+  }
+  const head = new ByteWriter(1024);
+  head.varint(n).varint(writers.list.length);
+  for (const x of writers.list) head.string(shared.writers.writers[x]);
+  writeFlags(head, flags.list.map((f) => shared.flags.flags[f]));
+  head.varint(bases.list.length);
+  for (const b of bases.list) writeFlags(head, shared.flags.sets[b]);
+  return { bytes: pack(VERSION, Buffer.concat([head.done(), w.done()])), rows: n };
+}
+
+/**
+ * Adds the rows of a chunk to a box. `contentNumber`: what a content chunk's number in these bytes is here. Throws
+ * Corrupt; then the box is not to be used.
+ */
+export function decodeRows(box: Box, bytes: Uint8Array, contentNumber: (stored: number) => number, await_: (row: number, source: { from: MailboxId; writer: number; seq: number; index: number }) => void): void {
+  const { rows, shared, registers, texts } = box;
+  const r = new ByteReader(unpack(VERSION, bytes, 'message rows'));
+  const n = r.varint();
+  if (n > ROWS_MAX) throw new Corrupt('stored rows are too many');
+  const writers: number[] = [];
+  for (let k = r.count(2); k > 0; k--) writers.push(shared.writers.number(r.string()));
+  const flags = readFlags(r).map((f) => shared.flags.flag(f));
+  const bases: number[] = [];
+  for (let k = r.count(); k > 0; k--) bases.push(shared.flags.setOf(readFlags(r)));
+  const from = rows.n;
+  rows.reserve(from + n);
+  const writer = new Uint32Array(n);
+  const seq = new Uint32Array(n);
+  const index = new Uint32Array(n);
+  readColumn(r, n, writer, 0, 0, writers.length - 1);
+  readColumn(r, n, seq, 0, 1, U32);
+  readColumn(r, n, index, 0, 0, U32);
+  for (let i = 0; i < n; i++) {
+    if (rows.find(writers[writer[i]], seq[i], index[i]) >= 0) throw new Corrupt('stored rows name a message twice');
+    rows.add(writers[writer[i]], seq[i], index[i]);
+  }
+  readColumn(r, n, rows.position, from, 0, SAFE);
+  readColumn(r, n, rows.modSeq, from, 0, SAFE);
+  readColumn(r, n, rows.size, from, 0, U32);
+  readColumn(r, n, rows.date, from, -TIME_MAX, TIME_MAX);
+  readColumn(r, n, rows.zone, from, -0x8000, 0x7fff);
+  readColumn(r, n, rows.saved, from, -TIME_MAX, TIME_MAX);
+  readColumn(r, n, rows.bits, from, 0, EXPUNGED | ADDED | AWAITING);
+  for (let row = from; row < from + n; row++) if (rows.bits[row] & DROPPED) throw new Corrupt('stored row is a forgotten one');
+  const gone = new Float64Array(n);
+  readColumn(r, n, gone, 0, -TIME_MAX, TIME_MAX);
+  for (let i = 0; i < n; i++) if (gone[i] !== 0) rows.setGone(from + i, gone[i]);
+  readColumn(r, n, rows.chunk, from, 0, U32);
+  readColumn(r, n, rows.entry, from, 0, 0xffff);
+  readColumn(r, n, rows.base, from, 0, bases.length - 1);
+  const sets = new Uint32Array(n);
+  readColumn(r, n, sets, 0, 0, U32);
+  const numbers = readRegisters(r, writers, flags, (said) => registers.add(said));
+  for (let row = from; row < from + n; row++) {
+    const set = sets[row - from];
+    if (set >= numbers.length) throw new Corrupt('stored row has unknown registers');
+    rows.registers[row] = numbers[set];
+    rows.base[row] = bases[rows.base[row]];
+    rows.chunk[row] = rows.chunk[row] === 0 ? NO_CHUNK : contentNumber(rows.chunk[row] - 1);
+    if ((rows.chunk[row] === NO_CHUNK) !== ((rows.bits[row] & (ADDED | AWAITING)) !== ADDED)) throw new Corrupt('stored row and its content do not fit');
+    rows.ids[row] = rows.chunk[row] === NO_CHUNK ? NO_TEXTS : texts.read(r);
+  }
+  const shown = new Map<number, number>();
+  for (let row = from; row < from + n; row++) {
+    const pair = rows.base[row] * 0x100000000 + rows.registers[row];
+    let s = shown.get(pair);
+    if (s === undefined) shown.set(pair, (s = registers.shown(shared.flags, rows.base[row], rows.registers[row])));
+    rows.shown[row] = s;
+  }
+  readSparse(r, box, from, n, writers, await_);
+  r.finish();
+  for (let row = from; row < from + n; row++) box.countLoaded(row);
+}
+
+function readRegisters(r: ByteReader, writers: number[], flags: number[], add: (said: Register[]) => number): number[] {
+  const count = r.varint();
+  if (count > ROWS_MAX + 1) throw new Corrupt('stored registers are too many');
+  const sizes = new Uint32Array(count);
+  readColumn(r, count, sizes, 0, 0, flags.length);
+  let total = 0;
+  for (const s of sizes) total += s;
+  // A column of equal values takes no bytes: without this some bytes could ask for gigabytes.
+  if (total > ROWS_MAX * 64) throw new Corrupt('stored registers are too many');
+  const flagOn = new Uint32Array(total);
+  const writer = new Uint32Array(total);
+  const position = new Float64Array(total);
+  readColumn(r, total, flagOn, 0, 0, flags.length * 2 - 1);
+  readColumn(r, total, writer, 0, 0, writers.length - 1);
+  readColumn(r, total, position, 0, 0, SAFE);
+  const numbers: number[] = [];
+  let at = 0;
+  for (const size of sizes) {
+    const said: Register[] = [];
+    for (const end = at + size; at < end; at++) said.push({ flag: flags[flagOn[at] >>> 1], on: (flagOn[at] & 1) === 1, position: position[at], writer: writers[writer[at]] });
+    said.sort((a, b) => a.flag - b.flag);
+    for (let i = 1; i < said.length; i++) if (said[i].flag === said[i - 1].flag) throw new Corrupt('stored registers name a flag twice');
+    numbers.push(add(said));
+  }
+  return numbers;
+}
+
+function readSparse(r: ByteReader, box: Box, from: number, n: number, writers: number[], await_: Parameters<typeof decodeRows>[3]): void {
+  for (let k = r.count(2); k > 0; k--) {
+    const i = r.varint();
+    const older: Position[] = [];
+    for (let m = r.count(); m > 0; m--) older.push(r.varint());
+    if (i >= n || older.length === 0) throw new Corrupt('stored older UIDs are wrong');
+    box.rows.older.set(from + i, older.sort((a, b) => a - b));
+  }
+  for (let k = r.count(12); k > 0; k--) {
+    const i = r.varint();
+    const source = readMailboxId(r);
+    const number = r.varint();
+    if (i >= n || number >= writers.length || !(box.rows.bits[from + i] & AWAITING)) throw new Corrupt('stored copy waits for nothing');
+    await_(from + i, { from: source, writer: writers[number], seq: r.varint(), index: r.varint() });
+  }
+}

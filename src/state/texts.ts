@@ -1,0 +1,88 @@
+// The ids of messages (EMAILID, THREADID, blob, words) as bytes in segments: 1,000,000 messages have four million.
+import { ByteReader, Corrupt } from '../base/index.ts';
+
+const SEGMENT_BITS = 20;
+const SEGMENT_BYTES = 1 << SEGMENT_BITS;
+/** Stands for "the same as the first". */
+const SAME = 255;
+
+export interface MessageIds {
+  emailId: string;
+  threadId: string;
+  blob: string;
+  words: string | null;
+}
+
+/** Records of four texts each, every one a length byte and UTF-8; addressed by 32 bits. */
+export class Texts {
+  readonly #segments: Buffer[] = [];
+  #used = SEGMENT_BYTES;
+
+  #room(n: number): number {
+    if (this.#used + n > SEGMENT_BYTES) {
+      this.#segments.push(Buffer.allocUnsafeSlow(SEGMENT_BYTES));
+      this.#used = 0;
+    }
+    const at = (this.#segments.length - 1) * SEGMENT_BYTES + this.#used;
+    this.#used += n;
+    return at;
+  }
+  add(ids: MessageIds): number {
+    const texts = [ids.emailId, ids.threadId, ids.blob, ids.words ?? ''];
+    let n = 4;
+    for (const t of texts) {
+      const bytes = Buffer.byteLength(t);
+      if (bytes >= SAME) throw new TypeError('id of a message is too long');
+      n += bytes;
+    }
+    const address = this.#room(n);
+    const segment = this.#segments[address >>> SEGMENT_BITS];
+    let at = address & (SEGMENT_BYTES - 1);
+    const from = at;
+    for (let i = 0; i < 4; i++) {
+      if (i > 0 && texts[i] === texts[0]) {
+        segment[at++] = SAME;
+        continue;
+      }
+      const n = segment.write(texts[i], at + 1, 'utf8');
+      segment[at] = n;
+      at += 1 + n;
+    }
+    this.#used -= n - (at - from);
+    return address;
+  }
+  /** One record as `bytes` has it at the reader; checks that it is one. Throws Corrupt. */
+  read(r: ByteReader): number {
+    const from = r.at;
+    for (let i = 0; i < 4; i++) {
+      const n = r.u8();
+      if (n === SAME) {
+        if (i === 0) throw new Corrupt('stored ids of a message are wrong');
+      } else r.raw(n);
+    }
+    const address = this.#room(r.at - from);
+    r.buffer.copy(this.#segments[address >>> SEGMENT_BITS], address & (SEGMENT_BYTES - 1), from, r.at);
+    return address;
+  }
+  /** A record of another mailbox. */
+  copy(from: Texts, address: number): number {
+    return this.read(new ByteReader(from.record(address)));
+  }
+  /** The record's bytes, for `read`. */
+  record(address: number): Buffer {
+    const segment = this.#segments[address >>> SEGMENT_BITS];
+    const from = address & (SEGMENT_BYTES - 1);
+    let at = from;
+    for (let i = 0; i < 4; i++) at += 1 + (segment[at] === SAME ? 0 : segment[at]);
+    return segment.subarray(from, at);
+  }
+  /** The k-th text: 0 EMAILID, 1 THREADID, 2 blob, 3 words (empty: none). */
+  text(address: number, k: number): string {
+    const segment = this.#segments[address >>> SEGMENT_BITS];
+    let at = address & (SEGMENT_BYTES - 1);
+    const first = at;
+    for (let i = 0; i < k; i++) at += 1 + (segment[at] === SAME ? 0 : segment[at]);
+    if (segment[at] === SAME) at = first;
+    return segment.toString('utf8', at + 1, at + 1 + segment[at]);
+  }
+}
