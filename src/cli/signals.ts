@@ -1,4 +1,5 @@
 // SIGINT and SIGTERM: the first one drains, a second one ends at once.
+import { systemClock } from '../base/index.ts';
 
 /** One press of Ctrl-C reaches us twice under npm, from the terminal and from npm: within this time it is one. */
 const SAME_SIGNAL_MS = 1000;
@@ -15,7 +16,7 @@ export function untilSignal(say: (text: string) => void): Signals {
   let resolve: (name: string) => void;
   const caught = new Promise<string>((r) => (resolve = r));
   const take = (name: NodeJS.Signals) => {
-    const now = performance.now();
+    const now = systemClock.monotonic();
     if (first === null) {
       first = { name, at: now };
       resolve(name);
