@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Unavailable } from '../../src/base/index.ts';
 import { CutOff } from '../../src/imap/fetch/answer.ts';
 import { fetchChanged } from '../../src/imap/fetch/changed.ts';
 import { parseSequenceSet } from '../../src/imap/wire/index.ts';
@@ -170,6 +171,23 @@ describe('imap FETCH', () => {
     assert.match(await client.send('FETCH 2 (FLAGS BODY[TEXT])'), /^\* 2 FETCH \(FLAGS \(work \\Seen\) BODY\[TEXT\] [^]*\.\r\n\)\r\nA1 OK/);
   });
 
+  it('waits with its answers for a slow store of the mark, and gives the mail without it', async () => {
+    const { client } = one();
+    const { store } = client.selected;
+    client.selected.store = async (...args) => {
+      for (let n = 0; n < 20; n++) await new Promise(setImmediate);
+      return store.apply(client.selected, args);
+    };
+    const text = `BODY[TEXT] ${literal('Three eggs.\r\n')}`;
+    assert.equal(await client.send('FETCH 1 BODY[TEXT]'), `* 1 FETCH (${text} FLAGS (\\Seen))\r\nA1 OK FETCH completed\r\n`);
+    const { client: other, mailbox } = one();
+    other.selected.store = async () => {
+      throw new Unavailable('no quorum');
+    };
+    assert.equal(await other.send('FETCH 1 BODY[TEXT]'), `* 1 FETCH (${text})\r\nA1 OK FETCH completed\r\n`);
+    assert.deepEqual(mailbox.mails[0].flags, []);
+  });
+
   it('marks nothing when peeking or read-only', async () => {
     const { mailbox, client } = one();
     await client.send('FETCH 1 (BODY.PEEK[] RFC822.HEADER)');
@@ -202,6 +220,15 @@ describe('imap FETCH', () => {
     );
     assert.equal(await client.send(`UID FETCH ${uids[0]} FLAGS (CHANGEDSINCE ${since} VANISHED)`), 'A1 OK UID FETCH completed\r\n');
     assert.equal(await client.send('FETCH 2 MODSEQ'), `* 2 FETCH (UID ${uids[1]} MODSEQ (${mailbox.mails[1].modSeq}))\r\nA1 OK FETCH completed\r\n`);
+
+    const behind = new Client(mailbox);
+    behind.enable(true);
+    mailbox.remove(uids[5]);
+    assert.equal(
+      await behind.send(`UID FETCH ${uids[4]}:${uids[5]} (FLAGS) (CHANGEDSINCE ${since} VANISHED)`),
+      `* VANISHED (EARLIER) ${uids[4]}\r\n* VANISHED ${uids[5]}\r\nA1 OK UID FETCH completed\r\n`,
+      'what the client still counts vanishes once, and counts',
+    );
 
     await fetchChanged(client.context, since, parseSequenceSet(`1:${uids[5]}`).set);
     assert.equal(client.taken(), `* VANISHED (EARLIER) ${uids[4]}\r\n* 2 FETCH (UID ${uids[1]} FLAGS (\\Seen) MODSEQ (${mailbox.mails[1].modSeq}))\r\n`);
@@ -241,6 +268,23 @@ describe('imap FETCH', () => {
       if (++reads === 3) mailbox.remove(uid);
     };
     await assert.rejects(unlucky.send('FETCH 1 BODY.PEEK[]'), CutOff);
+  });
+
+  it('holds little of a message that is asked for many times', async () => {
+    const large = mail({ Subject: 'large' }, 'x'.repeat(1024 * 1024));
+    const { client } = one(large);
+    let waiting = 0;
+    let most = 0;
+    const { read } = client.selected;
+    client.selected.read = async (...args) => {
+      most = Math.max(most, ++waiting);
+      await new Promise(setImmediate);
+      waiting--;
+      return read.apply(client.selected, args);
+    };
+    const text = await client.send(`FETCH 1 (${Array.from({ length: 40 }, () => 'BODY.PEEK[]').join(' ')})`);
+    assert.equal(text, `* 1 FETCH (${Array.from({ length: 40 }, () => `BODY[] ${literal(large)}`).join(' ')})\r\nA1 OK FETCH completed\r\n`);
+    assert.ok(most <= 6, `${most} reads at once`);
   });
 
   it('reads ahead for small messages within its limits', async () => {

@@ -162,6 +162,14 @@ describe('imap view', () => {
     assert.ok(view.resolve(parseSequenceSet(numbers).set, true).length > 0);
   });
 
+  it('leaves the flags of a new message to whoever fetches it', () => {
+    const mailbox = new Mailbox();
+    const client = new Client(mailbox);
+    mailbox.setFlags(mailbox.add(''), ['\\Seen']);
+    mailbox.remove(mailbox.add(''));
+    assert.equal(client.poll(), '* 1 EXISTS\r\n');
+  });
+
   it('tells of a keyword that is new before it is used', () => {
     const mailbox = new Mailbox();
     const uid = mailbox.add('');

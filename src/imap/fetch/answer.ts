@@ -1,44 +1,27 @@
 // FETCH answers. What the mailbox's index knows is written without waiting; records come some hundreds at a time, the
 // next ones while these are written; bytes are read ahead for some messages, and large ones go through in pieces, never
 // as a whole. A client that does not read stops all that.
-import { Refused, Unavailable, limits } from '../../base/index.ts';
+import { Refused, Unavailable, limits, reason } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
 import type { MessageRecord } from '../session.ts';
-import { decodedBytes } from './binary.ts';
-import type { Item, SectionItem } from './items.ts';
-import { filtered, locate } from './locate.ts';
+import type { Item } from './items.ts';
+import { PIECE_BYTES, begin, beginAhead, prepare } from './loading.ts';
+import type { Prepared } from './loading.ts';
 import { Pace } from './pace.ts';
 import { needsRecord, renderer } from './plain.ts';
 import type { Renderer } from './plain.ts';
 import { lowerBound } from './uidset.ts';
 
 const RECORDS = 256;
-/** One read of a large body: eight sealed chunks, so that few requests are made and little is held. */
-const PIECE_BYTES = 512 * 1024;
 
 /** A literal was announced and its bytes can't follow: only the end of the connection is honest now. */
 export class CutOff extends Error {
   override name = 'CutOff';
 }
 
-/** A section of one message, being read. */
-interface Loading {
-  item: SectionItem;
-  /** Bytes of the message that the literal holds; from = to where the text is at hand. */
-  from: number;
-  to: number;
-  /** The whole text at hand, or the first piece of what [from, to) holds; null: the message is gone. */
-  first: Promise<Buffer | string | null> | string | null;
-  /** There is no such part. */
-  missing: boolean;
-}
-
-interface Prepared {
-  uid: Uid;
-  record: MessageRecord;
-  loading: Loading[];
-  bytes: number;
+function cutOff(e: unknown): never {
+  throw new CutOff(`a message could not be read on: ${reason(e)}`);
 }
 
 export class FetchAnswers {
@@ -164,6 +147,7 @@ export class FetchAnswers {
   }
 
   async #fromBlobs(): Promise<void> {
+    const { selected } = this.#context;
     const window: Prepared[] = [];
     let bytes = 0;
     const emit = async () => {
@@ -178,9 +162,9 @@ export class FetchAnswers {
           this.gone++;
           continue;
         }
-        const prepared = this.#prepare(uids[k], record);
+        const prepared = prepare(this.#items, uids[k], record);
         while (window.length > 0 && (window.length >= limits.fetch_ahead_messages_max || bytes + prepared.bytes > limits.fetch_ahead_bytes_max)) await emit();
-        for (const loading of prepared.loading) this.#begin(prepared, loading);
+        beginAhead(selected, prepared);
         window.push(prepared);
         bytes += prepared.bytes;
         // Nothing to wait for: records alone answer, so don't hold them.
@@ -190,52 +174,12 @@ export class FetchAnswers {
     while (window.length > 0) await emit();
   }
 
-  #prepare(uid: Uid, record: MessageRecord): Prepared {
-    const loading: Loading[] = [];
-    let bytes = 0;
-    for (const item of this.#items) {
-      if (item.kind !== 'section') continue;
-      const place = locate(record, item);
-      if (place === null || typeof place === 'string') {
-        loading.push({ item, from: 0, to: 0, first: place === null ? null : part(place, item), missing: place === null });
-        continue;
-      }
-      let { from, to } = place;
-      if (item.partial !== null && item.binary === 'no' && !place.filter) {
-        from = Math.min(to, from + item.partial.from);
-        to = Math.min(to, from + item.partial.bytes);
-      }
-      const whole = place.filter || item.binary !== 'no';
-      const one: Loading = { item, from, to, first: to > from ? null : '', missing: false };
-      bytes += whole ? to - from : Math.min(to - from, PIECE_BYTES);
-      loading.push(one);
-    }
-    return { uid, record, loading, bytes };
-  }
-
-  /** Starts the reading of a section; nothing is awaited here. */
-  #begin({ uid, record }: Prepared, loading: Loading): void {
-    const { item, from, to } = loading;
-    if (loading.missing || loading.first !== null) return;
-    const { selected } = this.#context;
-    let first: Promise<Buffer | string | null>;
-    if (item.binary !== 'no') {
-      first = decodedBytes(selected, uid, record, item, from, to).then((found) => {
-        if (found === null || item.binary === 'size') return found === null ? null : String(found.length);
-        return item.partial === null ? found : found.subarray(item.partial.from, item.partial.from + item.partial.bytes);
-      });
-    } else if (item.what === 'fields' || item.what === 'not') {
-      first = selected.read(uid, from, to).then((header) => (header === null ? null : part(filtered(header, item).toString('latin1'), item)));
-    } else first = selected.read(uid, from, Math.min(to, from + PIECE_BYTES));
-    first.catch(() => {});
-    loading.first = first;
-  }
-
-  async #writeMessage({ uid, record, loading }: Prepared): Promise<void> {
-    const { out } = this.#context;
+  async #writeMessage(prepared: Prepared): Promise<void> {
+    const { out, selected } = this.#context;
+    const { uid, record, loading } = prepared;
     const firsts = await Promise.all(loading.map((one) => one.first));
     if (this.#marking !== null) await this.#marking;
-    const gone = loading.some((one, k) => !one.missing && firsts[k] === null);
+    const gone = loading.some((one, k) => one.first !== null && firsts[k] === null);
     const i = this.#place(uid, -1, !gone);
     if (i < 0) return;
     let text = this.#opening(uid, i);
@@ -248,10 +192,14 @@ export class FetchAnswers {
         continue;
       }
       const one = loading[s];
-      const first = firsts[s++];
+      let first = firsts[s++];
+      if (one.first === null && !one.missing) {
+        first = await begin(selected, prepared, one).catch(cutOff);
+        if (first === null) throw new CutOff('a message vanished while it was sent');
+      }
       if (one.missing || first === null) text += `${item.label} ${item.binary === 'size' ? '0' : 'NIL'}`;
       else if (item.binary === 'size') text += `${item.label} ${first as string}`;
-      else if (typeof first === 'string') text += `${item.label} {${first.length}}\r\n${first}`;
+      else if (typeof first === 'string') text += `${item.label} {${first.length}}\r\n${first.replaceAll('\0', '\x80')}`;
       else if (item.binary === 'decoded') {
         text += `${item.label} ${first.includes(0) ? '~' : ''}{${first.length}}\r\n`;
         text = await this.#bytes(text, first, uid, 0, 0, true);
@@ -279,11 +227,7 @@ export class FetchAnswers {
       out.raw(binary ? piece : withoutNul(piece));
       if (out.full) await out.drain();
       if (next === null) return '';
-      try {
-        piece = await next;
-      } catch (e) {
-        throw new CutOff(`a message could not be read on: ${e instanceof Error ? e.message : e}`);
-      }
+      piece = await next.catch(cutOff);
     }
   }
 
@@ -335,8 +279,4 @@ export class FetchAnswers {
 function withoutNul(bytes: Buffer): Buffer {
   if (!bytes.includes(0)) return bytes;
   return Buffer.from(bytes.map((byte) => (byte === 0 ? 0x80 : byte)));
-}
-
-function part(text: string, { partial }: SectionItem): string {
-  return partial === null ? text : text.slice(partial.from, partial.from + partial.bytes);
 }

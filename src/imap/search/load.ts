@@ -16,7 +16,7 @@ export async function loadHeader(selected: Selected, c: Candidate): Promise<bool
   const header = await selected.read(c.uid, 0, prefix.length + Math.min(index.headerBytes, limits.header_bytes_max));
   if (header === null) return false;
   c.header = readFields(header.toString('latin1'));
-  c.load(2);
+  c.level = 2;
   return true;
 }
 
@@ -46,7 +46,7 @@ export async function loadBody(selected: Selected, c: Candidate): Promise<boolea
     if (text !== '') texts.push(fold(text));
   }
   c.texts = texts;
-  c.load(3);
+  c.level = 3;
   return true;
 }
 

@@ -32,7 +32,7 @@ export class Candidate {
   #fields = new Map<string, string[]>();
   #headerText: string | null = null;
 
-  /** Folded values of the fields of one name, from what is loaded. */
+  /** Folded values of the fields of one name, from what is loaded when it is first asked. */
   values(name: string): string[] {
     let values = this.#fields.get(name);
     if (values === undefined) {
@@ -46,12 +46,6 @@ export class Candidate {
   /** All of the header, folded: names, colons and decoded values, a field a line. */
   get headerText(): string {
     return (this.#headerText ??= fold(this.header!.map((field) => field.prefix + decodeWords(field.value)).join('\n')));
-  }
-
-  /** Goes up a level: what was known of fields may now be more. */
-  load(level: Level): void {
-    this.level = level;
-    if (level === 2) this.#fields.clear();
   }
 }
 

@@ -141,7 +141,7 @@ class Run {
     c.uid = uid;
     c.seq = this.#view.seqOf(uid);
     c.record = record;
-    c.load(level);
+    c.level = level;
     return c;
   }
 
