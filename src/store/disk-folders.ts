@@ -3,12 +3,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fsync } from './disk-io.ts';
-import { isAbsent } from './disk-error.ts';
+import { codeOf, isAbsent } from './disk-error.ts';
 
 /** Folders whose own name is known to be durable; the oldest are forgotten (they only cost an fsync more). */
 const KNOWN_MAX = 20_000;
-/** Other processes may remove empty folders under our feet; each time one try is lost. */
-const TRIES = 20;
+/** Other processes may remove empty folders under our feet; each time one try (a few microseconds) is lost. */
+const TRIES = 1000;
 
 interface Batch {
   running: Promise<void>;
@@ -79,11 +79,7 @@ export class DiskFolders {
       } catch (e) {
         if (!isAbsent(e) || left === 0) throw e;
       }
-      try {
-        fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      } catch (e) {
-        if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
-      }
+      makeFolders(folder);
     }
   }
 
@@ -99,5 +95,24 @@ export class DiskFolders {
       folder = path.dirname(folder);
     }
     return folder;
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing; gives the uppermost that was made, or null. (Node's own
+ * `recursive` tries for ever where the kernel answers ENOENT to every try, as in /proc.)
+ */
+export function makeFolders(folder: string): string | null {
+  let made: string | null = null;
+  for (let left = TRIES; ; left--) {
+    try {
+      fs.mkdirSync(folder, { mode: 0o700 });
+      return made ?? folder;
+    } catch (e) {
+      if (codeOf(e) === 'EEXIST') return made;
+      if (codeOf(e) !== 'ENOENT' || left === 0 || path.dirname(folder) === folder) throw e;
+    }
+    const parent = path.dirname(folder);
+    if (!fs.existsSync(parent)) made = makeFolders(parent) ?? made;
   }
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Corrupt, limits, randomId } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { codeOf, isAbsent } from './disk-error.ts';
+import { makeFolders } from './disk-folders.ts';
 
 const FORMAT = /^colombier disk store ([0-9]{1,4})\n$/;
 const VERSION = 1;
@@ -28,14 +29,15 @@ export function prepareFolder(root: string, clock: Clock, random: Random, logger
 }
 
 function makeFolder(folder: string): void {
-  let first: string | undefined;
+  let first: string | null;
   try {
-    first = fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    first = makeFolders(folder);
   } catch (e) {
-    if (codeOf(e) === 'EEXIST' || codeOf(e) === 'ENOTDIR') throw new Corrupt(`disk store: ${folder} is not a folder`);
+    if (codeOf(e) === 'ENOTDIR') throw new Corrupt(`disk store: ${folder} is not a folder`);
     throw e;
   }
-  if (first === undefined) return;
+  if (!fs.statSync(folder).isDirectory()) throw new Corrupt(`disk store: ${folder} is not a folder`);
+  if (first === null) return;
   // From the first folder that was made, every new name is made durable in its own folder.
   for (let made = folder; ; made = path.dirname(made)) {
     fsyncFolder(path.dirname(made));

@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { generate } from 'selfsigned';
+import { Corrupt, Malformed, Unavailable, createLogger, limits, seededRandom, silent, systemClock } from '../../src/base/index.ts';
+import type { Clock } from '../../src/base/index.ts';
+import { openStores } from '../../src/store/index.ts';
+import type { ObjectStore, Stores } from '../../src/store/index.ts';
+import { cut, fails, fakeS3, listing, never, object, ok, reset, xml } from './fake-s3.ts';
+import type { Answerer, FakeS3 } from './fake-s3.ts';
+
+const SECRET = 'verysecretsecretkey';
+const ACCESS = 'GKaccess';
+// Waits pass a hundred times as fast.
+const quick: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal), after: (ms, run) => systemClock.after(ms / 100, run) };
+
+describe('s3 with a server that misbehaves', () => {
+  let fake: FakeS3;
+  let stores: Stores;
+  let store: ObjectStore;
+  const lines: string[] = [];
+  const settings = () => ({ store: 's3:bucket', s3: { endpoint: fake.endpoint, region: 'garage', accessKey: ACCESS, secretKey: SECRET } });
+  beforeEach(async () => {
+    fake = await fakeS3();
+    fake.answers = [xml(listing([]))];
+    lines.length = 0;
+    stores = await openStores(settings(), quick, seededRandom(5), createLogger('debug', (line) => lines.push(line)));
+    store = stores.home;
+    fake.seen.length = 0;
+  });
+  afterEach(async () => {
+    await stores.close();
+    await fake.close();
+    for (const line of lines) assert.ok(!line.includes(SECRET) && !line.includes(ACCESS), line);
+  });
+  const told = (...answers: Answerer[]) => (fake.answers = answers);
+
+  it('sends a PUT again after 5xx, a reset and silence, with the same bytes', async () => {
+    told(fails(503, 'ServiceUnavailable'), reset, never, ok);
+    await store.put('a/b', [Buffer.from('12'), Buffer.from('3')]);
+    assert.deepEqual(fake.seen.map((s) => `${s.method} ${s.url} ${s.body}`), Array(4).fill('PUT /bucket/a/b 123'));
+    assert.equal(store.counts.put, 4);
+  });
+
+  it('gives up after so many sends, and says why', async () => {
+    told(fails(500, 'InternalError', `quorum &lt;${ACCESS}&gt;`));
+    await assert.rejects(store.put('a', Buffer.from('x')), { name: 'Unavailable', message: /500 InternalError quorum <…>/ });
+    assert.equal(fake.seen.length, limits.store_attempts_max);
+  });
+
+  it('calls the source of a stream again for each send', async () => {
+    let calls = 0;
+    told(fails(500), reset, ok);
+    await store.putStream('a', 6, async function* () {
+      calls++;
+      yield Buffer.from('abc');
+      yield Buffer.from('def');
+    });
+    assert.equal(calls, 3);
+    assert.equal(fake.seen.at(-1)!.body.toString(), 'abcdef');
+    assert.equal(fake.seen.at(-1)!.headers['content-length'], '6');
+  });
+
+  it('lets a failure of the source pass, and sends no more', async () => {
+    told(ok);
+    let calls = 0;
+    const source = async function* () {
+      calls++;
+      yield Buffer.from('abc');
+      throw new Corrupt('the spool is damaged');
+    };
+    await assert.rejects(store.putStream('a', 6, source), { name: 'Corrupt', message: 'the spool is damaged' });
+    assert.equal(calls, 1);
+  });
+
+  it('reads an answer again that was cut off', async () => {
+    told(cut, object('whole'));
+    assert.equal((await store.get('a'))!.bytes.toString(), 'whole');
+    assert.equal(fake.seen.length, 2);
+    told(cut);
+    await assert.rejects(store.get('a'), Unavailable);
+  });
+
+  it('takes an answer without its length, and ends one that never ends', async () => {
+    told((_, response) => {
+      response.writeHead(200, { 'last-modified': new Date().toUTCString() });
+      response.write('in ');
+      response.end('chunks');
+    });
+    assert.equal((await store.get('a'))!.bytes.toString(), 'in chunks');
+    const most = limits.object_bytes_max;
+    limits.object_bytes_max = 1000;
+    try {
+      told((_, response) => {
+        response.writeHead(200, { 'last-modified': new Date().toUTCString() });
+        const more = () => response.write(Buffer.alloc(500)) || true;
+        const timer = setInterval(more, 1);
+        response.on('close', () => clearInterval(timer));
+      });
+      await assert.rejects(store.get('a'), Corrupt);
+      told(object('x'.repeat(1001)));
+      await assert.rejects(store.get('a'), Corrupt);
+    } finally {
+      limits.object_bytes_max = most;
+    }
+  });
+
+  it('ends when its caller gives up, at once', async () => {
+    told(never);
+    const ended = new AbortController();
+    const list = store.list({ prefix: '', signal: ended.signal });
+    setTimeout(() => ended.abort(), 10);
+    await assert.rejects(list, { name: 'Unavailable', message: /given up/ });
+    assert.equal(fake.seen.length, 1);
+  });
+
+  it('reads a LIST with entities, and a second page', async () => {
+    told(xml(listing(['a/1', 'a/2'], true)));
+    const page = await store.list({ prefix: 'a/', startAfter: 'a/0', maxKeys: 2 });
+    assert.deepEqual(page.objects[0], { name: 'a/1', bytes: 12, modified: Date.parse('2026-01-02T03:04:05.678Z') });
+    assert.equal(page.truncated, true);
+    assert.equal(fake.seen[0].url, '/bucket?list-type=2&max-keys=2&prefix=a%2F&start-after=a%2F0');
+    told(xml(listing(['a&#47;&#x31;'])));
+    assert.equal((await store.list({ prefix: 'a/' })).objects[0].name, 'a/1');
+  });
+
+  const good = listing(['a/1', 'a/2']);
+  const wrong: Record<string, string> = {
+    nothing: '',
+    'half of it': good.slice(0, good.length / 2),
+    'no end': good.replace('</ListBucketResult>', ''),
+    'rows in disorder': listing(['a/2', 'a/1']),
+    'a row twice': listing(['a/1', 'a/1']),
+    'rows of another prefix': listing(['b/1']),
+    'more rows than asked': listing(['a/1', 'a/2', 'a/3']),
+    'an empty page with more': listing([], true),
+    'no size': good.replace('<Size>12</Size>', ''),
+    'a size that is none': good.replace('<Size>12', '<Size>-1'),
+    'an age that is none': good.replace('2026-01-02T03:04:05.678Z', 'yesterday'),
+    'no end said': good.replace(/<IsTruncated>.*<\/IsTruncated>/, ''),
+    'tags that cross': good.replace('</Key>', '</Kay>'),
+    'an entity of its own': good.replace('a/1', '&boom;'),
+    'a DTD': good.replace('?>', '?><!DOCTYPE a [<!ENTITY boom "boom">]>'),
+    'two roots': `${good}<a></a>`,
+    'text behind': `${good}x`,
+    'deep nesting': good.replace('<Name>b', `<Name>${'<a>'.repeat(1000)}`),
+    html: '<html><body>It works!</body></html>',
+    json: '{}',
+  };
+  for (const [what, answer] of Object.entries(wrong)) {
+    it(`asks again when a LIST is ${what}`, async () => {
+      told(xml(answer), xml(good));
+      assert.deepEqual((await store.list({ prefix: 'a/', maxKeys: 2 })).objects.map((o) => o.name), ['a/1', 'a/2']);
+      assert.equal(fake.seen.length, 2);
+    });
+  }
+
+  it('says plainly that keys, bucket or path are wrong, and does not ask again', async () => {
+    told(fails(403, 'AccessDenied', `Forbidden: No such key: ${ACCESS}`));
+    await assert.rejects(store.get('a'), { name: 'Unavailable', message: 'the S3 store refuses: 403 AccessDenied Forbidden: No such key: …' });
+    told(fails(404, 'NoSuchBucket'));
+    await assert.rejects(store.get('a'), { name: 'Unavailable', message: /no bucket "bucket"/ });
+    await assert.rejects(store.list({ prefix: '' }), { name: 'Unavailable', message: /no bucket "bucket"/ });
+    await assert.rejects(store.put('a', Buffer.from('x')), { name: 'Unavailable', message: /no bucket "bucket"/ });
+    assert.equal(fake.seen.length, 4);
+    await assert.rejects(openStores(settings(), quick, seededRandom(1), silent), { name: 'Unavailable', message: /no bucket "bucket"/ });
+  });
+
+  it('takes a 404 for a missing object only when it says so', async () => {
+    told(fails(404, 'NoSuchKey'));
+    assert.equal(await store.get('a'), null);
+    await store.delete('a');
+    assert.equal(fake.seen.length, 2);
+    told((_, response) => response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>no site here</h1>'));
+    await assert.rejects(store.get('a'), Unavailable);
+  });
+
+  it("takes the server's time when our clock is wrong", async () => {
+    const far = Date.now() + 3 * 86_400_000;
+    const skewed: Answerer = (seen, response) => {
+      const stamp = String(seen.headers['x-amz-date']).replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
+      response.setHeader('date', new Date(far).toUTCString());
+      if (Math.abs(Date.parse(stamp) - far) > 900_000) return fails(403, 'RequestTimeTooSkewed')(seen, response);
+      response.end();
+    };
+    told(skewed);
+    const { date } = await store.put('a', Buffer.from('x'));
+    assert.ok(Math.abs(date - far) < 2000);
+    assert.equal(fake.seen.length, 2);
+    await store.put('b', Buffer.from('x'));
+    assert.equal(fake.seen.length, 3);
+    assert.ok(lines.some((line) => line.includes('clock differs')));
+  });
+
+  it('asks no more than a share of its requests again when everything fails', async () => {
+    told(fails(500));
+    const calls = limits.store_retries_saved_max;
+    for (let i = 0; i < calls; i++) await assert.rejects(store.get('a'), Unavailable);
+    assert.equal(fake.seen.length, calls + limits.store_retries_saved_max);
+  });
+
+  it('speaks HTTPS, and to a server with a known certificate only', async () => {
+    const made = await generate([{ name: 'commonName', value: 'localhost' }], { keySize: 2048, algorithm: 'sha256', extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }] });
+    const server = createServer({ key: made.private, cert: made.cert }, (_, response) => response.end(listing(['a/1'])));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const secure = { ...settings(), s3: { ...settings().s3, endpoint: `https://localhost:${(server.address() as AddressInfo).port}` } };
+    const list = async () => {
+      const { home, close } = await openStores(secure, quick, seededRandom(1), silent);
+      return home.list({ prefix: '' }).finally(close);
+    };
+    const known = getCACertificates('default');
+    try {
+      await assert.rejects(list(), { name: 'Unavailable', message: /certificate/ });
+      setDefaultCACertificates([...known, made.cert]);
+      assert.equal((await list()).objects.length, 1);
+    } finally {
+      setDefaultCACertificates(known);
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+
+  it('starts while the server is away, and works when it is back', async () => {
+    told(fails(503));
+    const early = await openStores(settings(), quick, seededRandom(1), silent);
+    told(ok);
+    await early.home.put('a', Buffer.from('x'));
+    await early.close();
+  });
+
+  it('refuses settings that cannot work', async () => {
+    for (const wrong of [{ store: 's3:bucket' }, { ...settings(), store: 's3:' }, { ...settings(), store: 's3:a/../b' }, { ...settings(), store: 's3:one,one' }, { store: 'disk:' }, { store: 'ftp:x' }, { store: '' }, { ...settings(), s3: { ...settings().s3, endpoint: 'garage:3900' } }, { ...settings(), s3: { ...settings().s3, endpoint: 'http://user:pw@h' } }, { ...settings(), s3: { ...settings().s3, secretKey: '' } }]) {
+      await assert.rejects(openStores(wrong, quick, seededRandom(1), silent), (e: Error) => e instanceof Malformed && !e.message.includes(SECRET), JSON.stringify(wrong));
+    }
+  });
+});
