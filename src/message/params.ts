@@ -110,7 +110,8 @@ class ValueReader {
 
   #match(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)![0];
+    // A comment or string without end may have led beyond the text.
+    const found = pattern.exec(this.#text)?.[0] ?? '';
     this.#at += found.length;
     return found;
   }

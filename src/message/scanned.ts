@@ -72,5 +72,7 @@ function anyAttachment(part: BodyPart): boolean {
   if (disposition === 'attachment') return true;
   const type = part.type.toLowerCase();
   if (type === 'text' || disposition === 'inline' || part.id !== null) return false;
+  // Delivery reports are not what people call attachments, nor are signatures.
+  if (type === 'message') return part.message !== null;
   return !(type === 'application' && part.subtype.toLowerCase().endsWith('-signature'));
 }

@@ -66,6 +66,7 @@ export class MessageScanner {
   #headerCut = false;
   #topFields: KeptField[] | null = null;
   #topCut = false;
+  #received: number | null = null;
   #envelope = emptyEnvelope();
   readonly #texts = new TextAllowance(limits.index_text_bytes_max);
 
@@ -84,6 +85,12 @@ export class MessageScanner {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (bytes.length === 0) return;
     this.#read(this.#carry.length === 0 ? bytes : Buffer.concat([this.#carry, bytes]), false);
+  }
+
+  /** Received fields of the header; 0 until it has ended. */
+  get received(): number {
+    this.#received ??= this.#topFields ? this.#topFields.filter((f) => f.name === 'received').length : null;
+    return this.#received ?? 0;
   }
 
   /** Ends the message. Nothing may be pushed afterwards. */
