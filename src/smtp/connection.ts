@@ -55,6 +55,16 @@ export class Connection extends SMTPConnection {
     this._socket.destroy();
   }
 
+  // Answers to pipelined commands leave in one packet. Not before a TLS handshake, which takes the socket over at once.
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const socket = this._socket;
+    if (code !== 220 && socket.writableCorked === 0) {
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    }
+    super.send(code, data, context);
+  }
+
   // The library waits 100 ms for early talkers first.
   override init(): void {
     this._setListeners(() => this.connectionReady());
@@ -240,9 +250,7 @@ export class Connection extends SMTPConnection {
     const say = (a: Answer) => this.reply(a === answers.stored ? { ...a, text: `${a.text} as ${id}` } : a);
     if (!this.#host.lmtp) return say(together(all));
     const byRecipient = new Map(info.recipients.map((r, i) => [r, all[i]]));
-    this._socket.cork();
     for (const r of this.#accepted) say(byRecipient.get(r)!);
-    this._socket.uncork();
   }
 
   #tls(): { protocol: string; cipher: string } {
