@@ -3,6 +3,7 @@ import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Malformed, type Random } from './base/index.ts';
 import type { Config } from './config.ts';
+import { createClusterSecret } from './seal/index.ts';
 
 /** Characters of a given secret: 32 of base 64 hold more than 128 bits. */
 const SECRET_CHARS_MIN = 32;
@@ -17,7 +18,7 @@ export async function clusterSecret(config: Pick<Config, 'clusterSecret'>, rando
   const there = await read(c.file);
   if (there !== null) return { secret: there, made: false };
   if (!(await mayMake())) throw new Malformed(`cluster-secret-file: ${c.file} is missing, and the store holds data already: copy the file from where it was made`);
-  const made = await make(c.file, `${c.file}.${random.bytes(6).toString('hex')}.new`, random.bytes(32).toString('base64url'));
+  const made = await make(c.file, `${c.file}.${random.bytes(6).toString('hex')}.new`, createClusterSecret(random));
   // Of two processes that start at once the first one's counts.
   return { secret: (await read(c.file))!, made };
 }

@@ -26,7 +26,8 @@ export interface Member {
 }
 
 export interface PeersOptions {
-  writer: Writer;
+  /** This process's id, as in its presence; asked when the first connection is made. */
+  writer: () => Writer;
   release: string;
   /** 32 bytes, derived from the cluster secret. */
   key: Buffer;
@@ -54,7 +55,6 @@ export function parseAddress(address: string): { host: string; port: number } | 
 export class Peers {
   readonly counts = { sent: 0, received: 0, dropped: 0, refused: 0 };
   readonly #o: PeersOptions;
-  readonly #self: Hello;
   readonly #links = new Set<Link>();
   readonly #dialling = new Set<Writer>();
   readonly #waitUntil = new Map<Writer, { at: number; tries: number }>();
@@ -65,10 +65,9 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#o = options;
-    this.#self = { version: CHANNEL_VERSION, writer: options.writer, release: options.release };
   }
 
-  /** Takes calls at `host`:`port` (0: any free one; null: none) and calls the others from now on. Resolves with the port. */
+  /** Takes calls at `host`:`port` (0: any free one; null: none) and calls the others every two seconds (`dial`: now). Resolves with the port. */
   async start(host: string, port: number | null): Promise<number> {
     let bound = 0;
     if (port !== null) {
@@ -90,6 +89,10 @@ export class Peers {
     return bound;
   }
 
+  #self(): Hello {
+    return { version: CHANNEL_VERSION, writer: this.#o.writer(), release: this.#o.release };
+  }
+
   #accept(socket: tls.TLSSocket): void {
     if (this.#stopped || this.#strangers >= STRANGERS_MAX) return void socket.destroy();
     this.#strangers++;
@@ -100,7 +103,7 @@ export class Peers {
   #open(socket: tls.TLSSocket, dialled: boolean): Link {
     const events: LinkEvents = {
       onHello: (link, hello) => {
-        if (hello.writer === this.#o.writer) return link.close();
+        if (hello.writer === this.#o.writer()) return link.close();
         this.#waitUntil.delete(hello.writer);
         this.#o.logger.info('peer connected', { peer: hello.writer, release: hello.release, dialled: link.dialled });
       },
@@ -114,7 +117,7 @@ export class Peers {
       },
       onDropped: () => this.counts.dropped++,
     };
-    const link = new Link(socket, dialled, this.#self, events, this.#o.clock, this.#o.logger);
+    const link = new Link(socket, dialled, this.#self(), events, this.#o.clock, this.#o.logger);
     this.#links.add(link);
     return link;
   }
@@ -125,9 +128,11 @@ export class Peers {
   }
 
   #dialLoop(): void {
-    if (this.#stopped) return;
-    this.dial();
-    this.#cancelDial = this.#o.clock.after(DIAL_EVERY_MS, () => this.#dialLoop());
+    this.#cancelDial = this.#o.clock.after(DIAL_EVERY_MS, () => {
+      if (this.#stopped) return;
+      this.dial();
+      this.#dialLoop();
+    });
   }
 
   /** Calls every member that isn't connected; also at once when presence found a new one. */
@@ -137,7 +142,7 @@ export class Peers {
     for (const writer of this.#waitUntil.keys()) if (!members.some((m) => m.writer === writer)) this.#waitUntil.delete(writer);
     for (const member of members) {
       const address = member.address ? parseAddress(member.address) : null;
-      if (!address || member.writer === this.#o.writer || this.#dialling.has(member.writer) || this.#connected(member.writer)) continue;
+      if (!address || member.writer === this.#o.writer() || this.#dialling.has(member.writer) || this.#connected(member.writer)) continue;
       if ((this.#waitUntil.get(member.writer)?.at ?? 0) > now) continue;
       this.#call(member.writer, address);
     }

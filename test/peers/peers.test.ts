@@ -10,9 +10,10 @@ const key = randomBytes(32);
 const started: Peers[] = [];
 async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0) {
   const hints: Hint[] = [];
-  const peers = new Peers({ writer, release: 'test', key: psk, clock: systemClock, random: systemRandom, logger: silent, members, onHint: (h) => hints.push(h) });
+  const peers = new Peers({ writer: () => writer, release: 'test', key: psk, clock: systemClock, random: systemRandom, logger: silent, members, onHint: (h) => hints.push(h) });
   started.push(peers);
   const bound = await peers.start('127.0.0.1', port);
+  peers.dial();
   return { peers, hints, address: `127.0.0.1:${bound}` };
 }
 async function until(what: () => boolean, ms = 5000) {

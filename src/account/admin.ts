@@ -1,0 +1,259 @@
+// What administrators do with domains, users, addresses and secrets. Works at any replica, while others run.
+import { ByteWriter, Refused, randomId } from '../base/index.ts';
+import type { Clock, Random } from '../base/index.ts';
+import { normaliseAddress, normaliseDomain } from '../directory/index.ts';
+import type { Directory, DirectoryState, StoredWrap, UserRecord } from '../directory/index.ts';
+import { createAppPassword, createRecoveryCode, createRootKey, createUserSecrets, decodeUserPublic, encodeUserPublic, exportSecretKey, openRing, sealRing, wrapInfo, wrapWithPassword, wrapWithToken } from '../seal/index.ts';
+import type { Token } from '../seal/index.ts';
+import { keyName, userRoot } from '../store/index.ts';
+import type { Stores } from '../store/index.ts';
+import type { Logins } from './login.ts';
+
+export interface AdminOptions {
+  directory: Directory;
+  logins: Logins;
+  stores: Stores;
+  clock: Clock;
+  random: Random;
+}
+
+/** An old password (chosen or app), or a recovery code. */
+export type Proof = { password: string } | { recoveryCode: string };
+
+const USER_ID_BITS = 80;
+const PASSWORD_CHARS_MIN = 8;
+const PASSWORD_BYTES_MAX = 1024;
+const KEY_OBJECT_VERSION = 1;
+
+const pretty = (address: string): string => address.replace(/^\*@/, '@');
+
+/** `@domain` and `*@domain` name a catch-all. */
+function normalised(address: string): string {
+  const text = address.startsWith('@') ? `*${address}` : address;
+  const { local, domain } = normaliseAddress(text);
+  if (local.includes('+')) throw new Refused('An address can not have a + : that is for tags', 'CANNOT');
+  return `${local}@${domain}`;
+}
+
+function checkPassword(password: string): void {
+  if ([...password].length < PASSWORD_CHARS_MIN) throw new Refused(`A password needs ${PASSWORD_CHARS_MIN} characters at least`);
+  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) throw new Refused('The password is too long');
+}
+
+export class Administration {
+  readonly #o: AdminOptions;
+  constructor(options: AdminOptions) {
+    this.#o = options;
+  }
+
+  get #state(): DirectoryState {
+    return this.#o.directory.state;
+  }
+  /** Everything is decided on the newest directory. */
+  async #fresh(): Promise<void> {
+    await this.#o.directory.log.caughtUp();
+  }
+
+  async #user(address: string): Promise<UserRecord> {
+    await this.#fresh();
+    const record = this.#state.owner(normalised(address)) ?? this.#state.users.get(address);
+    if (!record) throw new Refused(`No such user: ${address}`, 'NONEXISTENT');
+    return record;
+  }
+
+  // ---- domains ----
+
+  async domainAdd(domain: string): Promise<void> {
+    const name = normaliseDomain(domain);
+    await this.#o.directory.write((state) => {
+      if (state.hasDomain(name)) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');
+      return [{ kind: 'DomainAdded', domain: name }];
+    });
+  }
+  async domains(): Promise<{ domain: string; users: number; addresses: number }[]> {
+    await this.#fresh();
+    const all = this.#state.addresses();
+    return this.#state.domains.map((domain) => {
+      const here = all.filter((c) => c.address.endsWith(`@${domain}`));
+      return { domain, users: here.filter((c) => c.primary).length, addresses: here.length };
+    });
+  }
+  async domainRemove(domain: string): Promise<void> {
+    const name = normaliseDomain(domain);
+    await this.#o.directory.write((state) => {
+      if (!state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
+      const n = state.addresses().filter((c) => c.address.endsWith(`@${name}`)).length;
+      if (n > 0) throw new Refused(`${name} has ${n} addresses still`, 'INUSE');
+      return [{ kind: 'DomainRemoved', domain: name }];
+    });
+  }
+
+  // ---- users ----
+
+  async userAdd(address: string, password: string): Promise<{ id: string; address: string; recoveryCode: string }> {
+    const name = normalised(address);
+    if (name.startsWith('*@')) throw new Refused('A user needs an address of its own', 'CANNOT');
+    checkPassword(password);
+    await this.#fresh();
+    if (this.#state.claimsOf(name).length > 0) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');
+    const { random, clock, stores, logins, directory } = this.#o;
+    const id = randomId(random, USER_ID_BITS);
+    const secrets = await createUserSecrets(random, clock.now());
+    const root = createRootKey(random);
+    const ring = sealRing(root, id, secrets.ring, random);
+    const recovery = createRecoveryCode(id, random);
+    const wraps = [this.#wrap(await wrapWithPassword(root, id, password, logins.pool, random), ''), this.#wrap(wrapWithToken(root, id, recovery, random), '')];
+    // Users are spread over the buckets; the record says which, so a new bucket changes nothing for those who exist.
+    const bucket = stores.names[Math.floor(random.unit() * stores.names.length)];
+    await this.#keep(id, bucket, wraps[1], ring);
+    try {
+      await directory.claim(name, id, true, () => [
+        { kind: 'UserAdded', user: id, at: clock.now(), publicKeys: encodeUserPublic(secrets.public), ring, bucket: bucket ?? '', quotaBytes: 0 },
+        ...wraps.map((wrap) => ({ kind: 'WrapAdded' as const, user: id, wrap })),
+      ]);
+    } catch (e) {
+      // The address went to someone else: the user that was to have it must not stay behind.
+      await directory.write((state) => (state.users.has(id) ? [{ kind: 'UserRemoved', user: id }] : [])).catch(() => {});
+      throw e;
+    }
+    return { id, address: name, recoveryCode: recovery.text() };
+  }
+
+  #wrap(bytes: Buffer, label: string): StoredWrap {
+    return { ...wrapInfo(bytes), label, bytes };
+  }
+
+  /** What a user with a code can open alone: the wrap and the ring that its root key opens, outside the directory. */
+  async #keep(user: string, bucket: string | null, wrap: StoredWrap, ring: Buffer): Promise<void> {
+    const bytes = new ByteWriter().u8(KEY_OBJECT_VERSION).bytes(wrap.bytes).bytes(ring).done();
+    await this.#o.stores.bucket(bucket).put(keyName(userRoot(user), wrap.id), bytes);
+  }
+
+  async users(domain: string | null): Promise<{ id: string; address: string }[]> {
+    await this.#fresh();
+    const rows = [...this.#state.users.keys()].map((id) => ({ id, address: this.#state.addressesOf(id)[0]?.address ?? '' })).filter((u) => u.address !== '');
+    const wanted = domain === null ? null : normaliseDomain(domain);
+    return rows.filter((u) => wanted === null || u.address.endsWith(`@${wanted}`)).sort((a, b) => (a.address < b.address ? -1 : 1));
+  }
+
+  async user(address: string): Promise<{ id: string; address: string; addresses: string[]; appPasswords: { id: string; name: string; createdMs: number }[]; hasPassword: boolean; quotaBytes: number | null; keyFingerprint: string }> {
+    const record = await this.#user(address);
+    const addresses = this.#state.addressesOf(record.id).map((c) => pretty(c.address));
+    const wraps = [...record.wraps.values()];
+    return {
+      id: record.id,
+      address: addresses[0] ?? '',
+      addresses,
+      appPasswords: wraps.filter((w) => w.kind === 'app').map((w) => ({ id: w.id, name: w.label.replace(/^\d+ /, ''), createdMs: Number(/^\d+/.exec(w.label)?.[0] ?? 0) })),
+      hasPassword: wraps.some((w) => w.kind === 'password'),
+      quotaBytes: record.quotaBytes || null,
+      keyFingerprint: decodeUserPublic(record.publicKeys).blob.fingerprint.toString('hex').toUpperCase(),
+    };
+  }
+
+  /** The user's record with what only replicas need. */
+  record(address: string): Promise<UserRecord> {
+    return this.#user(address);
+  }
+  async records(): Promise<UserRecord[]> {
+    await this.#fresh();
+    return [...this.#state.users.values()];
+  }
+
+  async userRemove(address: string): Promise<void> {
+    const record = await this.#user(address);
+    await this.#o.directory.write((state) => {
+      if (!state.users.has(record.id)) throw new Refused(`No such user: ${address}`, 'NONEXISTENT');
+      return [...state.addressesOf(record.id).map((c) => ({ kind: 'AddressRemoved' as const, claim: c.id })), { kind: 'UserRemoved', user: record.id }];
+    });
+    this.#o.logins.forget(record.id);
+  }
+
+  async #root(record: UserRecord, proof: Proof): Promise<Buffer> {
+    const root = await this.#o.logins.rootKey(record, 'password' in proof ? proof.password : proof.recoveryCode);
+    if (!root) throw new Refused('password' in proof ? 'Wrong password' : 'Wrong recovery code', 'AUTHENTICATIONFAILED');
+    return root;
+  }
+
+  /** Replaces the chosen password; touches no mail. */
+  async password(address: string, proof: Proof, password: string): Promise<void> {
+    checkPassword(password);
+    const record = await this.#user(address);
+    await this.#setPassword(record, await this.#root(record, proof), password, []);
+  }
+
+  async #setPassword(record: UserRecord, root: Buffer, password: string, also: { add: StoredWrap; remove: string }[]): Promise<void> {
+    const { random, logins, directory } = this.#o;
+    const wrap = this.#wrap(await wrapWithPassword(root, record.id, password, logins.pool, random), '');
+    await directory.write((state) => {
+      const old = [...(state.users.get(record.id)?.wraps.values() ?? [])].filter((w) => w.kind === 'password');
+      return [
+        { kind: 'WrapAdded', user: record.id, wrap },
+        ...also.map((a) => ({ kind: 'WrapAdded' as const, user: record.id, wrap: a.add })),
+        ...[...old.map((w) => w.id), ...also.map((a) => a.remove)].map((id) => ({ kind: 'WrapRemoved' as const, user: record.id, id })),
+      ];
+    });
+    logins.forget(record.id);
+  }
+
+  async appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }> {
+    const record = await this.#user(address);
+    const root = await this.#root(record, proof);
+    const token: Token = createAppPassword(this.#o.random);
+    const wrap = this.#wrap(wrapWithToken(root, record.id, token, this.#o.random), `${this.#o.clock.now()} ${name.slice(0, 100)}`);
+    await this.#keep(record.id, record.bucket, wrap, record.ring);
+    await this.#o.directory.write(() => [{ kind: 'WrapAdded', user: record.id, wrap }]);
+    return { id: wrap.id, password: token.text() };
+  }
+
+  async appPasswordRemove(address: string, id: string): Promise<void> {
+    const record = await this.#user(address);
+    if (record.wraps.get(id)?.kind !== 'app') throw new Refused(`No such app password: ${id}`, 'NONEXISTENT');
+    await this.#o.directory.write(() => [{ kind: 'WrapRemoved', user: record.id, id }]);
+    await this.#o.stores.bucket(record.bucket).delete(keyName(userRoot(record.id), id));
+    this.#o.logins.forget(record.id);
+  }
+
+  /** A new password by a recovery code, which is spent by it. */
+  async recover(address: string, recoveryCode: string, password: string): Promise<{ recoveryCode: string }> {
+    checkPassword(password);
+    const record = await this.#user(address);
+    const root = await this.#root(record, { recoveryCode });
+    const next = createRecoveryCode(record.id, this.#o.random);
+    const wrap = this.#wrap(wrapWithToken(root, record.id, next, this.#o.random), '');
+    await this.#keep(record.id, record.bucket, wrap, record.ring);
+    const old = [...record.wraps.values()].filter((w) => w.kind === 'recovery');
+    await this.#setPassword(record, root, password, old.map((w) => ({ add: wrap, remove: w.id })));
+    for (const w of old) await this.#o.stores.bucket(record.bucket).delete(keyName(userRoot(record.id), w.id));
+    return { recoveryCode: next.text() };
+  }
+
+  async exportKey(address: string, proof: Proof): Promise<string> {
+    const record = await this.#user(address);
+    return exportSecretKey(openRing(await this.#root(record, proof), record.id, record.ring));
+  }
+
+  // ---- addresses ----
+
+  async addressAdd(address: string, user: string): Promise<void> {
+    const record = await this.#user(user);
+    await this.#o.directory.claim(normalised(address), record.id, false);
+  }
+  async addressRemove(address: string): Promise<void> {
+    const name = normalised(address);
+    await this.#o.directory.write((state) => {
+      const claim = state.claimsOf(name).find((c) => state.isConfirmed(c));
+      if (!claim) throw new Refused(`No such address: ${address}`, 'NONEXISTENT');
+      if (claim.primary) throw new Refused(`${name} is the user's own address: remove the user instead`, 'CANNOT');
+      return [{ kind: 'AddressRemoved', claim: claim.id }];
+    });
+  }
+  async addresses(domain: string | null): Promise<{ address: string; user: string }[]> {
+    await this.#fresh();
+    const wanted = domain === null ? null : normaliseDomain(domain);
+    return this.#state
+      .addresses()
+      .filter((c) => wanted === null || c.address.endsWith(`@${wanted}`))
+      .map((c) => ({ address: pretty(c.address), user: this.#state.addressesOf(c.user)[0].address }));
+  }
+}

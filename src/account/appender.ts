@@ -1,0 +1,98 @@
+// APPEND and MULTIAPPEND: sealed while they arrive like a delivery, all messages in one event or none.
+import { createHmac } from 'node:crypto';
+import { Refused, limits } from '../base/index.ts';
+import type { Flag, MailboxId, Uid } from '../base/index.ts';
+import type { Appender } from '../imap/session.ts';
+import { blobName } from '../store/index.ts';
+import type { AddedMessage } from '../state/index.ts';
+import { Incoming } from './incoming.ts';
+import type { Arrived, SealedCopy } from './incoming.ts';
+import type { OpenUser } from './open-user.ts';
+
+/** RFC 8474 THREADID: the same for all messages that name one root, without looking at any other message. */
+export function threadIdOf(hashKey: Buffer, arrived: Arrived, blob: string): string {
+  const root = arrived.index.threadRoot;
+  return root === null ? `t${blob}` : `t${createHmac('sha256', hashKey).update('thread\0').update(root, 'latin1').digest('base64url').slice(0, 22)}`;
+}
+
+interface Begun {
+  incoming: Incoming;
+  flags: Flag[];
+  date: { at: number; zone: number };
+}
+
+export class MailAppender implements Appender {
+  readonly #user: OpenUser;
+  readonly #mailbox: MailboxId;
+  #current: Begun | null = null;
+  readonly #copies: SealedCopy[] = [];
+  readonly #incoming: Incoming[] = [];
+  readonly #messages: AddedMessage[] = [];
+  /** Blobs of earlier messages of a MULTIAPPEND go to the store while later ones arrive. */
+  readonly #puts: Promise<void>[] = [];
+
+  constructor(user: OpenUser, mailbox: MailboxId) {
+    this.#user = user;
+    this.#mailbox = mailbox;
+  }
+
+  begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
+    if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
+    const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random);
+    this.#incoming.push(incoming);
+    this.#current = { incoming, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };
+  }
+
+  async write(piece: Buffer): Promise<void> {
+    await this.#current!.incoming.write(piece);
+  }
+
+  async end(): Promise<void> {
+    const { incoming, flags, date } = this.#current!;
+    this.#current = null;
+    const { arrived, copies } = await incoming.finish();
+    const copy = copies[0];
+    const { at } = this.#user;
+    this.#copies.push(copy);
+    const put = copy.spool.put(at.store, blobName(at.root, copy.blob)).finally(() => copy.spool.dispose());
+    put.catch(() => {}); // commit waits for it and tells
+    this.#puts.push(put);
+    this.#messages.push({
+      content: {
+        blob: copy.blob,
+        contentKey: copy.contentKey,
+        sealedBytes: copy.sealedBytes,
+        plainBytes: arrived.plainBytes,
+        prefix: Buffer.alloc(0),
+        index: arrived.stored,
+        words: null,
+        emailId: copy.blob,
+        threadId: threadIdOf(at.keys.hashKey, arrived, copy.blob),
+      },
+      internalDate: date.at,
+      zone: date.zone,
+      flags,
+      deliveryKey: null,
+    });
+  }
+
+  async commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
+    const user = this.#user;
+    if (this.#messages.length === 0) return { uidValidity: user.state.status(this.#mailbox).uidValidity, uids: [] };
+    const listing = user.at.log.refresh(limits.list_age_ms_max).catch(() => {}); // beside the blobs; submit lists again if it failed
+    if (!user.replica.mutations.eventBeforeBlob) await Promise.all([...this.#puts, listing]);
+    const messages = this.#messages;
+    const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
+      positions: messages.length,
+      bytes: messages.reduce((sum, m) => sum + m.content.index.length + 300, 0),
+    });
+    await Promise.all(this.#puts);
+    const uids = first === null ? [] : messages.map((_, i) => user.state.uidAt(first + i * limits.slots));
+    return { uidValidity: user.state.mailbox(this.#mailbox).uidValidity, uids };
+  }
+
+  abort(): void {
+    for (const incoming of this.#incoming) incoming.dispose();
+    this.#current = null;
+  }
+}

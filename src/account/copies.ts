@@ -1,0 +1,83 @@
+// COPY, MOVE and RENAME INBOX: operations over many messages, split where one event would span too many positions.
+import { limits } from '../base/index.ts';
+import type { Flag, MailboxId, Uid } from '../base/index.ts';
+import type { Op } from '../state/index.ts';
+import type { OpenUser } from './open-user.ts';
+
+/** Messages of one event: an event spans at most event_positions_span_max positions, one slot in `slots` is ours. */
+const MESSAGES_PER_EVENT_MAX = limits.event_positions_span_max / limits.slots / 2;
+
+interface Copied {
+  from: Uid[];
+  to: Uid[];
+}
+
+/** Flags of the messages as they are now, as MessagesCopied tells them. */
+function flagsOf(user: OpenUser, mailbox: MailboxId, uids: readonly Uid[]): { flagSets: Flag[][]; flagSetOf: number[] } {
+  const index = user.state.mailbox(mailbox);
+  const known = new Map<number, number>();
+  const flagSets: Flag[][] = [];
+  const flagSetOf = uids.map((uid) => {
+    const set = index.flagSet(index.find(uid));
+    let n = known.get(set);
+    if (n === undefined) {
+      known.set(set, (n = flagSets.length));
+      flagSets.push([...index.flagsOf(set)]);
+    }
+    return n;
+  });
+  return { flagSets, flagSetOf };
+}
+
+async function copyChunk(user: OpenUser, from: MailboxId, to: MailboxId, uids: ArrayLike<Uid>, move: boolean, before: () => Op[]): Promise<Copied> {
+  const found: Uid[] = [];
+  const made: Uid[] = [];
+  let skipped = 0;
+  const first = await user.write(
+    () => {
+      found.length = 0;
+      const sources = user.state.messageRefs(from, uids, found);
+      const at = user.replica.clock.now();
+      const ops = before();
+      skipped = ops.length;
+      if (sources.length > 0) ops.push({ kind: 'MessagesCopied', from, to, at, sources, ...flagsOf(user, from, found) });
+      if (sources.length > 0 && move) ops.push({ kind: 'MessagesExpunged', mailbox: from, at, messages: sources });
+      return ops;
+    },
+    { positions: uids.length + 2, bytes: uids.length * 4 },
+  );
+  if (first !== null) for (let i = 0; i < found.length; i++) made.push(user.state.uidAt(first + (skipped + i) * limits.slots));
+  return { from: found, to: made };
+}
+
+/**
+ * Copies (or moves) messages of a mailbox whose rows are loaded. All or none: when a later part fails, the copies made
+ * by the earlier ones are expunged again. `before` gives operations that come first (each of one position).
+ */
+export async function copyMessages(user: OpenUser, from: MailboxId, to: MailboxId, uids: ArrayLike<Uid>, move: boolean, before: () => Op[] = () => []): Promise<Copied> {
+  const all: Copied = { from: [], to: [] };
+  try {
+    for (let at = 0; at < Math.max(1, uids.length); at += MESSAGES_PER_EVENT_MAX) {
+      const chunk = Array.prototype.slice.call(uids, at, at + MESSAGES_PER_EVENT_MAX) as Uid[];
+      const { from: f, to: t } = await copyChunk(user, from, to, chunk, move, at === 0 ? before : () => []);
+      for (const uid of f) all.from.push(uid);
+      for (const uid of t) all.to.push(uid);
+    }
+  } catch (e) {
+    if (!move && all.to.length > 0) await expungeMessages(user, to, all.to).catch(() => {});
+    throw e;
+  }
+  return all;
+}
+
+/** Removes messages of a mailbox; those that are gone already are passed over. */
+export async function expungeMessages(user: OpenUser, mailbox: MailboxId, uids: ArrayLike<Uid>): Promise<void> {
+  await user.need({ kind: 'rows', mailbox });
+  await user.write(
+    () => {
+      const messages = user.state.messageRefs(mailbox, uids);
+      return messages.length === 0 ? null : [{ kind: 'MessagesExpunged', mailbox, at: user.replica.clock.now(), messages }];
+    },
+    { positions: 1, bytes: uids.length * 4 },
+  );
+}

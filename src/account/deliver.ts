@@ -1,0 +1,151 @@
+// A delivery: needs no secret of the recipient's. The blob and the LIST go together, then the event, then the answer.
+import { Refused, Unavailable, limits } from '../base/index.ts';
+import type { UserRecord } from '../directory/index.ts';
+import { candidatesFor } from '../directory/index.ts';
+import { deliveryKey } from '../seal/index.ts';
+import type { Outcome, Receiver, Recipient, Transaction, TransactionInfo } from '../smtp/receiver.ts';
+import { mailboxId } from '../state/index.ts';
+import type { AddedMessage } from '../state/index.ts';
+import { blobName } from '../store/index.ts';
+import { threadIdOf } from './appender.ts';
+import { Incoming } from './incoming.ts';
+import type { Arrived, SealedCopy } from './incoming.ts';
+import type { Replica } from './replica.ts';
+import type { UserLog } from './user-log.ts';
+
+interface Target {
+  user: UserLog;
+  /** The address as the directory has it, for the delivery key. */
+  address: string;
+}
+
+export interface DeliveryOptions {
+  replica: Replica;
+  logOf: (record: UserRecord) => UserLog;
+  /** Bytes that a user's mail takes, near enough; asked only for users with a limit. */
+  usedBytes: (user: UserLog) => Promise<number>;
+}
+
+export class MailReceiver implements Receiver {
+  readonly #o: DeliveryOptions;
+  /** Counts for metrics. */
+  readonly counts = { accepted: 0, refused: 0, unavailable: 0 };
+  constructor(options: DeliveryOptions) {
+    this.#o = options;
+  }
+
+  #find(address: string): { record: UserRecord; address: string } | null {
+    const { state } = this.#o.replica.directory;
+    for (const name of candidatesFor(address)) {
+      const record = state.owner(name);
+      if (record) return { record, address: name };
+    }
+    return null;
+  }
+
+  async recipient(address: string, declaredBytes: number | null): Promise<Recipient> {
+    let found = this.#find(address);
+    if (!found) {
+      await this.#o.replica.directory.ask(); // a "no" is never given from memory
+      found = this.#find(address);
+    }
+    if (!found) {
+      const domain = candidatesFor(address)[0].split('@').at(-1)!;
+      if (!this.#o.replica.directory.state.hasDomain(domain)) throw new Refused('Relay access denied', null, '550 5.7.1');
+      throw new Refused('No such user here', null, '550 5.1.1');
+    }
+    const user = this.#o.logOf(found.record);
+    const { quotaBytes } = found.record;
+    if (quotaBytes > 0 && (await this.#o.usedBytes(user)) + (declaredBytes ?? 0) > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
+    const target: Target = { user, address: found.address };
+    return { address, target };
+  }
+
+  begin(info: TransactionInfo): Transaction {
+    return new Delivery(this.#o, info, this.counts);
+  }
+}
+
+/** One message for one or more users: read once, sealed for each. */
+class Delivery implements Transaction {
+  readonly #o: DeliveryOptions;
+  readonly #info: TransactionInfo;
+  readonly #counts: MailReceiver['counts'];
+  /** One copy for each user, though two addresses may lead to one. */
+  readonly #users: UserLog[];
+  readonly #incoming: Incoming;
+
+  constructor(options: DeliveryOptions, info: TransactionInfo, counts: MailReceiver['counts']) {
+    this.#o = options;
+    this.#info = info;
+    this.#counts = counts;
+    this.#users = [...new Set(info.recipients.map((r) => (r.target as Target).user))];
+    this.#incoming = new Incoming(this.#users.map((u) => u.keys.blob), options.replica.random);
+  }
+
+  get received(): number {
+    return this.#incoming.received;
+  }
+  write(piece: Buffer): Promise<void> {
+    return this.#incoming.write(piece);
+  }
+  abort(): void {
+    this.#incoming.dispose();
+  }
+
+  async commit(prefix: (recipient: Recipient) => Buffer): Promise<Outcome[]> {
+    const errors = new Map<UserLog, Error>();
+    try {
+      const { arrived, copies } = await this.#incoming.finish();
+      await Promise.all(this.#users.map(async (user, i) => {
+        const recipient = this.#info.recipients.find((r) => (r.target as Target).user === user)!;
+        try {
+          await this.#deliver(user, arrived, copies[i], recipient, prefix(recipient));
+          this.#counts.accepted++;
+        } catch (e) {
+          this.#counts[e instanceof Unavailable ? 'unavailable' : 'refused']++;
+          errors.set(user, e as Error);
+        }
+      }));
+    } catch (e) {
+      for (const user of this.#users) errors.set(user, e as Error);
+    } finally {
+      this.#incoming.dispose();
+    }
+    return this.#info.recipients.map((recipient) => ({ recipient, error: errors.get((recipient.target as Target).user) ?? null }));
+  }
+
+  async #deliver(user: UserLog, arrived: Arrived, copy: SealedCopy, recipient: Recipient, prefix: Buffer): Promise<void> {
+    const { replica } = this.#o;
+    const { address } = recipient.target as Target;
+    const message: AddedMessage = {
+      content: {
+        blob: copy.blob,
+        contentKey: copy.contentKey,
+        sealedBytes: copy.sealedBytes,
+        plainBytes: arrived.plainBytes,
+        prefix,
+        index: arrived.stored,
+        words: null,
+        emailId: copy.blob,
+        threadId: threadIdOf(user.keys.hashKey, arrived, copy.blob),
+      },
+      internalDate: replica.clock.now(),
+      zone: 0,
+      flags: [],
+      deliveryKey: arrived.index.messageId === null ? null : deliveryKey(user.keys.hashKey, this.#info.from, address, arrived.digest).toString('hex'),
+    };
+    const put = () => copy.spool.put(user.store, blobName(user.root, copy.blob));
+    const mailbox = mailboxId(user.record.id, 'INBOX', 1);
+    const event = () =>
+      user.log.submit('delivered', () => ({ ops: [{ kind: 'MessageAdded', mailbox, at: replica.clock.now(), messages: [message] }] }), { positions: 1, bytes: message.content.index.length + prefix.length + 300 });
+    if (replica.mutations.eventBeforeBlob) {
+      await event();
+      return put();
+    }
+    // The LIST goes beside the blob: together they take the time of the slower one. If it fails, submit lists again.
+    await Promise.all([put(), user.log.refresh(limits.list_age_ms_max).catch(() => {})]);
+    if (replica.mutations.answerBeforePut) return void event().catch(() => {});
+    await event();
+  }
+}

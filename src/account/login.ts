@@ -1,0 +1,132 @@
+// From an address and a password to the user's secrets. Reads the directory only.
+import { Refused } from '../base/index.ts';
+import type { Clock, Random } from '../base/index.ts';
+import { normaliseAddress } from '../directory/index.ts';
+import type { Directory, StoredWrap, UserRecord } from '../directory/index.ts';
+import { LoginCache, PasswordPool, findToken, unwrapWithPassword, unwrapWithToken } from '../seal/index.ts';
+import type { Token } from '../seal/index.ts';
+import { Throttle } from './throttle.ts';
+
+export interface LoggedIn {
+  record: UserRecord;
+  /** The root key: opens the ring. */
+  root: Buffer;
+}
+
+/** Longest password that is looked at, in bytes. */
+const PASSWORD_BYTES_MAX = 1024;
+const wrong = (): Refused => new Refused('Wrong address or password', 'AUTHENTICATIONFAILED', '535 5.7.8');
+
+/** Null for what is no address. */
+function addressOf(text: string): string | null {
+  try {
+    const { local, domain } = normaliseAddress(text);
+    return local === '*' ? null : `${local}@${domain}`;
+  } catch {
+    return null;
+  }
+}
+
+export class Logins {
+  readonly #directory: Directory;
+  readonly #pool: PasswordPool;
+  readonly #cache: LoginCache;
+  readonly #throttle: Throttle;
+
+  constructor(directory: Directory, clock: Clock, random: Random) {
+    this.#directory = directory;
+    this.#pool = new PasswordPool(clock);
+    this.#cache = new LoginCache(clock, random);
+    this.#throttle = new Throttle(clock);
+  }
+
+  get pool(): PasswordPool {
+    return this.#pool;
+  }
+
+  /** Refused(AUTHENTICATIONFAILED) after a delay, Unavailable when the store can't confirm a "no" or Argon2 is overrun. */
+  async login(user: string, password: string, remote: string): Promise<LoggedIn> {
+    this.#throttle.check(remote);
+    const found = await this.#verify(user, password);
+    if (!found) {
+      await this.#throttle.failed(remote);
+      throw wrong();
+    }
+    this.#throttle.succeeded(remote);
+    return found;
+  }
+
+  async #verify(user: string, password: string): Promise<LoggedIn | null> {
+    const address = addressOf(user);
+    if (!address || password === '' || Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return null;
+    const tried = new Set<string>();
+    let found = await this.#try(address, password, tried);
+    if (!found) {
+      await this.#directory.ask(); // a "no" is never given from memory
+      found = await this.#try(address, password, tried);
+    }
+    return found;
+  }
+
+  async #try(address: string, password: string, tried: Set<string>): Promise<LoggedIn | null> {
+    const record = this.#directory.state.owner(address);
+    if (!record) return null;
+    const root = await this.#root(record, password, (kind) => kind === 'app', tried);
+    return root && { record, root };
+  }
+
+  #withToken(wrap: StoredWrap, record: UserRecord, token: Token): Buffer | null {
+    if (wrap.id !== token.id) return null;
+    try {
+      return unwrapWithToken(wrap.bytes, record.id, token);
+    } catch (e) {
+      if (e instanceof Refused) return null;
+      throw e;
+    }
+  }
+
+  async #withPassword(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>): Promise<Buffer | null> {
+    const known = this.#cache.find(record.id, wrap.id, password);
+    if (known) return known;
+    try {
+      const root = await unwrapWithPassword(wrap.bytes, record.id, password, this.#pool);
+      this.#cache.remember(record.id, wrap.id, password, root);
+      return root;
+    } catch (e) {
+      if (!(e instanceof Refused)) throw e;
+      tried.add(wrap.id);
+      return null;
+    }
+  }
+
+  /** The root key by any secret of the user, recovery codes included: for changing passwords. Null: wrong. */
+  async rootKey(record: UserRecord, secret: string): Promise<Buffer | null> {
+    return this.#root(record, secret, () => true, new Set());
+  }
+
+  /** By a code if the text is one that `allowed` kinds of wraps know, else by a chosen password. */
+  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>): Promise<Buffer | null> {
+    const token = findToken(secret);
+    const wrap = token && record.wraps.get(token.id);
+    if (wrap && wrap.kind !== 'password') return allowed(wrap.kind) ? this.#withToken(wrap, record, token) : null;
+    for (const chosen of record.wraps.values()) {
+      if (chosen.kind !== 'password' || tried.has(chosen.id)) continue;
+      const root = await this.#withPassword(chosen, record, secret, tried);
+      if (root) return root;
+    }
+    return null;
+  }
+
+  /** While a user has sessions, the same password costs no Argon2 again. Call what it returns when they have gone. */
+  hold(user: string): () => void {
+    return this.#cache.hold(user);
+  }
+  forget(user: string): void {
+    this.#cache.forget(user);
+  }
+
+  async close(): Promise<void> {
+    this.#cache.close();
+    await this.#pool.close();
+  }
+}

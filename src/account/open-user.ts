@@ -1,0 +1,225 @@
+// A user who is logged in here: the secret ring, the log folded into the state, and who listens to its mailboxes. One
+// for all sessions of the user at this replica.
+import { Corrupt, Unavailable, limits, reason } from '../base/index.ts';
+import type { MailboxId } from '../base/index.ts';
+import type { Fold, FoldSource, SnapshotView } from '../log/index.ts';
+import { openNamed, openRing, sealNamed } from '../seal/index.ts';
+import { UserState } from '../state/index.ts';
+import type { EncodedState, Op, Wanted } from '../state/index.ts';
+import { pack, unpack } from './codec.ts';
+import type { Replica } from './replica.ts';
+import type { UserLog } from './user-log.ts';
+
+/** Hears of changes of one mailbox. */
+export interface Listener {
+  readonly mailbox: MailboxId;
+  changed(): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class OpenUser {
+  readonly at: UserLog;
+  readonly replica: Replica;
+  state: UserState;
+  readonly listeners = new Set<Listener>();
+  /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
+  onBroken: (text: string) => void = () => {};
+  #fetch: (id: string, manifest: number) => Promise<Buffer> = () => Promise.reject(new Corrupt('no snapshot to read'));
+  #loading: Promise<void> = Promise.resolve();
+  #repairing: Promise<void> | null = null;
+  #repairWaits: (() => void) | null = null;
+  #lastRepair = -Infinity;
+  #eventsSinceSnapshot = 0;
+  #snapshotting: Promise<unknown> | null = null;
+  #closed = false;
+
+  private constructor(replica: Replica, at: UserLog) {
+    this.replica = replica;
+    this.at = at;
+    this.state = new UserState(at.record.id, { mutations: replica.stateMutations });
+  }
+
+  /** Reads snapshots and tail. Unavailable, Corrupt. */
+  static async open(replica: Replica, at: UserLog, root: Buffer): Promise<OpenUser> {
+    at.codec.ring = openRing(root, at.record.id, at.record.ring);
+    const user = new OpenUser(replica, at);
+    try {
+      await at.log.attach(user.#source());
+    } catch (e) {
+      at.codec.ring = null;
+      throw e;
+    }
+    user.#afterChange();
+    return user;
+  }
+
+  #source(): FoldSource<Op> {
+    const { codec, record, root } = this.at;
+    const ring = codec.ring!;
+    return {
+      open: (kind, name, aad, sealed) => codec.open!(kind, name, aad, sealed),
+      load: async (snapshots, fetch) => this.#load(snapshots, fetch),
+      box: {
+        seal: (name, plain) => sealNamed(ring.sessions[0], name, NOTHING, pack(plain), this.replica.random),
+        open: (name, sealed) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)),
+      },
+      onApplied: () => {
+        this.#eventsSinceSnapshot++;
+        this.#afterChange();
+      },
+      onForgotten: () => {
+        this.replica.logger.warn('log not listed for too long, starting anew', { user: record.id, root });
+        this.onBroken('State is read anew, please connect again');
+      },
+    };
+  }
+
+  async #load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Promise<Fold<Op>> {
+    this.#fetch = (id) => fetch(id);
+    this.state = UserState.load(this.at.record.id, snapshots, { mutations: this.replica.stateMutations });
+    await this.#provide({ kind: 'root' });
+    const state = this.state;
+    return { apply: (event) => state.apply(event), effects: (event) => state.effects(event) };
+  }
+
+  async #provide(wanted: Wanted): Promise<void> {
+    for (let missing = this.state.missing(wanted); missing.length > 0; missing = this.state.missing(wanted)) {
+      const parts = await Promise.all(missing.map((part) => this.#fetch(part.id, part.manifest)));
+      missing.forEach((part, i) => this.state.provide(part, parts[i]));
+    }
+  }
+
+  /** Makes sure that the parts for `wanted` are in memory. Unavailable, Corrupt. */
+  async need(wanted: Wanted): Promise<void> {
+    if (this.state.missing(wanted).length === 0) return;
+    // One after the other: what one loads, the next doesn't.
+    const turn = this.#loading.then(() => this.#provide(wanted));
+    this.#loading = turn.catch(() => {});
+    await turn;
+    this.#notify();
+  }
+
+  /** Asks the store: all that was acknowledged before the call is in the state afterwards. Unavailable. */
+  async fresh(): Promise<void> {
+    await this.at.log.caughtUp();
+  }
+
+  /** Appends what `build` returns; it runs synchronously on the newest state. Null when it had nothing to write. */
+  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }): Promise<number | null> {
+    const answer = this.at.log.submit('session', () => {
+      const ops = build();
+      return ops && ops.length > 0 ? { ops } : null;
+    }, estimate);
+    if (this.replica.mutations.answerBeforePut) {
+      answer.catch(() => {});
+      return null;
+    }
+    const submitted = await answer;
+    return submitted ? submitted.first : null;
+  }
+
+  #notify(): void {
+    if (this.listeners.size === 0) return void this.state.changed();
+    const changed = new Set(this.state.changed());
+    if (changed.size > 0) for (const listener of this.listeners) if (changed.has(listener.mailbox)) listener.changed();
+  }
+
+  #afterChange(): void {
+    this.#notify();
+    this.#scheduleRepair();
+    if (this.#eventsSinceSnapshot >= limits.snapshot_events) this.snapshotSoon();
+  }
+
+  // ---- repairs (DESIGN: late events) ----
+
+  #late() {
+    return this.replica.mutations.noRepairs ? [] : this.at.log.late();
+  }
+
+  #scheduleRepair(): void {
+    if (this.#closed || this.#repairWaits || this.#repairing || this.#late().length === 0) return;
+    const { clock, random } = this.replica;
+    const since = clock.monotonic() - this.#lastRepair;
+    const wait = Math.max(0, limits.repair_interval_ms - since) + random.unit() * limits.repair_interval_ms;
+    this.#repairWaits = clock.after(wait, () => {
+      this.#repairWaits = null;
+      this.repair().catch((e) => this.replica.logger.warn('repair not written, trying again', { user: this.at.record.id, why: reason(e) }));
+    });
+  }
+
+  /** Writes a repair if one is needed still. */
+  repair(): Promise<void> {
+    this.#repairing ??= this.#repair().finally(() => {
+      this.#repairing = null;
+      this.#lastRepair = this.replica.clock.monotonic();
+      this.#scheduleRepair();
+    });
+    return this.#repairing;
+  }
+
+  async #repair(): Promise<void> {
+    const scopes = new Set(this.#late().flatMap((l) => l.event.effects.map((e) => e.scope)));
+    if (scopes.size === 0) return;
+    for (const mailbox of scopes) await this.need({ kind: 'rows', mailbox });
+    await this.write(() => {
+      const late = this.#late();
+      // What became late meanwhile may lie in mailboxes that aren't loaded; the next repair takes it.
+      const ready = late.filter((l) => l.event.effects.every((e) => this.state.missing({ kind: 'rows', mailbox: e.scope }).length === 0));
+      if (ready.length === 0) return null;
+      return this.state.planRepair(ready.map((l) => ({ ref: l.event.ref, first: l.event.first, uid: l.uid, effects: l.event.effects })));
+    });
+  }
+
+  /** Before a mailbox is shown: what was passed over is repaired first. Unavailable when that can't be written. */
+  async showable(mailbox: MailboxId): Promise<void> {
+    for (let round = 0; round < 3; round++) {
+      const late = this.#late().filter((l) => l.event.effects.some((e) => e.scope === mailbox));
+      if (!late.some((l) => l.passedOver)) return;
+      await this.repair();
+    }
+    throw new Unavailable('The mailbox is being put in order, try again');
+  }
+
+  // ---- snapshots ----
+
+  /** Writes a snapshot in the background unless one is under way. */
+  snapshotSoon(): void {
+    if (this.#snapshotting || this.#closed) return;
+    this.#eventsSinceSnapshot = 0;
+    this.#snapshotting = this.snapshot()
+      .catch((e) => this.replica.logger.warn('snapshot not written', { user: this.at.record.id, why: reason(e) }))
+      .finally(() => (this.#snapshotting = null));
+  }
+
+  /** Ends the user's time at this replica: the secret and the state go from memory. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#repairWaits?.();
+    this.#repairWaits = null;
+    await this.#repairing?.catch(() => {});
+    await this.#snapshotting;
+    this.at.log.detach();
+    this.at.codec.ring = null;
+    this.replica.blobs.forget(this.at.root);
+  }
+
+  get eventsSinceSnapshot(): number {
+    return this.#eventsSinceSnapshot;
+  }
+
+  /** False when something late keeps it from being written; Unavailable. */
+  async snapshot(): Promise<boolean> {
+    const encodings = new Map<unknown, EncodedState>();
+    return this.at.log.writeSnapshot({
+      prepare: (present) => this.need({ kind: 'encode', stored: present }),
+      encode: (present) => {
+        if (this.state.missing({ kind: 'encode', stored: present }).length > 0) return null;
+        const encoded = this.state.encode(present);
+        encodings.set(encoded, encoded);
+        return encoded;
+      },
+      stored: (encoded, ids) => this.state.stored(encodings.get(encoded)!, encoded.parts.map((part, i) => ({ key: part.key, id: ids[i] }))),
+    });
+  }
+}

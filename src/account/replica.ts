@@ -1,0 +1,40 @@
+// What every part of the account room needs of this process; made once by server.ts.
+import type { Clock, Logger, MailboxId, Random } from '../base/index.ts';
+import type { Directory } from '../directory/index.ts';
+import type { Authenticator, LogMutations, ReplicaIdentity } from '../log/index.ts';
+import type { ClusterKeys } from '../seal/index.ts';
+import type { Stores } from '../store/index.ts';
+import type { StateMutations } from '../state/index.ts';
+import type { BlobCache } from './blobs.ts';
+import type { RecordCache } from './records.ts';
+
+/** Rules of this room that a test switches off to see its check fail. Never set elsewhere. */
+export interface AccountMutations {
+  noRepairs?: boolean;
+  /** The event is stored before the blob. */
+  eventBeforeBlob?: boolean;
+  /** OK before the PUT is answered. */
+  answerBeforePut?: boolean;
+}
+
+export interface Replica {
+  readonly stores: Stores;
+  readonly keys: ClusterKeys;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly identity: ReplicaIdentity;
+  readonly authenticator: Authenticator;
+  readonly directory: Directory;
+  readonly blobs: BlobCache;
+  readonly records: RecordCache;
+  /** Tells the peers of an event that is acknowledged. */
+  readonly announce: (bucket: string | null, root: string, name: string, bytes: Uint8Array) => void;
+  /** True when all known replicas are connected: polls may be slow. */
+  readonly peersComplete: () => boolean;
+  readonly logMutations?: LogMutations;
+  readonly stateMutations?: StateMutations;
+  readonly mutations: AccountMutations;
+}
+
+export type { MailboxId };

@@ -1,0 +1,152 @@
+// A mailbox that a session has selected: imap/session.ts's Selected over the folded state.
+import { Refused, limits } from '../base/index.ts';
+import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
+import type { MessageRecord, Selected } from '../imap/session.ts';
+import type { MailboxState } from '../state/index.ts';
+import { copyMessages, expungeMessages } from './copies.ts';
+import type { Listener, OpenUser } from './open-user.ts';
+
+export class SelectedMailbox implements Selected, Listener {
+  readonly id: MailboxId;
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly index: MailboxState;
+  onChange: (() => void) | null = null;
+  readonly #user: OpenUser;
+
+  /** Rows must be loaded. */
+  constructor(user: OpenUser, id: MailboxId, name: string, readOnly: boolean) {
+    this.#user = user;
+    this.id = id;
+    this.name = name;
+    this.readOnly = readOnly;
+    this.index = user.state.mailbox(id);
+    user.listeners.add(this);
+  }
+
+  get mailbox(): MailboxId {
+    return this.id;
+  }
+  changed(): void {
+    this.onChange?.();
+  }
+
+  async refresh(): Promise<void> {
+    await this.#user.fresh();
+  }
+
+  async records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
+    const cache = this.#user.replica.records;
+    const out = new Array<MessageRecord | null>(uids.length).fill(null);
+    const absent: number[] = [];
+    for (let k = 0; k < uids.length; k++) {
+      const i = this.index.find(uids[k]);
+      if (i < 0) continue;
+      out[k] = cache.find(this.index.emailId(i));
+      if (!out[k]) absent.push(k);
+    }
+    if (absent.length === 0) return out;
+    const { state } = this.#user;
+    await this.#user.need({ kind: 'contents', mailbox: this.id, uids: absent.map((k) => uids[k]) });
+    for (const k of absent) {
+      const content = state.content(this.id, uids[k]);
+      out[k] = content ? (cache.find(content.emailId) ?? cache.add(content)) : null;
+    }
+    return out;
+  }
+
+  async read(uid: Uid, from: number, to: number): Promise<Buffer | null> {
+    const { state, at, replica } = this.#user;
+    await this.#user.need({ kind: 'contents', mailbox: this.id, uids: [uid] });
+    const content = state.content(this.id, uid);
+    if (!content) return null;
+    const prefix = Buffer.from(content.prefix.buffer, content.prefix.byteOffset, content.prefix.byteLength);
+    const body = to > prefix.length ? await replica.blobs.read(at.store, at.root, content, Math.max(0, from - prefix.length), to - prefix.length) : null;
+    if (from >= prefix.length) return body ?? Buffer.alloc(0);
+    const head = prefix.subarray(from, to);
+    return body ? Buffer.concat([head, body]) : head;
+  }
+
+  async store(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null): Promise<{ failed: Uid[] }> {
+    const failed: Uid[] = [];
+    await this.#user.write(
+      () => {
+        failed.length = 0;
+        this.#checkKeywords(mode, flags);
+        const { chosen, clear } = this.#choose(uids, mode, flags, unchangedSince, failed);
+        if (chosen.length === 0) return null;
+        const messages = this.#user.state.messageRefs(this.id, chosen);
+        return [{ kind: 'FlagsChanged', mailbox: this.id, messages, set: mode === 'remove' ? [] : flags, clear }];
+      },
+      { positions: 1, bytes: uids.length * 4 },
+    );
+    return { failed };
+  }
+
+  #checkKeywords(mode: string, flags: Flag[]): void {
+    if (mode === 'remove') return;
+    const inUse = new Set(this.index.flagsInUse());
+    for (const flag of flags) inUse.add(flag);
+    if (inUse.size > limits.keywords_max) throw new Refused('Too many keywords', 'LIMIT');
+  }
+
+  /** The messages that really change (a STORE that changes nothing is no event), and which flags go from any of them. */
+  #choose(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null, failed: Uid[]): { chosen: Uid[]; clear: Flag[] } {
+    const index = this.index;
+    const chosen: Uid[] = [];
+    const clear = new Set<Flag>(mode === 'remove' ? flags : []);
+    const changes = new Map<number, boolean>();
+    for (let k = 0; k < uids.length; k++) {
+      const i = index.find(uids[k]);
+      if (i < 0) continue;
+      if (unchangedSince !== null && index.modSeq(i) > unchangedSince) {
+        failed.push(uids[k]);
+        continue;
+      }
+      const set = index.flagSet(i);
+      let change = changes.get(set);
+      if (change === undefined) {
+        const has = index.flagsOf(set);
+        if (mode === 'remove') change = flags.some((f) => has.includes(f));
+        else change = flags.some((f) => !has.includes(f)) || (mode === 'replace' && has.length !== flags.length);
+        if (mode === 'replace') for (const f of has) if (!flags.includes(f)) clear.add(f);
+        changes.set(set, change);
+      }
+      if (change) chosen.push(uids[k]);
+    }
+    return { chosen, clear: [...clear] };
+  }
+
+  async #copy(uids: ArrayLike<Uid>, name: string, move: boolean): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }> {
+    const target = this.#user.state.byName(name);
+    if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
+    await this.#user.need({ kind: 'rows', mailbox: target.id });
+    const { from, to } = await copyMessages(this.#user, this.id, target.id, uids, move);
+    return { uidValidity: this.#user.state.mailbox(target.id).uidValidity, from, to };
+  }
+  copy(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }> {
+    return this.#copy(uids, name, false);
+  }
+  move(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }> {
+    return this.#copy(uids, name, true);
+  }
+
+  async expunge(uids: ArrayLike<Uid> | null): Promise<void> {
+    const index = this.index;
+    const deleted: Uid[] = [];
+    const isDeleted = new Map<number, boolean>();
+    const look = (i: number): void => {
+      const set = index.flagSet(i);
+      if (!isDeleted.has(set)) isDeleted.set(set, index.flagsOf(set).includes('\\Deleted'));
+      if (isDeleted.get(set)) deleted.push(index.uids[i]);
+    };
+    if (uids === null) for (let i = 0; i < index.count; i++) look(i);
+    else for (let k = 0; k < uids.length; k++) if (index.find(uids[k]) >= 0) look(index.find(uids[k]));
+    if (deleted.length > 0) await expungeMessages(this.#user, this.id, deleted);
+  }
+
+  close(): void {
+    this.onChange = null;
+    this.#user.listeners.delete(this);
+  }
+}

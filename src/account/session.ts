@@ -1,0 +1,189 @@
+// One IMAP session of a logged-in user: imap/session.ts's Session over the folded state.
+import { Refused, limits } from '../base/index.ts';
+import type { MailboxId, SpecialUse } from '../base/index.ts';
+import type { Appender, MailboxEntry, MailboxStatus, Selected, Session } from '../imap/session.ts';
+import { mailboxId } from '../state/index.ts';
+import type { MailboxInfo, Op } from '../state/index.ts';
+import { MailAppender } from './appender.ts';
+import { copyMessages } from './copies.ts';
+import type { OpenUser } from './open-user.ts';
+import { SelectedMailbox } from './selected.ts';
+
+const none = (): Refused => new Refused('No such mailbox', 'NONEXISTENT');
+const children = (of: string, all: MailboxInfo[]): MailboxInfo[] => all.filter((m) => m.name.startsWith(`${of}/`));
+
+/** `a/b/c` → `a`, `a/b`. */
+function parents(name: string): string[] {
+  const levels = name.split('/');
+  return levels.slice(1).map((_, i) => levels.slice(0, i + 1).join('/'));
+}
+
+/** INBOX in any case is INBOX; the rest is Unicode NFC. Refused for names that no mailbox may have. */
+function checked(name: string): string {
+  const text = name.normalize('NFC');
+  if (text.toUpperCase() === 'INBOX') return 'INBOX';
+  const levels = text.split('/');
+  if (levels[0].toUpperCase() === 'INBOX') levels[0] = 'INBOX';
+  if (levels.some((l) => l === '') || /[\x00-\x1f\x7f*%]/.test(text)) throw new Refused('Not a name for a mailbox', 'CANNOT');
+  if (Buffer.byteLength(text) > limits.mailbox_name_bytes_max || levels.length > limits.mailbox_depth_max) throw new Refused('Mailbox name too long', 'LIMIT');
+  return levels.join('/');
+}
+
+export class UserSession implements Session {
+  readonly address: string;
+  onEnded: ((text: string) => void) | null = null;
+  readonly #user: OpenUser;
+  readonly #onClose: () => void;
+  #selected: SelectedMailbox | null = null;
+
+  constructor(user: OpenUser, address: string, onClose: () => void) {
+    this.#user = user;
+    this.address = address;
+    this.#onClose = onClose;
+  }
+
+  async mailboxes(): Promise<MailboxEntry[]> {
+    await this.#user.need({ kind: 'names' });
+    return this.#user.state.mailboxes();
+  }
+  async subscriptions(): Promise<string[]> {
+    await this.#user.need({ kind: 'names' });
+    return this.#user.state.subscriptions();
+  }
+
+  /** The newest state, then the mailbox of that name. */
+  async #find(name: string): Promise<MailboxInfo> {
+    await this.#user.fresh();
+    await this.#user.need({ kind: 'names' });
+    const found = this.#user.state.byName(name);
+    if (!found) throw none();
+    return found;
+  }
+
+  async status(name: string): Promise<MailboxStatus> {
+    const { id } = await this.#find(name);
+    await this.#user.showable(id);
+    await this.#user.need({ kind: 'status', mailbox: id });
+    return this.#user.state.status(id);
+  }
+
+  async select(name: string, readOnly: boolean): Promise<Selected> {
+    this.#selected?.close();
+    this.#selected = null;
+    const found = await this.#find(name);
+    await this.#user.need({ kind: 'rows', mailbox: found.id });
+    await this.#user.showable(found.id);
+    const index = this.#user.state.mailbox(found.id);
+    if (![...this.#user.listeners].some((l) => l.mailbox === found.id)) index.showWithheld();
+    this.#selected = new SelectedMailbox(this.#user, found.id, found.name, readOnly);
+    return this.#selected;
+  }
+
+  async create(name: string, specialUse: SpecialUse | null): Promise<MailboxId> {
+    const wanted = checked(name);
+    await this.#user.need({ kind: 'names' });
+    let id: MailboxId = '';
+    await this.#user.write(() => {
+      const { state } = this.#user;
+      if (state.byName(wanted)) throw new Refused('Mailbox exists already', 'ALREADYEXISTS');
+      if (specialUse && state.mailboxes().some((m) => m.specialUse === specialUse)) throw new Refused(`There is a mailbox for ${specialUse} already`, 'USEATTR');
+      const missing = parents(wanted).filter((p) => !state.byName(p));
+      if (state.mailboxes().length + missing.length >= limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
+      const ops = missing.map((p) => this.#created(p, null));
+      const last = this.#created(wanted, specialUse);
+      id = last.mailbox;
+      return [...ops, last];
+    });
+    return id;
+  }
+
+  #created(name: string, specialUse: SpecialUse | null): Op & { kind: 'MailboxCreated' } {
+    const made = this.#user.state.nextMade(name, specialUse);
+    if (made > limits.mailbox_made_max) throw new Refused('A mailbox of this name was made too often', 'LIMIT');
+    return { kind: 'MailboxCreated', mailbox: mailboxId(this.#user.at.record.id, specialUse ?? name, made), name, made, specialUse };
+  }
+
+  /** At the first log-in. Two replicas that do it at once make the same mailboxes. */
+  async makeDefaults(defaults: readonly { name: string; specialUse: SpecialUse }[]): Promise<void> {
+    await this.#user.need({ kind: 'names' });
+    const missing = () => defaults.filter((d) => this.#user.state.nextMade(d.name, d.specialUse) === 1 && !this.#user.state.byName(d.name));
+    if (missing().length === 0) return;
+    await this.#user.write(() => missing().flatMap((d): Op[] => [this.#created(d.name, d.specialUse), { kind: 'SubscriptionChanged', name: d.name, on: true }]));
+  }
+
+  async delete(name: string): Promise<void> {
+    const { id, name: full } = await this.#find(name);
+    if (full === 'INBOX') throw new Refused('INBOX can not be deleted', 'CANNOT');
+    await this.#user.need({ kind: 'rows', mailbox: id });
+    await this.#user.write(
+      () => {
+        const { state } = this.#user;
+        if (!state.byId(id)) throw none();
+        const messages = state.messageRefs(id, state.mailbox(id).uids.subarray(0, state.mailbox(id).count));
+        const ops: Op[] = messages.length > 0 ? [{ kind: 'MessagesExpunged', mailbox: id, at: this.#user.replica.clock.now(), messages }] : [];
+        return [...ops, { kind: 'MailboxDeleted', mailbox: id }];
+      },
+      { positions: 2 },
+    );
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const wanted = checked(to);
+    const source = await this.#find(from);
+    if (source.name === 'INBOX') return this.#renameInbox(source.id, wanted);
+    if (wanted === source.name || wanted.startsWith(`${source.name}/`)) throw new Refused('Mailbox can not be moved into itself', 'CANNOT');
+    await this.#user.write(() => {
+      const { state } = this.#user;
+      if (!state.byId(source.id)) throw none();
+      const moved = [source, ...children(source.name, state.mailboxes())];
+      const names = moved.map((m) => wanted + m.name.slice(source.name.length));
+      for (const name of names) {
+        checked(name);
+        if (state.byName(name)) throw new Refused('Mailbox exists already', 'ALREADYEXISTS');
+      }
+      const made = parents(wanted).filter((p) => !state.byName(p)).map((p) => this.#created(p, null));
+      return [...made, ...moved.map((m, i): Op => ({ kind: 'MailboxRenamed', mailbox: m.id, name: names[i] }))];
+    });
+  }
+
+  /** RFC 9051 §6.3.6: INBOX stays, its messages go into a new mailbox. */
+  async #renameInbox(inbox: MailboxId, to: string): Promise<void> {
+    await this.#user.need({ kind: 'rows', mailbox: inbox });
+    const target = await this.create(to, null);
+    await this.#user.need({ kind: 'rows', mailbox: target });
+    const index = this.#user.state.mailbox(inbox);
+    if (index.count > 0) await copyMessages(this.#user, inbox, target, index.uids.slice(0, index.count), true);
+  }
+
+  async subscribe(name: string, on: boolean): Promise<void> {
+    const wanted = on ? checked(name) : name;
+    await this.#user.need({ kind: 'names' });
+    await this.#user.write(() => (this.#user.state.subscriptions().includes(wanted) === on ? null : [{ kind: 'SubscriptionChanged', name: wanted, on }]));
+  }
+
+  async append(name: string): Promise<Appender> {
+    await this.#user.need({ kind: 'names' });
+    let target = this.#user.state.byName(name);
+    if (!target) {
+      await this.#user.fresh(); // a "no" is not given from memory
+      target = this.#user.state.byName(name);
+    }
+    if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
+    const { quotaBytes } = this.#user.at.record;
+    if (quotaBytes > 0 && this.#user.state.quota().bytes >= quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA');
+    await this.#user.need({ kind: 'rows', mailbox: target.id });
+    return new MailAppender(this.#user, target.id);
+  }
+
+  async quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }> {
+    const used = this.#user.state.quota();
+    return { bytes: used.bytes, bytesMax: this.#user.at.record.quotaBytes || null, messages: used.messages, messagesMax: null };
+  }
+
+  close(): void {
+    this.onEnded = null;
+    this.#selected?.close();
+    this.#selected = null;
+    this.#onClose();
+  }
+}

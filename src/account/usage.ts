@@ -1,0 +1,51 @@
+// How much mail a user has, without any secret: snapshots, bundles and events tell counts and bytes in clear. Near
+// enough for quota: what was expunged since the last snapshot still counts.
+import { limits } from '../base/index.ts';
+import type { UserRecord } from '../directory/index.ts';
+import { parseEventLeaf } from '../store/index.ts';
+import { eventId, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
+import type { Reading } from '../log/index.ts';
+import { logPrefix, userRoot } from '../store/index.ts';
+import type { Replica } from './replica.ts';
+
+export interface Usage {
+  messages: number;
+  bytes: number;
+}
+
+const AT_ONCE = 8;
+
+/** What reads a user's log by names. */
+export function readingOf(replica: Replica, record: UserRecord): Reading {
+  return { store: replica.stores.bucket(record.bucket), root: userRoot(record.id), authenticator: replica.authenticator, logger: replica.logger, limits };
+}
+
+/** Asks the store. Unavailable, Corrupt. */
+export async function totalsOf(replica: Replica, record: UserRecord): Promise<Usage> {
+  const reading = readingOf(replica, record);
+  const { store, root, authenticator } = reading;
+  const [manifests, bundles, { rows }] = await Promise.all([readManifests(reading), readBundles(reading), listAll(store, logPrefix(root), limits.list_keys_max)]);
+  const newest = manifests.at(-1);
+  const sum: Usage = { messages: newest?.messages ?? 0, bytes: newest?.bytes ?? 0 };
+  const counted = new Set<string>();
+  const add = (id: string, header: Usage): void => {
+    if (counted.has(id) || newest?.named.has(id)) return;
+    counted.add(id);
+    sum.messages += header.messages;
+    sum.bytes += header.bytes;
+  };
+  for (const bundle of bundles) for (const e of bundle.events) if (e.ref.position > (newest?.floor ?? 0)) add(eventId(e.ref.writer, e.ref.seq), readEvent(authenticator, root, logPrefix(root) + e.leaf, e.bytes, false).header);
+  const names = rows.map((row) => row.name).filter((name) => {
+    const ref = parseEventLeaf(name.slice(logPrefix(root).length));
+    return !counted.has(eventId(ref.writer, ref.seq)) && !newest?.named.has(eventId(ref.writer, ref.seq));
+  });
+  for (let i = 0; i < names.length; i += AT_ONCE) {
+    await Promise.all(names.slice(i, i + AT_ONCE).map(async (name) => {
+      const object = await store.get(name);
+      if (!object) return;
+      const { header } = readEvent(authenticator, root, name, object.bytes, false);
+      add(eventId(header.ref.writer, header.ref.seq), header);
+    }));
+  }
+  return sum;
+}

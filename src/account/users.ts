@@ -1,0 +1,187 @@
+// Who is logged in here. Opens a user once for all sessions, keeps it a short time after the last one, and asks the
+// store for what hints did not tell.
+import { Refused, limits, reason } from '../base/index.ts';
+import type { SpecialUse } from '../base/index.ts';
+import type { UserRecord } from '../directory/index.ts';
+import type { Backend, Session } from '../imap/session.ts';
+import { DEFAULT_NAMES } from '../state/index.ts';
+import type { Logins } from './login.ts';
+import { OpenUser } from './open-user.ts';
+import type { Replica } from './replica.ts';
+import { UserSession } from './session.ts';
+import { totalsOf } from './usage.ts';
+import { UserLogs } from './user-log.ts';
+import type { UserLog } from './user-log.ts';
+
+interface Entry {
+  opening: Promise<OpenUser>;
+  open: OpenUser | null;
+  sessions: Set<UserSession>;
+  release: () => void;
+  cancelLinger: () => void;
+  polled: number;
+}
+
+export interface UsersOptions {
+  replica: Replica;
+  logins: Logins;
+  /** False: log-in without TLS is refused from everywhere. True: allowed from loopback. */
+  plaintextFromLoopback: boolean;
+}
+
+const DEFAULTS = (Object.entries(DEFAULT_NAMES) as [SpecialUse, string][]).map(([specialUse, name]) => ({ specialUse, name }));
+/** A quota is believed so long before the store is asked again. */
+const USED_MS_MAX = 60_000;
+const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+
+export class Users implements Backend {
+  readonly logs: UserLogs;
+  readonly #o: UsersOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #used = new Map<string, { at: number; bytes: number }>();
+  #stopped = false;
+  #cancelPoll: () => void = () => {};
+
+  constructor(options: UsersOptions) {
+    this.#o = options;
+    this.logs = new UserLogs(options.replica, (user) => this.#entries.has(user));
+    this.#poll();
+  }
+
+  plaintextAllowed(remote: string): boolean {
+    return this.#o.plaintextFromLoopback && LOOPBACK.test(remote);
+  }
+
+  /** Users who are open here, and sessions. */
+  get counts(): { users: number; sessions: number } {
+    let sessions = 0;
+    for (const entry of this.#entries.values()) sessions += entry.sessions.size;
+    return { users: this.#entries.size, sessions };
+  }
+
+  async login(user: string, password: string, remote: string): Promise<Session> {
+    const { record, root } = await this.#o.logins.login(user, password, remote);
+    if (this.#stopped) throw new Refused('Server is shutting down', 'UNAVAILABLE');
+    const entry = this.#entry(record, root);
+    if (entry.sessions.size >= limits.connections_per_user_max) throw new Refused('Too many connections of this user', 'LIMIT');
+    const session = new UserSession(await this.#opened(record, entry), this.#o.replica.directory.state.addressesOf(record.id)[0]?.address ?? user, () => this.#ended(record.id, entry, session));
+    entry.cancelLinger();
+    entry.sessions.add(session);
+    return session;
+  }
+
+  async #opened(record: UserRecord, entry: Entry): Promise<OpenUser> {
+    try {
+      return await entry.opening;
+    } catch (e) {
+      if (this.#entries.get(record.id) === entry) this.#entries.delete(record.id);
+      throw e;
+    }
+  }
+
+  #entry(record: UserRecord, root: Buffer): Entry {
+    const known = this.#entries.get(record.id);
+    if (known) return known;
+    const { replica, logins } = this.#o;
+    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Set(), release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
+    entry.opening.then(
+      (open) => {
+        entry.open = open;
+        open.onBroken = (text) => this.#break(record.id, entry, text);
+      },
+      () => entry.release(),
+    );
+    this.#entries.set(record.id, entry);
+    return entry;
+  }
+
+  async #open(record: UserRecord, root: Buffer): Promise<OpenUser> {
+    const user = await OpenUser.open(this.#o.replica, this.logs.of(record), root);
+    try {
+      await new UserSession(user, '', () => {}).makeDefaults(DEFAULTS);
+    } catch (e) {
+      await user.close();
+      throw e;
+    }
+    return user;
+  }
+
+  #ended(id: string, entry: Entry, session: UserSession): void {
+    entry.sessions.delete(session);
+    if (entry.sessions.size > 0 || this.#entries.get(id) !== entry) return;
+    entry.cancelLinger();
+    entry.cancelLinger = this.#o.replica.clock.after(limits.user_linger_ms, () => {
+      if (entry.sessions.size === 0 && this.#entries.get(id) === entry) void this.#close(id, entry);
+    });
+  }
+
+  async #close(id: string, entry: Entry): Promise<void> {
+    if (this.#entries.get(id) === entry) this.#entries.delete(id);
+    entry.cancelLinger();
+    entry.release();
+    await entry.opening.then((open) => open.close(), () => {});
+  }
+
+  #break(id: string, entry: Entry, text: string): void {
+    for (const session of [...entry.sessions]) session.onEnded?.(text);
+    void this.#close(id, entry);
+  }
+
+  /** Ends all sessions of a user: removed, or the password was changed because it leaked. */
+  end(id: string, text: string): void {
+    const entry = this.#entries.get(id);
+    if (entry) this.#break(id, entry, text);
+    this.#o.logins.forget(id);
+  }
+
+  /** Bytes that a user's mail takes, near enough: of the open state, or asked of the store at most once a minute. */
+  async usedBytes(user: UserLog): Promise<number> {
+    const open = this.find(user.record.id);
+    if (open) return open.state.quota().bytes;
+    const now = this.#o.replica.clock.monotonic();
+    const known = this.#used.get(user.record.id);
+    if (known && now - known.at < USED_MS_MAX) return known.bytes;
+    const { bytes } = await totalsOf(this.#o.replica, user.record);
+    this.#used.set(user.record.id, { at: now, bytes });
+    return bytes;
+  }
+
+  /** True while a PUT has no answer: the slot must stay ours for a while. */
+  get unanswered(): boolean {
+    for (const { log } of this.logs.all()) if (log.submitting > 0) return true;
+    return false;
+  }
+
+  /** The open user, if sessions are here. */
+  find(id: string): OpenUser | null {
+    return this.#entries.get(id)?.open ?? null;
+  }
+
+  // One timer for all: open users are asked for every minute while peers answer, every five seconds when they don't.
+  #poll(): void {
+    const { clock, replica } = { clock: this.#o.replica.clock, replica: this.#o.replica };
+    this.#cancelPoll = clock.after(1000, () => {
+      if (this.#stopped) return;
+      const interval = replica.peersComplete() ? limits.poll_with_peers_ms : limits.poll_without_peers_ms;
+      const now = clock.monotonic();
+      for (const [id, entry] of this.#entries) {
+        if (!entry.open || entry.sessions.size === 0 || now - entry.polled < interval) continue;
+        entry.polled = now;
+        entry.open.fresh().catch((e) => replica.logger.debug('poll failed', { user: id, why: reason(e) }));
+      }
+      this.#poll();
+    });
+  }
+
+  /** A peer says that this event of a user's log is stored. */
+  hint(root: string, name: string, bytes: Buffer): void {
+    const user = root.slice('users/'.length, -1);
+    this.logs.known(user)?.log.hint({ name, bytes });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPoll();
+    await Promise.all([...this.#entries].map(([id, entry]) => this.#close(id, entry)));
+  }
+}

@@ -1,0 +1,81 @@
+// What the command line asks, answered by this process.
+import { Administration, checkUser, totalsOf } from './account/index.ts';
+import type { Replica } from './account/index.ts';
+import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, UserDetails, UserSummary } from './cli/admin.ts';
+
+export class LocalAdmin implements Admin {
+  readonly #a: Administration;
+  readonly #replica: Replica;
+  readonly #close: () => Promise<void>;
+  constructor(administration: Administration, replica: Replica, close: () => Promise<void>) {
+    this.#a = administration;
+    this.#replica = replica;
+    this.#close = close;
+  }
+
+  domainAdd(domain: string): Promise<void> {
+    return this.#a.domainAdd(domain);
+  }
+  domains(): Promise<DomainSummary[]> {
+    return this.#a.domains();
+  }
+  domainRemove(domain: string): Promise<void> {
+    return this.#a.domainRemove(domain);
+  }
+  userAdd(address: string, password: string): Promise<NewUser> {
+    return this.#a.userAdd(address, password);
+  }
+  async users(domain: string | null): Promise<UserSummary[]> {
+    const rows = await this.#a.users(domain);
+    return Promise.all(rows.map(async (row) => ({ ...row, ...(await totalsOf(this.#replica, await this.#a.record(row.address))) })));
+  }
+  async user(address: string): Promise<UserDetails> {
+    const [details, record] = [await this.#a.user(address), await this.#a.record(address)];
+    return { ...details, ...(await totalsOf(this.#replica, record)) };
+  }
+  userRemove(address: string): Promise<void> {
+    return this.#a.userRemove(address);
+  }
+  password(address: string, proof: Proof, password: string): Promise<void> {
+    return this.#a.password(address, proof, password);
+  }
+  appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }> {
+    return this.#a.appPassword(address, proof, name);
+  }
+  appPasswordRemove(address: string, id: string): Promise<void> {
+    return this.#a.appPasswordRemove(address, id);
+  }
+  recover(address: string, recoveryCode: string, password: string): Promise<{ recoveryCode: string }> {
+    return this.#a.recover(address, recoveryCode, password);
+  }
+  exportKey(address: string, proof: Proof): Promise<string> {
+    return this.#a.exportKey(address, proof);
+  }
+  addressAdd(address: string, user: string): Promise<void> {
+    return this.#a.addressAdd(address, user);
+  }
+  addressRemove(address: string): Promise<void> {
+    return this.#a.addressRemove(address);
+  }
+  addresses(domain: string | null): Promise<AddressSummary[]> {
+    return this.#a.addresses(domain);
+  }
+
+  async check(user: string | null, found: (finding: Finding) => void): Promise<CheckSummary> {
+    const records = user === null ? await this.#a.records() : [await this.#a.record(user)];
+    const sum: CheckSummary = { users: records.length, objects: 0, bytes: 0, findings: 0 };
+    for (const record of records) {
+      const one = await checkUser(this.#replica, record, (object, problem) => {
+        sum.findings++;
+        found({ user: record.id, object, problem });
+      });
+      sum.objects += one.objects;
+      sum.bytes += one.bytes;
+    }
+    return sum;
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+}

@@ -1,0 +1,35 @@
+// Mail addresses as the directory compares them. RFC 5321 §2.4 leaves the local part to us: case is not distinguished.
+import { domainToASCII } from 'node:url';
+import { Malformed } from '../base/index.ts';
+
+const LOCAL_BYTES_MAX = 64; // RFC 5321 §4.5.3.1.1
+const DOMAIN_BYTES_MAX = 255; // RFC 5321 §4.5.3.1.2
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Lower case, internationalised labels in their ASCII form. Throws Malformed. */
+export function normaliseDomain(domain: string): string {
+  const ascii = domainToASCII(domain.normalize('NFC').toLowerCase()).replace(/\.$/, '');
+  if (!ascii || ascii.length > DOMAIN_BYTES_MAX || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
+  return ascii;
+}
+
+/** Splits at the last `@`, removes the quotes that the local part doesn't need. Throws Malformed. */
+export function normaliseAddress(address: string): { local: string; domain: string } {
+  const at = address.lastIndexOf('@');
+  if (at < 1) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  let local = address.slice(0, at);
+  if (/^".*"$/.test(local)) local = local.slice(1, -1).replace(/\\(.)/g, '$1');
+  local = local.normalize('NFC').toLowerCase();
+  if (!local || Buffer.byteLength(local) > LOCAL_BYTES_MAX || /[\x00-\x1f\x7f]/.test(local)) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  return { local, domain: normaliseDomain(address.slice(at + 1)) };
+}
+
+/** What is looked up for a recipient, in this order: as written, without `+tag`, the domain's catch-all. */
+export function candidatesFor(address: string): string[] {
+  const { local, domain } = normaliseAddress(address);
+  const plus = local.indexOf('+');
+  const names = [`${local}@${domain}`];
+  if (plus > 0) names.push(`${local.slice(0, plus)}@${domain}`);
+  names.push(`*@${domain}`);
+  return names;
+}

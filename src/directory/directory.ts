@@ -1,0 +1,200 @@
+// The directory at one replica: its log, folded, kept fresh by hints and a poll, and changed through claims.
+import { Refused, Unavailable, limits, reason } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { Log } from '../log/index.ts';
+import type { Authenticator, Fold, LogMutations, OpenedEvent, ReplicaIdentity, SnapshotView } from '../log/index.ts';
+import { openNamed, sealNamed } from '../seal/index.ts';
+import type { ClusterKeys } from '../seal/index.ts';
+import { DIRECTORY_LOG } from '../store/index.ts';
+import type { ObjectStore } from '../store/index.ts';
+import { directoryCodec } from './codec.ts';
+import { DirectoryState } from './fold.ts';
+import type { Claim } from './fold.ts';
+import type { DirectoryOp } from './ops.ts';
+
+export interface DirectoryOptions {
+  store: ObjectStore;
+  keys: ClusterKeys;
+  identity: ReplicaIdentity;
+  authenticator: Authenticator;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  mutations?: LogMutations;
+  onAppended?: (name: string, bytes: Uint8Array) => void;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** LISTs that answer questions which memory would say "no" to: at most one a second (a flood of unknown names). */
+const ASK_INTERVAL_MS = 1000;
+
+export class Directory {
+  state = new DirectoryState();
+  readonly log: Log<DirectoryOp>;
+  readonly #o: DirectoryOptions;
+  #asking: { begun: boolean; answer: Promise<void> } | null = null;
+  #askedAt = -Infinity;
+  #events = 0;
+  #cancelPoll: () => void = () => {};
+  #stopped = false;
+
+  constructor(options: DirectoryOptions) {
+    this.#o = options;
+    this.log = new Log<DirectoryOp>({
+      store: options.store,
+      root: DIRECTORY_LOG,
+      identity: options.identity,
+      clock: options.clock,
+      random: options.random,
+      logger: options.logger,
+      authenticator: options.authenticator,
+      codec: directoryCodec(options.keys, options.random),
+      mutations: options.mutations,
+      onAppended: (hint) => options.onAppended?.(hint.name, hint.bytes),
+    });
+  }
+
+  /** Reads all of it. Unavailable, Corrupt (also: the cluster secret isn't the one that wrote it). */
+  async open(): Promise<void> {
+    await this.#attach();
+    this.#poll();
+  }
+
+  async #attach(): Promise<void> {
+    const { keys, random } = this.#o;
+    const codec = directoryCodec(keys, random);
+    await this.log.attach({
+      open: (kind, name, aad, sealed) => codec.open!(kind, name, aad, sealed),
+      load: (snapshots, fetch) => this.#load(snapshots, fetch),
+      box: {
+        seal: (name, plain) => sealNamed(keys.directory[0], name, NOTHING, plain, random),
+        open: (name, sealed) => openNamed(keys.directory, name, NOTHING, sealed),
+      },
+      onApplied: () => {
+        if (++this.#events >= limits.snapshot_events) this.#snapshot();
+      },
+      onForgotten: () => {
+        this.#attach().catch((e) => this.#o.logger.error('directory can not be read anew', { why: reason(e) }));
+      },
+    });
+  }
+
+  async #load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Promise<Fold<DirectoryOp>> {
+    const state = new DirectoryState();
+    for (const snapshot of snapshots) for (const part of snapshot.parts) state.join(await fetch(part.id));
+    this.state = state;
+    return {
+      apply: (event: OpenedEvent<DirectoryOp>) => state.apply(event),
+      effects: (event) => ({ effects: [], repaired: [], lost: null, restored: event.ops.some((p) => p.op.kind === 'Restored') }),
+    };
+  }
+
+  #snapshot(): void {
+    this.#events = 0;
+    this.log
+      .writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.state.encode() }], kept: [], messages: 0, bytes: 0 }) })
+      .catch((e) => this.#o.logger.warn('directory snapshot not written', { why: reason(e) }));
+  }
+
+  #poll(): void {
+    const wait = limits.directory_poll_ms * (0.9 + 0.2 * this.#o.random.unit());
+    this.#cancelPoll = this.#o.clock.after(wait, () => {
+      if (this.#stopped) return;
+      this.log.caughtUp().catch((e) => this.#o.logger.debug('directory poll failed', { why: reason(e) }));
+      this.#poll();
+    });
+  }
+
+  /**
+   * Resolves after one LIST that began after the call: then a "no" is true. Shared by all who wait, at most one a
+   * second. Unavailable when the store gives no answer.
+   */
+  ask(): Promise<void> {
+    if (this.#asking && !this.#asking.begun) return this.#asking.answer;
+    const before = this.#asking?.answer.catch(() => {});
+    const asking = { begun: false, answer: Promise.resolve() };
+    asking.answer = (async () => {
+      await before;
+      const wait = ASK_INTERVAL_MS - (this.#o.clock.monotonic() - this.#askedAt);
+      if (wait > 0) await this.#o.clock.sleep(wait);
+      asking.begun = true;
+      this.#askedAt = this.#o.clock.monotonic();
+      await this.log.caughtUp();
+    })().finally(() => {
+      if (this.#asking === asking) this.#asking = null;
+    });
+    this.#asking = asking;
+    return asking.answer;
+  }
+
+  /** A peer says that this event of the directory is stored. */
+  hint(name: string, bytes: Buffer): void {
+    this.log.hint({ name, bytes });
+  }
+
+  /** Appends what `build` returns, decided on the newest state. Its first operation's place, for claims. */
+  async write(build: (state: DirectoryState) => DirectoryOp[]): Promise<string | null> {
+    const submitted = await this.log.submit('directory', () => {
+      const ops = build(this.state);
+      return ops.length > 0 ? { ops } : null;
+    });
+    if (!submitted) return null;
+    return this.state.claimAt(submitted.first, submitted.ref.writer);
+  }
+
+  /**
+   * Gives an address to a user: a claim, a LIST, a confirmation, a LIST (DESIGN: an address is unique though nothing is
+   * conditional). Refused when it is another's.
+   */
+  async claim(address: string, user: string, primary: boolean, together: () => DirectoryOp[] = () => []): Promise<void> {
+    await this.#endStale(address);
+    const place = await this.write((state) => {
+      this.#checkFree(state, address, user);
+      return [{ kind: 'AddressClaimed', address, user, primary, at: this.#o.clock.now() }, ...together()];
+    });
+    const claim = place ? this.state.claimsOf(address).find((c) => c.id === place) : null;
+    if (!claim) throw new Unavailable('The address could not be claimed, try again');
+    const begun = this.#o.clock.monotonic();
+    await this.log.caughtUp();
+    await this.#withdrawIf(this.state.claimsOf(address).some((c) => c.id !== claim.id), claim);
+    await this.#withdrawIf(this.#o.clock.monotonic() - begun > limits.claim_withdraw_ms, claim);
+    await this.write((state) => {
+      if (state.claimsOf(address).some((c) => c.id !== claim.id)) return [];
+      return [{ kind: 'AddressConfirmed', claim: claim.id }];
+    });
+    await this.log.caughtUp();
+    if (!this.state.isConfirmed(claim)) await this.#withdrawIf(true, claim);
+    if (!this.state.isLive(claim.id)) throw this.#taken(address);
+  }
+
+  #taken(address: string): Refused {
+    return new Refused(`${address} is claimed by someone else`, 'ALREADYEXISTS');
+  }
+
+  async #withdrawIf(other: boolean, claim: Claim): Promise<void> {
+    if (!other) return;
+    await this.write((state) => (state.isConfirmed(claim) ? [] : [{ kind: 'ClaimEnded', claim: claim.id }]));
+    if (!this.state.isConfirmed(claim)) throw this.#taken(claim.address);
+  }
+
+  #checkFree(state: DirectoryState, address: string, user: string): void {
+    const domain = address.slice(address.lastIndexOf('@') + 1);
+    if (!state.hasDomain(domain)) throw new Refused(`No such domain here: ${domain}`, 'NONEXISTENT');
+    const other = state.claimsOf(address)[0];
+    if (other?.user === user && state.isConfirmed(other)) throw new Refused(`${address} is there already`, 'ALREADYEXISTS');
+    if (other) throw this.#taken(address);
+  }
+
+  /** A claim that was left without confirmation for an hour is ended by whoever needs the address. */
+  async #endStale(address: string): Promise<void> {
+    await this.log.caughtUp();
+    const stale = () => this.state.claimsOf(address).filter((c) => !this.state.isConfirmed(c) && this.#o.clock.now() - c.at > limits.claim_end_ms);
+    if (stale().length > 0) await this.write(() => stale().map((c) => ({ kind: 'ClaimEnded', claim: c.id })));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPoll();
+  }
+}
+

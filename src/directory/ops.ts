@@ -1,0 +1,121 @@
+// What happened in the directory, and its stored form (version 1). A claim is known by the place of its AddressClaimed:
+// (writer, seq, index of the operation in its event).
+import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+
+/** A wrapped root key; `label` is what the user called an app password. */
+export interface StoredWrap {
+  id: string;
+  kind: 'password' | 'app' | 'recovery';
+  label: string;
+  bytes: Buffer;
+}
+
+export type DirectoryOp =
+  | { kind: 'DomainAdded'; domain: string }
+  | { kind: 'DomainRemoved'; domain: string }
+  /** `user`: random id, never used again. `publicKeys`: encodeUserPublic. `ring`: sealRing. `bucket`: empty on disk. */
+  | { kind: 'UserAdded'; user: string; at: number; publicKeys: Buffer; ring: Buffer; bucket: string; quotaBytes: number }
+  | { kind: 'UserRemoved'; user: string }
+  | { kind: 'QuotaChanged'; user: string; quotaBytes: number }
+  | { kind: 'WrapAdded'; user: string; wrap: StoredWrap }
+  | { kind: 'WrapRemoved'; user: string; id: string }
+  /** `address`: normalised, `*@domain` for a catch-all. `at`: the store's time, from which a claim's hour counts. */
+  | { kind: 'AddressClaimed'; address: string; user: string; primary: boolean; at: number }
+  | { kind: 'AddressConfirmed'; claim: string }
+  /** By its claimer (another was first), or by whoever needs the address after an hour; wins over a confirmation. */
+  | { kind: 'ClaimEnded'; claim: string }
+  | { kind: 'AddressRemoved'; claim: string }
+  /** After a restore from backup: takes a position far beyond. */
+  | { kind: 'Restored'; at: number };
+
+const VERSION = 1;
+const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored'] as const;
+const WRAP_KINDS = ['password', 'app', 'recovery'] as const;
+
+export function encodeWrap(w: ByteWriter, wrap: StoredWrap): void {
+  w.string(wrap.id).u8(WRAP_KINDS.indexOf(wrap.kind)).string(wrap.label).bytes(wrap.bytes);
+}
+export function decodeWrap(r: ByteReader): StoredWrap {
+  const id = r.string();
+  const kind = WRAP_KINDS[r.u8()];
+  if (!kind) throw new Corrupt('directory: unknown kind of wrapped key');
+  return { id, kind, label: r.string(), bytes: Buffer.from(r.bytes()) };
+}
+
+/** The stored form of one event's operations. */
+export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
+  const w = new ByteWriter().u8(VERSION).varint(ops.length);
+  for (const op of ops) {
+    w.u8(KINDS.indexOf(op.kind));
+    switch (op.kind) {
+      case 'DomainAdded':
+      case 'DomainRemoved':
+        w.string(op.domain);
+        break;
+      case 'UserAdded':
+        w.string(op.user).varint(op.at).bytes(op.publicKeys).bytes(op.ring).string(op.bucket).varint(op.quotaBytes);
+        break;
+      case 'UserRemoved':
+        w.string(op.user);
+        break;
+      case 'QuotaChanged':
+        w.string(op.user).varint(op.quotaBytes);
+        break;
+      case 'WrapAdded':
+        encodeWrap(w.string(op.user), op.wrap);
+        break;
+      case 'WrapRemoved':
+        w.string(op.user).string(op.id);
+        break;
+      case 'AddressClaimed':
+        w.string(op.address).string(op.user).u8(op.primary ? 1 : 0).varint(op.at);
+        break;
+      case 'AddressConfirmed':
+      case 'ClaimEnded':
+      case 'AddressRemoved':
+        w.string(op.claim);
+        break;
+      case 'Restored':
+        w.varint(op.at);
+    }
+  }
+  return w.done();
+}
+
+function decodeOp(r: ByteReader): DirectoryOp {
+  const kind = KINDS[r.u8()];
+  switch (kind) {
+    case 'DomainAdded':
+    case 'DomainRemoved':
+      return { kind, domain: r.string() };
+    case 'UserAdded':
+      return { kind, user: r.string(), at: r.varint(), publicKeys: Buffer.from(r.bytes()), ring: Buffer.from(r.bytes()), bucket: r.string(), quotaBytes: r.varint() };
+    case 'UserRemoved':
+      return { kind, user: r.string() };
+    case 'QuotaChanged':
+      return { kind, user: r.string(), quotaBytes: r.varint() };
+    case 'WrapAdded':
+      return { kind, user: r.string(), wrap: decodeWrap(r) };
+    case 'WrapRemoved':
+      return { kind, user: r.string(), id: r.string() };
+    case 'AddressClaimed':
+      return { kind, address: r.string(), user: r.string(), primary: r.u8() === 1, at: r.varint() };
+    case 'AddressConfirmed':
+    case 'ClaimEnded':
+    case 'AddressRemoved':
+      return { kind, claim: r.string() };
+    case 'Restored':
+      return { kind, at: r.varint() };
+    default:
+      throw new Corrupt('directory: an operation of a newer version');
+  }
+}
+
+/** Throws Corrupt. */
+export function decodeDirectoryOps(bytes: Uint8Array): DirectoryOp[] {
+  const r = new ByteReader(bytes);
+  if (r.u8() !== VERSION) throw new Corrupt('directory: an event written by a newer version');
+  const ops = Array.from({ length: r.count() }, () => decodeOp(r));
+  r.finish();
+  return ops;
+}

@@ -1,0 +1,125 @@
+// What every process of Colombier has, a serving one or the command line: stores, keys, a place among the replicas, and
+// the directory.
+import { Refused, systemClock, systemRandom } from './base/index.ts';
+import type { Clock, Logger, Random } from './base/index.ts';
+import { clusterSecret } from './cluster-secret.ts';
+import type { Config } from './config.ts';
+import { Directory } from './directory/index.ts';
+import { Presence } from './log/index.ts';
+import type { Authenticator } from './log/index.ts';
+import { Peers } from './peers/index.ts';
+import type { Hint } from './peers/index.ts';
+import { ClusterKeys, mac, openNamed, sealNamed, verifyMac } from './seal/index.ts';
+import { DIRECTORY_LOG, openStores } from './store/index.ts';
+import type { StoreSettings, Stores } from './store/index.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+export interface Core {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly stores: Stores;
+  readonly keys: ClusterKeys;
+  readonly authenticator: Authenticator;
+  readonly presence: Presence;
+  readonly peers: Peers;
+  readonly directory: Directory;
+  /** 0: takes no calls. */
+  readonly peerPort: number;
+  readonly secretMade: boolean;
+  /** Leaves; presence stays marked when a PUT has no answer. */
+  close(unanswered: boolean): Promise<void>;
+}
+
+export interface CoreOptions {
+  release: string;
+  /** Null: takes no calls of peers, as the command line. */
+  peerPort: number | 'auto' | null;
+  /** A hint for a user's log. */
+  onUserHint: (hint: Hint) => void;
+}
+
+function storeSettings(config: Config): StoreSettings {
+  const s = config.store;
+  return s.kind === 'disk' ? { store: `disk:${s.path}` } : { store: `s3:${s.buckets.join(',')}`, s3: s };
+}
+
+/** How others reach this machine: the first address that it listens on, unless the settings say another. */
+function addressOf(config: Config, port: number): string {
+  if (port === 0) return '';
+  const host = config.listen[0];
+  return config.peerAddress ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function authenticatorOf(keys: ClusterKeys): Authenticator {
+  return {
+    mac: (name, bytes) => mac(keys, name, bytes[0], ...bytes.slice(1)),
+    verify: (name, bytes, made) => void verifyMac(keys, made, name, bytes[0], ...bytes.slice(1)),
+  };
+}
+
+/** Opens the store, finds a slot, reads the directory. Malformed, Refused, Unavailable, Corrupt: each a clear line. */
+export async function openCore(config: Config, logger: Logger, options: CoreOptions): Promise<Core> {
+  const clock = systemClock;
+  const random = systemRandom;
+  const stores = await openStores(storeSettings(config), clock, random, logger.room('store'));
+  const undo: (() => Promise<unknown>)[] = [() => stores.close()];
+  try {
+    const empty = async () => (await stores.home.list({ prefix: DIRECTORY_LOG, maxKeys: 1 })).objects.length === 0;
+    const { secret, made } = await clusterSecret(config, random, empty);
+    const keys = ClusterKeys.parse(secret.split(/[\s,]+/));
+    const authenticator = authenticatorOf(keys);
+    const directoryHint = (hint: Hint) => directory.hint(hint.name, hint.bytes);
+    const peers: Peers = new Peers({
+      writer: () => presence.id,
+      release: options.release,
+      key: keys.peerKey(),
+      clock,
+      random,
+      logger: logger.room('peers'),
+      members: () => presence.peers().map((p) => ({ writer: p.id, address: p.address || null })),
+      onHint: (hint) => (hint.root === DIRECTORY_LOG ? directoryHint(hint) : options.onUserHint(hint)),
+    });
+    const wanted = options.peerPort === 'auto' ? 0 : options.peerPort;
+    const peerPort = await peers.start(config.listen[0], wanted === 0 && options.peerPort !== 'auto' ? null : wanted).catch((e) => {
+      throw new Refused(`peer port ${wanted} can not be used: ${(e as NodeJS.ErrnoException).code ?? e}`);
+    });
+    undo.push(() => peers.stop());
+    const presence = new Presence({
+      store: stores.home,
+      clock,
+      random,
+      logger: logger.room('presence'),
+      address: addressOf(config, peerPort),
+      version: options.release,
+      seal: (name, plain) => sealNamed(keys.directory[0], name, NOTHING, plain, random),
+      open: (name, sealed) => openNamed(keys.directory, name, NOTHING, sealed),
+    });
+    await presence.join();
+    undo.push(() => presence.leave({ unanswered: false }));
+    const directory: Directory = new Directory({
+      store: stores.home,
+      keys,
+      identity: presence,
+      authenticator,
+      clock,
+      random,
+      logger: logger.room('directory'),
+      onAppended: (name, bytes) => peers.broadcast({ bucket: null, root: DIRECTORY_LOG, name, bytes: Buffer.from(bytes) }),
+    });
+    await directory.open();
+    peers.dial();
+    const close = async (unanswered: boolean) => {
+      await directory.stop();
+      await presence.leave({ unanswered });
+      await peers.stop();
+      await stores.close();
+    };
+    return { clock, random, logger, stores, keys, authenticator, presence, peers, directory, peerPort, secretMade: made, close };
+  } catch (e) {
+    for (const step of undo.reverse()) await step().catch(() => {});
+    throw e;
+  }
+}
+

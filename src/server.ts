@@ -1,0 +1,112 @@
+// A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
+import { readFileSync } from 'node:fs';
+import { BlobCache, Administration, Logins, MailReceiver, RecordCache, Users } from './account/index.ts';
+import type { Replica } from './account/index.ts';
+import { Admission, limits } from './base/index.ts';
+import type { Logger } from './base/index.ts';
+import { LocalAdmin } from './admin.ts';
+import type { Admin, Service } from './cli/admin.ts';
+import type { Config } from './config.ts';
+import { openCore } from './replica.ts';
+import type { Core } from './replica.ts';
+import { openCertificate } from './tls.ts';
+
+/** Of the release, from package.json. */
+export const release: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+/** Opened messages that stay in memory, and decoded records: together a part of what a small machine can give. */
+const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
+const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
+
+function replicaOf(core: Core): Replica {
+  return {
+    stores: core.stores,
+    keys: core.keys,
+    clock: core.clock,
+    random: core.random,
+    logger: core.logger.room('account'),
+    identity: core.presence,
+    authenticator: core.authenticator,
+    directory: core.directory,
+    blobs: new BlobCache(BLOB_CACHE_BYTES),
+    records: new RecordCache(RECORD_CACHE_BYTES),
+    announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
+    peersComplete: () => core.peers.complete,
+    mutations: {},
+  };
+}
+
+function administration(core: Core, logins: Logins): Administration {
+  return new Administration({ directory: core.directory, logins, stores: core.stores, clock: core.clock, random: core.random });
+}
+
+/** The command line's own way in: a replica for a moment, without ports. */
+export async function admin(config: Config, logger: Logger): Promise<Admin> {
+  const core = await openCore(config, logger, { release, peerPort: null, onUserHint: () => {} });
+  const logins = new Logins(core.directory, core.clock, core.random);
+  const close = async () => {
+    await logins.close();
+    await core.close(false);
+  };
+  return new LocalAdmin(administration(core, logins), replicaOf(core), close);
+}
+
+/** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
+export async function serve(config: Config, logger: Logger): Promise<Service> {
+  let users: Users | null = null;
+  const core = await openCore(config, logger, { release, peerPort: config.ports.peer, onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes) });
+  const replica = replicaOf(core);
+  const logins = new Logins(core.directory, core.clock, core.random);
+  users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
+  const stopping: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(stopping.map((drain) => drain()));
+    await users!.stop();
+    await logins.close();
+    await core.close(users!.unanswered);
+  };
+  try {
+    const certificate = await openCertificate(config, core.clock, core.random, logger);
+    stopping.push(async () => certificate.close());
+    const ports = await listen(config, core, users, new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) }), () => certificate.context(), stopping);
+    const notices: string[] = [];
+    if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
+    if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
+    return { stop, ports, admin: new LocalAdmin(administration(core, logins), replica, async () => {}), notices };
+  } catch (e) {
+    await stop().catch(() => {});
+    throw e;
+  }
+}
+
+async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[]): Promise<Service['ports']> {
+  const { clock, random, logger } = core;
+  const { smtp, lmtp, imap, imaps } = config.ports;
+  const ports: { -readonly [k in keyof Service['ports']]: number } = {};
+  const admission = new Admission(limits);
+  const mail = { receiver, hostname: config.hostname, tls: context, clock, random, logger, admission };
+  if (smtp || lmtp) {
+    const { LmtpServer, SmtpServer } = await import('./smtp/index.ts');
+    if (smtp) {
+      const server = new SmtpServer(mail);
+      stopping.push(() => server.drain(config.drain_ms));
+      for (const host of config.listen) ports.smtp = await server.listen(host, smtp);
+    }
+    if (lmtp) {
+      const server = new LmtpServer(mail);
+      stopping.push(() => server.drain(config.drain_ms));
+      for (const host of config.listen) ports.lmtp = await server.listen(host, lmtp);
+    }
+  }
+  if (imap || imaps) {
+    const { ImapServer } = await import('./imap/index.ts');
+    const server = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname });
+    stopping.push(() => server.drain(config.drain_ms));
+    for (const host of config.listen) {
+      if (imap) ports.imap = await server.listen(imap, host);
+      if (imaps) ports.imaps = await server.listen(imaps, host, { implicitTls: true });
+    }
+  }
+  if (core.peerPort) ports.peer = core.peerPort;
+  return ports;
+}
