@@ -1,0 +1,86 @@
+// Nothing is quadratic: input made to be slow, at one length and at sixteen times that. Linear work grows sixteenfold,
+// quadratic 256-fold; the line is drawn far from both, and time is the processor's, the best of several runs.
+import assert from 'node:assert/strict';
+import { baseSubject, decodeText, decodeWords, encodeIndex, filterHeader, MessageScanner, parseAddresses, parseDate, parseIds, parseParameters, renderBody, scanMessage } from '../../src/message/index.ts';
+
+const TIMES = 16;
+
+function microseconds(work: () => unknown): number {
+  let best = Infinity;
+  for (let i = 0; i < 4; i++) {
+    const before = process.cpuUsage();
+    work();
+    const spent = process.cpuUsage(before);
+    best = Math.min(best, spent.user + spent.system);
+  }
+  return best;
+}
+
+function message(text: string): () => unknown {
+  const bytes = Buffer.from(text, 'latin1');
+  return () => {
+    const index = scanMessage(bytes);
+    encodeIndex(index);
+    return renderBody(index.body, true);
+  };
+}
+
+function inBytes(text: string, size: number): () => unknown {
+  const bytes = Buffer.from(text, 'latin1');
+  return () => {
+    const scanner = new MessageScanner();
+    for (let at = 0; at < bytes.length; at += size) scanner.push(bytes.subarray(at, at + size));
+    return scanner.finish();
+  };
+}
+
+const multipart = 'Content-Type: multipart/mixed; boundary=b\r\n\r\n';
+const CASES: [string, number, (n: number) => () => unknown][] = [
+  ['quotes without end in addresses', 2000, (n) => () => parseAddresses(`"${'\\"'.repeat(n)}`)],
+  ['parentheses in addresses', 4000, (n) => () => parseAddresses('('.repeat(n))],
+  ['angles in addresses', 4000, (n) => () => parseAddresses('<'.repeat(n))],
+  ['words in addresses', 2000, (n) => () => parseAddresses('a '.repeat(n))],
+  ['dots in addresses', 2000, (n) => () => parseAddresses('a.'.repeat(n))],
+  ['at signs in addresses', 2000, (n) => () => parseAddresses('a@'.repeat(n))],
+  ['groups', 2000, (n) => () => parseAddresses('a:'.repeat(n), Infinity)],
+  ['semicolons in parameters', 4000, (n) => () => parseParameters(';'.repeat(n))],
+  ['quotes in parameters', 2000, (n) => () => parseParameters(`x${';a="'.repeat(n)}`)],
+  ['continued parameters', 500, (n) => () => parseParameters(`x${Array.from({ length: n }, (_, i) => `;a*${i}*=b`).join('')}`)],
+  ['backslashes in parameters', 4000, (n) => () => parseParameters(`x;a="${'\\'.repeat(n)}`)],
+  ['dates', 4000, (n) => () => parseDate('1:'.repeat(n))],
+  ['ids', 4000, (n) => () => parseIds('<'.repeat(n))],
+  ['ids closed', 4000, (n) => () => parseIds(`${'<'.repeat(n)}>${'>'.repeat(n)}`)],
+  ['encoded words begun', 4000, (n) => () => decodeWords('=?'.repeat(n))],
+  ['encoded words half', 2000, (n) => () => decodeWords('=?utf-8?q?'.repeat(n))],
+  ['encoded words', 500, (n) => () => decodeWords('=?utf-8?q?=C3?= =?utf-8?q?=A9?='.repeat(n))],
+  ['blobs in subjects', 2000, (n) => () => baseSubject('[a]'.repeat(n))],
+  ['replies in subjects', 2000, (n) => () => baseSubject('Re: '.repeat(n))],
+  ['forwards in subjects', 2000, (n) => () => baseSubject('[fwd: '.repeat(n) + ']'.repeat(n))],
+  ['(fwd) in subjects', 2000, (n) => () => baseSubject('(fwd)'.repeat(n))],
+  ['soft breaks', 2000, (n) => () => decodeText(Buffer.from(`=${' '.repeat(20)}`.repeat(n)), 'quoted-printable', 'utf-8')],
+  ['padding', 4000, (n) => () => decodeText(Buffer.from('QQ=='.repeat(n)), 'base64', 'utf-8')],
+  ['header lines', 2000, (n) => () => filterHeader(Buffer.from('a\n'.repeat(n)), ['b'], true)],
+  ['folded lines', 2000, (n) => message(`Subject: a${'\r\n b'.repeat(n)}\r\n\r\n`)],
+  ['fields', 1000, (n) => message(`${'A: b\r\n'.repeat(n)}\r\n`)],
+  ['dashes', 4000, (n) => message(multipart + '--\n'.repeat(n))],
+  ['almost delimiters', 4000, (n) => message(`${multipart}${'--a\n'.repeat(n)}`)],
+  ['long dashed lines', 4, (n) => message(multipart + `--${'x'.repeat(9000)}\n`.repeat(n))],
+  ['parts', 100, (n) => message(multipart + '--b\r\n\r\n'.repeat(n))],
+  ['carriage returns', 20_000, (n) => message(multipart + '\r'.repeat(n))],
+  ['open tags', 2000, (n) => message(`Content-Type: text/html\r\n\r\n${'<'.repeat(n)}`)],
+  ['open tags with names', 2000, (n) => message(`Content-Type: text/html\r\n\r\n${'<a <style>'.repeat(n)}`)],
+  ['a long line in small chunks', 4000, (n) => inBytes(`Subject: ${'x'.repeat(n)}\r\n\r\n${'y'.repeat(n)}`, 3)],
+  ['delimiters in small chunks', 1000, (n) => inBytes(multipart + '\n--bx--y\n-'.repeat(n), 3)],
+];
+
+describe('message: linear time', () => {
+  for (const [name, n, make] of CASES) {
+    it(name, () => {
+      const [few, many] = [make(n), make(n * TIMES)];
+      const small = microseconds(few);
+      const large = microseconds(many);
+      // Under some milliseconds the clock's grain and the collector say more than the work does.
+      assert.ok(large < 8000 || large / Math.max(small, 100) < TIMES * 6, `${n}: ${small} us, ${n * TIMES}: ${large} us`);
+    }).timeout(20_000);
+  }
+});
