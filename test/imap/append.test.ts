@@ -59,6 +59,7 @@ describe('imap: APPEND', () => {
       S: e OK NOOP completed
     `);
     assert.deepEqual(inbox().map(({ bytes }) => bytes.toString()), ['one', 'two', 'three']);
+    assert.equal(world.user.appending, 0);
   });
 
   it('refuses before the message is sent when the client waits, else drops it', async () => {
@@ -101,6 +102,7 @@ describe('imap: APPEND', () => {
     world.user.failures.set('commit', new Refused('mailbox is full', 'OVERQUOTA'));
     assert.deepEqual(await wire.command('c', 'APPEND INBOX {1+}\r\nx'), ['c NO [OVERQUOTA] mailbox is full']);
     assert.equal(inbox().length, 0);
+    assert.equal(world.user.appending, 0);
   });
 
   it('takes UTF8 messages after ENABLE (RFC 6855 §4), NUL in literal8 only there', async () => {
@@ -156,6 +158,7 @@ describe('imap: APPEND', () => {
     wire.close();
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(inbox().length, 0);
+    assert.equal(world.user.appending, 0);
     assert.equal(world.server.connections, 0);
     assert.equal(world.user.sessions.size, 0);
     assert.equal(world.server.bugs, 0);

@@ -80,6 +80,9 @@ describe('imap: bounds', () => {
     const many = `{600000+}\r\n${'x'.repeat(600_000)} `.repeat(8);
     wire.send(`d SEARCH ${many}\r\ne NOOP\r\n`);
     assert.match((await wire.until('e'))[0], /^d BAD \[TOOBIG\]/);
+    const lines = `${'x'.repeat(900_000)} {1+}\r\nx `.repeat(5);
+    wire.send(`f SEARCH ${lines}\r\ng NOOP\r\n`);
+    assert.match((await wire.until('g'))[0], /^f BAD \[TOOBIG\] command too long/);
     const early = await dial(world.port);
     assert.deepEqual(await early.command('a', 'LOGIN {1000000}'), ['a BAD [TOOBIG] literal too large']);
     early.send('b LOGIN {99999999999+}\r\n');
@@ -180,6 +183,22 @@ describe('imap: bounds', () => {
     assert.equal(world.user.sessions.size, 0);
     assert.equal(world.server.bugs, 0);
     wire.close();
+  });
+
+  it('what a client sends while its command waits stays with the client', async () => {
+    const wire = await dial(world.port, { login: true });
+    let release = () => {};
+    world.user.before = () => new Promise<void>((resolve) => (release = resolve));
+    wire.send('a STATUS INBOX (MESSAGES)\r\n');
+    const size = 30_000_000;
+    for (let i = 0; i < 30; i++) wire.send('b NOOP\r\n'.repeat(size / 30 / 8));
+    await turn(300);
+    // The kernel's buffers hold a few megabytes; the server must not hold the rest.
+    assert.ok(wire.socket.writableLength > size / 2, String(wire.socket.writableLength));
+    wire.close();
+    release();
+    await turn();
+    assert.equal(world.server.bugs, 0);
   });
 
   it('a flood of pipelined commands is read as fast as it is answered', async () => {

@@ -209,6 +209,7 @@ describe('imap: connection', () => {
     release();
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(world.user.sessions.size, 0);
+    assert.equal(world.user.mailbox('INBOX').listeners.size, 0);
     assert.equal(world.server.bugs, 0);
   });
 });

@@ -34,6 +34,8 @@ export class FakeUser {
   readonly setNumbers = new Map<string, number>();
   position = 0;
   made = 0;
+  /** APPENDs that were begun and neither committed nor aborted. */
+  appending = 0;
   /** Thrown by the next operations: name of the method → error. */
   readonly failures = new Map<string, Error>();
   /** Called at the beginning of every operation. */

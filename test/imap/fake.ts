@@ -112,6 +112,7 @@ class FakeAppender implements Appender {
 
   constructor(mailbox: FakeMailbox) {
     this.#mailbox = mailbox;
+    mailbox.user.appending++;
   }
   begin(flags: Flag[], date: { at: number; zone: number } | null, bytes: number): void {
     this.#messages.push({ flags, date, bytes, pieces: [] });
@@ -127,11 +128,13 @@ class FakeAppender implements Appender {
   }
   async commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
     await this.#mailbox.user.operation('commit');
+    this.#mailbox.user.appending--;
     const uids = this.#messages.map(({ flags, date, pieces }) => this.#mailbox.add(Buffer.concat(pieces), flags, date?.at ?? 0, date?.zone ?? 0));
     return { uidValidity: this.#mailbox.uidValidity, uids };
   }
   abort(): void {
     this.#messages.length = 0;
+    this.#mailbox.user.appending--;
   }
 }
 
