@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { fold } from '../../src/imap/search/fold.ts';
+import { fold, foldLong } from '../../src/imap/search/fold.ts';
 import { limits } from '../../src/base/index.ts';
 import { Client, Mailbox, mail } from './fetch-mailbox.ts';
 
@@ -128,6 +128,14 @@ describe('imap SEARCH', () => {
     const byLatin = await client.send('SEARCH CHARSET ISO-8859-1 SUBJECT {6}', [latin as unknown as string]);
     assert.match(byLatin, /^\* SEARCH 2\r\n/);
     assert.equal(await client.send('SEARCH CHARSET x-none SUBJECT a'), 'A1 NO [BADCHARSET (US-ASCII UTF-8)]\r\n');
+  });
+
+  it('folds long texts as short ones', async () => {
+    const line = 'Grüße e\u0301\r\n';
+    for (const text of [line.repeat(60_000), 'ß'.repeat(600_000), '']) assert.equal(await foldLong(text), fold(text));
+    const mailbox = new Mailbox();
+    mailbox.add(mail({ 'Content-Type': 'text/plain; charset=utf-8' }, `${'Sm\xc3\xb8rrebr\xc3\xb8d\r\n'.repeat(60_000)}the needle\r\n`));
+    assert.equal(await found(new Client(mailbox), 'BODY "the needle"'), '1');
   });
 
   it('reads no message for what index and record know, and none twice', async () => {

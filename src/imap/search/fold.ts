@@ -1,8 +1,27 @@
 // How texts are compared: without regard to case and to how a character is composed (RFC 5051 i;unicode-casemap in
 // spirit). Upper case is the common form, because `ς` and `σ`, `ß` and `ss` meet there.
+import { setImmediate } from 'node:timers/promises';
+
+/** Characters folded in one turn of the event loop: some milliseconds for any script. */
+const TURN_CHARS = 256 * 1024;
 
 /** Two texts match where one's folded form contains the other's. */
 export function fold(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return /^[\x00-\x7f]*$/.test(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
+}
+
+/** The same for a long text, giving way to others now and then. Cut behind line ends, where no character is composed. */
+export async function foldLong(text: string): Promise<string> {
+  let folded = '';
+  for (let at = 0; at < text.length; ) {
+    let end = text.length;
+    if (end - at > TURN_CHARS) {
+      end = text.lastIndexOf('\n', at + TURN_CHARS) + 1;
+      if (end <= at) end = at + TURN_CHARS;
+    }
+    folded += fold(text.slice(at, end));
+    at = end;
+    if (at < text.length) await setImmediate();
+  }
+  return folded;
 }

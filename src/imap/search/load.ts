@@ -4,7 +4,7 @@ import { limits } from '../../base/index.ts';
 import type { BodyPart } from '../../base/index.ts';
 import { decodeText, decodeWords, readFields } from '../../message/index.ts';
 import type { Selected } from '../session.ts';
-import { fold } from './fold.ts';
+import { foldLong } from './fold.ts';
 import type { Candidate } from './program.ts';
 
 /** A message up to this size is one request to the store. */
@@ -43,7 +43,7 @@ export async function loadBody(selected: Selected, c: Candidate): Promise<boolea
     const bytes = whole !== null ? whole.subarray(from, to) : await selected.read(c.uid, from, to);
     if (bytes === null) return false;
     const text = piece.part === null ? headerText(bytes.toString('latin1')) : decodeText(bytes, piece.part.encoding, charsetOf(piece.part));
-    if (text !== '') texts.push(fold(text));
+    if (text !== '') texts.push(await foldLong(text));
   }
   c.texts = texts;
   c.level = 3;
