@@ -29,6 +29,8 @@ export interface Host {
   failed(): void;
 }
 
+/** Pipelined commands that one connection runs before others get their turn. */
+const COMMANDS_A_TURN = 64;
 const TAG = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) /;
 const COMMAND = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) (UID )?([A-Za-z]+)/i;
 
@@ -121,7 +123,8 @@ export class Connection implements Context, Owner {
     const { transport } = this;
     this.#busy = true;
     try {
-      while (!transport.closed && !transport.ending) {
+      for (let count = 1; !transport.closed && !transport.ending; count++) {
+        if (count % COMMANDS_A_TURN === 0) await new Promise(setImmediate);
         const arrival = transport.reader.next();
         if (arrival === null) break;
         const done = this.#answer(arrival);
