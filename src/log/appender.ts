@@ -113,6 +113,8 @@ export class Appender<Op> {
     let listed: ListTime;
     try {
       listed = await this.#ready(kind);
+      // The log may have been closed, or opened and so forgotten, since: then nothing true can be said of what was seen.
+      if (!this.#o.listing.started || (kind !== 'delivered' && !this.#o.tail())) return;
     } catch (e) {
       for (const job of queue.splice(0, before)) job.reject(e);
       return;
@@ -217,7 +219,10 @@ export class Appender<Op> {
     const { ref } = header;
     const named = mutations.firstPositionInName ? { ...ref, position: header.first } : ref;
     const tail = this.#o.tail();
-    let entry = listing.entries.get(eventId(ref.writer, ref.seq));
+    const id = eventId(ref.writer, ref.seq);
+    if (!listing.started) return listing.sure(id);
+    let entry = listing.entries.get(id);
+    if (!entry && !tail) listing.count(header);
     if (!entry) entry = listing.learn(named, modified, tail ? readEvent(authenticator, root, name, bytes, mutations.firstPositionInName) : null, false, leaf);
     if (mutations.firstPositionInName && header.kind !== 'delivered') this.#spent = Math.max(this.#spent, ref.position);
     if (!tail || entry.applied) return;

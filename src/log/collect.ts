@@ -8,7 +8,7 @@
 import { Corrupt, randomId, reason } from '../base/index.ts';
 import { ByteReader, ByteWriter } from '../base/index.ts';
 import type { Position, Random } from '../base/index.ts';
-import { blobName, candidatesName, candidatesPrefix, logPrefix, parseEventLeaf, partName } from '../store/index.ts';
+import { blobName, candidatesName, candidatesPrefix, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
 import type { Listed } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
@@ -16,16 +16,12 @@ import { eventId, readEvent } from './event.ts';
 import type { LogMutations } from './mutations.ts';
 import { listAll, needed, readManifests, supersedes } from './snapshot.ts';
 import type { Manifest, Reading } from './snapshot.ts';
-import { readPrivateHalf } from './snapshot-format.ts';
-import type { SnapshotBox } from './types.ts';
 
 const CANDIDATES_VERSION = 1;
 
 export interface CollectOptions extends Reading {
   random: Random;
-  /** With the user's secret: parts of snapshots and blobs can be collected too. */
-  box?: SnapshotBox;
-  /** Of these ids of blobs, those that a message references or referenced within `blob_kept_ms`. */
+  /** With the user's secret blobs are collected too. Of these ids, those that a message references or referenced within `blob_kept_ms`. */
   referenced?(ids: string[]): Promise<ReadonlySet<string>>;
   mutations?: Partial<LogMutations>;
 }
@@ -42,6 +38,8 @@ export interface CollectResult {
 interface Survey {
   date: number;
   rows: Listed[];
+  /** All objects there, those that don't count too. */
+  snapshots: Listed[];
   manifests: Manifest[];
   bundles: Bundle[];
   inLog: ReadonlySet<string>;
@@ -49,7 +47,7 @@ interface Survey {
 
 /** One pass. Throws Unavailable, Corrupt: then nothing more is deleted. */
 export async function collect(o: CollectOptions): Promise<CollectResult> {
-  const { store, root, limits } = o;
+  const { store, limits } = o;
   const former = await readCandidates(o);
   const survey = await look(o);
   const wanted = new Set([...needlessEvents(o, survey, await lowestFloor(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...(await needlessParts(o, survey)), ...(await needlessBlobs(o, survey.date))]);
@@ -73,6 +71,7 @@ export async function collect(o: CollectOptions): Promise<CollectResult> {
 }
 
 async function look(o: CollectOptions): Promise<Survey> {
+  const snapshots = (await listAll(o.store, snapshotPrefix(o.root), o.limits.list_keys_max)).rows;
   const manifests = await readManifests(o);
   const bundles = await readBundles(o);
   const { rows, date } = await listAll(o.store, logPrefix(o.root), o.limits.list_keys_max);
@@ -84,7 +83,7 @@ async function look(o: CollectOptions): Promise<Survey> {
     events.push(row);
     inLog.add(eventId(ref.writer, ref.seq));
   }
-  return { date, rows: events, manifests, bundles, inLog };
+  return { date, rows: events, snapshots, manifests, bundles, inLog };
 }
 
 function refOf(o: Reading, row: Listed) {
@@ -142,7 +141,10 @@ function needlessEvents(o: CollectOptions, s: Survey, lowest: Position): string[
 /** Another that counts, settled, has all in it that this one has. */
 function needlessSnapshots(o: CollectOptions, s: Survey): string[] {
   const settled = s.manifests.filter((m) => s.date - m.modified >= o.limits.snapshot_settled_ms);
-  return s.manifests.filter((old) => settled.some((by) => supersedes(by, old, (id) => s.inLog.has(id)))).map((m) => m.name);
+  const needless = s.manifests.filter((old) => settled.some((by) => supersedes(by, old, (id) => s.inLog.has(id)))).map((m) => m.name);
+  // One that landed too late to count.
+  const counted = new Set(s.manifests.map((m) => m.name));
+  return [...needless, ...s.snapshots.filter((row) => !counted.has(row.name) && s.date - row.modified >= o.limits.collect_pass_ms).map((row) => row.name)];
 }
 
 /** All its events are in every snapshot by name, or gone and so in every snapshot. */
@@ -152,9 +154,8 @@ function needlessBundles(o: CollectOptions, s: Survey): string[] {
 
 /** No manifest names it; one that is being written may, so the day between the passes counts. */
 async function needlessParts(o: CollectOptions, s: Survey): Promise<string[]> {
-  if (!o.box) return [];
   const used = new Set<string>();
-  for (const m of s.manifests) for (const p of readPrivateHalf(o.box.open(m.name, m.sealed), m.covers)) used.add(partName(o.root, p.id));
+  for (const m of s.manifests) for (const id of m.partIds) used.add(partName(o.root, id));
   const { rows } = await listAll(o.store, partName(o.root, ''), o.limits.list_keys_max);
   const there = new Set(rows.map((row) => row.name));
   for (const name of used) if (!there.has(name)) throw new Corrupt(`a part of a snapshot is gone: ${name}`);

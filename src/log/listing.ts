@@ -53,7 +53,9 @@ export class Listing {
   putting: { id: string; bytes: Buffer } | null = null;
   /** Sessions want a whole LIST now and then. */
   attached = false;
-  #started = false;
+  started = false;
+  /** Messages added and their bytes, of the events that were read and that no snapshot lists. */
+  counted = { messages: 0, bytes: 0 };
   #generation = 0;
   #leaves = new Map<string, Entry>();
   #sure = new Set<string>();
@@ -112,18 +114,30 @@ export class Listing {
     this.bundles = [];
     this.listed = null;
     this.fullAt = -Infinity;
-    this.#started = false;
+    this.started = false;
     this.#arrivals = [];
     this.#arrived = 0;
     this.#windowGreatest = 0;
     this.#kept = [];
     this.#keptBytes = 0;
+    this.counted = { messages: 0, bytes: 0 };
+  }
+
+  /** An event is known to be acknowledged, at a time when nothing else is known: the first LIST will show it. */
+  sure(id: string): void {
+    this.#sure.add(id);
+  }
+
+  /** For quota: what an event that no snapshot lists has added. */
+  count(header: { messages: number; bytes: number }): void {
+    this.counted.messages += header.messages;
+    this.counted.bytes += header.bytes;
   }
 
   async #list(full: boolean): Promise<void> {
     const { clock, store, root, limits, mutations } = this.#o;
     const began = { mono: clock.monotonic(), wall: clock.now() };
-    if (!this.#started) await this.#start();
+    if (!this.started) await this.#start();
     const closes = this.#closes(began.mono);
     const from = mutations.listFromGreatest ? closes : this.closed;
     const rows: Listed[] = [];
@@ -177,9 +191,13 @@ export class Listing {
       this.greatest = Math.max(this.greatest, m.position, m.floor);
       for (const e of m.covers) {
         const id = eventId(e.ref.writer, e.ref.seq);
-        if (this.entries.has(id)) continue;
+        this.#sure.add(id);
+        const below = e.ref.position <= base!.floor;
+        // Not in the greatest snapshot by name: it was collected before that one, or that one has passed it over. If it is
+        // still there, a whole LIST shows it.
+        if (this.entries.has(id) || (below && !base!.named.has(id))) continue;
         const entry = new Entry(this.#o.root, e.ref, e.modified, this.#generation);
-        entry.inBase = e.ref.position <= base!.floor && base!.named.has(id);
+        entry.inBase = below;
         this.#add(entry);
       }
     }
@@ -191,7 +209,7 @@ export class Listing {
         else this.learn(e.ref, e.modified, readEvent(this.#o.authenticator, this.#o.root, logPrefix(this.#o.root) + e.leaf, e.bytes, this.#o.mutations.firstPositionInName), true);
       }
     }
-    this.#started = true;
+    this.started = true;
   }
 
   #add(entry: Entry): void {
@@ -210,7 +228,10 @@ export class Listing {
     if (known) return known;
     const entry = new Entry(this.#o.root, ref, modified, this.#generation, leaf);
     entry.bundled = bundled;
-    entry.stored = stored;
+    if (stored) {
+      this.count(stored.header);
+      if (this.attached) entry.stored = stored;
+    }
     if (ref.position <= this.closed) entry.over = true;
     if (stored && this.#landedLate(stored, modified)) entry.over = true;
     this.#add(entry);
@@ -325,6 +346,7 @@ export class Listing {
     const stored = readEvent(authenticator, root, entry.name, object.bytes, mutations.firstPositionInName);
     if (this.#landedLate(stored, object.firstModified ?? object.modified)) entry.over = true;
     this.keep(entry, stored.bytes);
+    this.count(stored.header);
     return stored;
   }
 

@@ -46,8 +46,6 @@ export class Log<Op> {
   #source: FoldSource<Op> | null = null;
   #attaching: Promise<Fold<Op>> | null = null;
   #settlesSoon = false;
-  /** Delivered events of this replica that may go into a bundle. */
-  #own: { messages: number; bytes: number } = { messages: 0, bytes: 0 };
 
   constructor(options: LogOptions<Op>) {
     this.#o = options;
@@ -59,8 +57,8 @@ export class Log<Op> {
       clock: options.clock,
       mutations: this.#mutations,
       onLearned: (entry) => {
-        if (entry.stored) this.#count(entry.stored.header);
         this.#tail?.learned(entry);
+        if (this.#tail && !entry.stored) this.#settleSoon();
       },
       onForgotten: () => this.#forgotten(),
     });
@@ -85,11 +83,6 @@ export class Log<Op> {
   get reading(): Reading {
     const { store, root, authenticator, logger } = this.#o;
     return { store, root, authenticator, logger, limits: this.#limits };
-  }
-
-  #count(header: { messages: number; bytes: number }): void {
-    this.#own.messages += header.messages;
-    this.#own.bytes += header.bytes;
   }
 
   // ——— names alone ———
@@ -123,9 +116,9 @@ export class Log<Op> {
    * quota, and never asks the store. Call `refresh` first.
    */
   totals(): { messages: number; bytes: number } {
-    const newest = this.#listing.manifests.at(-1);
-    const sum = { messages: (newest?.messages ?? 0) + this.#own.messages, bytes: (newest?.bytes ?? 0) + this.#own.bytes };
-    return sum;
+    const { manifests, counted } = this.#listing;
+    const newest = manifests.at(-1);
+    return { messages: (newest?.messages ?? 0) + counted.messages, bytes: (newest?.bytes ?? 0) + counted.bytes };
   }
 
   /**
@@ -143,11 +136,14 @@ export class Log<Op> {
     try {
       const stored = readEvent(this.#o.authenticator, this.root, hint.name, hint.bytes, this.#mutations.firstPositionInName);
       const { ref } = stored.header;
-      if (this.#listing.entries.has(eventId(ref.writer, ref.seq))) return;
+      const id = eventId(ref.writer, ref.seq);
+      // At or below the base it may have been collected long ago: only a LIST can tell.
+      if (!this.#listing.started || ref.position <= this.#listing.names.base) return this.#listing.sure(id);
+      if (this.#listing.entries.has(id)) return;
       if (ref.position > this.#listing.greatest + this.#limits.position_jump_max) return;
       const named = this.#mutations.firstPositionInName ? { ...ref, position: stored.header.first } : ref;
       const entry = this.#listing.learn(named, 0, this.#tail ? stored : null);
-      if (!this.#tail) this.#count(stored.header);
+      if (!this.#tail) this.#listing.count(stored.header);
       else if (!entry.applied && this.#tail.advance()) this.#settleSoon();
     } catch (e) {
       this.#o.logger.warn('a hint was dropped', { name: hint.name, reason: reason(e) });
@@ -158,11 +154,14 @@ export class Log<Op> {
   #settleSoon(): void {
     if (this.#settlesSoon) return;
     this.#settlesSoon = true;
-    const done = () => void (this.#settlesSoon = false);
-    this.#tail!.settle().then(done, (e) => {
-      done();
-      this.#o.logger.info('an event waits', { root: this.root, reason: reason(e) });
-    });
+    const tail = this.#tail!;
+    // Not at once: a LIST makes known one event after the other.
+    Promise.resolve()
+      .then(() => {
+        this.#settlesSoon = false;
+        return tail.settle();
+      })
+      .catch((e) => this.#o.logger.info('an event waits', { root: this.root, reason: reason(e) }));
   }
 
   // ——— with the user's secret ———
@@ -193,7 +192,8 @@ export class Log<Op> {
       // Manifests before the LIST: what a manifest names and the LIST doesn't show was collected.
       await listing.refresh(0, true);
       const manifests = this.#mutations.noCoversInJoin ? listing.manifests : listing.neededManifests();
-      const views = manifests.map((m) => this.#view(m, source));
+      const inLog = new Set([...listing.entries.keys()].filter((id) => listing.inLog(id)));
+      const views = manifests.map((m) => this.#view(m, source, inLog));
       const fold = await source.load(views, (id) => this.#part(id, source));
       const base = listing.manifests.at(-1);
       const tail = new Tail<Op>({
@@ -220,10 +220,11 @@ export class Log<Op> {
     }
   }
 
-  #view(m: Manifest, source: FoldSource<Op>): SnapshotView {
+  /** `inLog` is of the time of opening, for ever: what is collected later was in the log then. */
+  #view(m: Manifest, source: FoldSource<Op>, inLog: ReadonlySet<string>): SnapshotView {
     if (!source.box) throw new TypeError('a log with snapshots needs a box to open them');
-    const parts = readPrivateHalf(source.box.open(m.name, m.sealed), m.covers);
-    const { entries } = this.#listing;
+    const parts = readPrivateHalf(source.box.open(m.name, m.sealed), m);
+    const positions = new Map([...this.#listing.entries].map(([id, e]) => [id, e.last]));
     return {
       name: m.name,
       floor: m.floor,
@@ -233,7 +234,7 @@ export class Log<Op> {
       covers: ({ writer, seq }) => {
         if (this.#mutations.noCoversInJoin) return false;
         const id = eventId(writer, seq);
-        return covers(m, id, this.#listing.inLog(id), entries.get(id)?.last ?? null);
+        return covers(m, id, inLog.has(id), positions.get(id) ?? null);
       },
     };
   }
@@ -251,7 +252,8 @@ export class Log<Op> {
     const events = new Map(manifests.flatMap((m) => m.covers.map((e) => [eventId(e.ref.writer, e.ref.seq), e] as const)));
     const sorted = [...events].sort(([, a], [, b]) => a.ref.position - b.ref.position);
     for (const [id, event] of sorted) {
-      const entry = this.#listing.entries.get(id)!;
+      const entry = this.#listing.entries.get(id);
+      if (!entry) continue;
       const have = new Set<number>();
       const settled = new Set<number>();
       manifests.forEach((m, i) => {
@@ -262,6 +264,7 @@ export class Log<Op> {
         } else if (event.ref.position <= m.floor && this.#listing.inLog(id)) entry.over = true;
       });
       entry.summary = event;
+      entry.stored = null;
       tail.cover(entry, have, settled);
     }
   }

@@ -3,8 +3,8 @@
 // mailbox names, which could be guessed), and a MAC over both.
 //
 // Format 1: version 1 | length, clear | length, MAC | sealed half.
-// Clear: floor | position | digest | born | messages | bytes | writers | covered events (kind, writer, seq, last, span,
-// born, modified, messages, bytes, seen). Sealed: parts | scopes | per covered event effects, repaired, lost.
+// Clear: floor | position | digest | born | messages | bytes | ids of parts | writers | covered events (kind, writer, seq, last, span,
+// born, modified, messages, bytes, seen). Sealed: version 1 | keys of parts | writers | scopes | per covered event effects, repaired, lost.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef, MessageRef, Position, Writer } from '../base/index.ts';
 import { eventId, readSeen, writeSeen } from './event.ts';
@@ -27,11 +27,9 @@ export interface ManifestBody {
   born: number;
   messages: number;
   bytes: number;
+  /** Ids of its parts; what each is stands in the sealed half. */
+  partIds: string[];
   covers: CoveredEvent[];
-}
-
-export interface ManifestPrivate {
-  parts: { key: string; id: string }[];
 }
 
 class Table {
@@ -67,6 +65,8 @@ export function writeClearHalf(body: ManifestBody): Buffer {
   }
   const w = new ByteWriter(rows.length + 128);
   w.varint(body.floor).varint(body.position).raw(body.digest).varint(body.born).varint(body.messages).varint(body.bytes);
+  w.varint(body.partIds.length);
+  for (const id of body.partIds) w.string(id);
   w.raw(writeTable(writers)).raw(rows.done());
   const clear = w.done();
   return new ByteWriter(clear.length + 8).u8(SNAPSHOT_VERSION).bytes(clear).done();
@@ -105,7 +105,7 @@ function readRef(r: ByteReader, writers: string[]): EventRef {
   return { writer, seq, position: r.varint() };
 }
 
-export function writePrivateHalf(parts: ManifestPrivate['parts'], covers: readonly CoveredEvent[]): Buffer {
+export function writePrivateHalf(keys: readonly string[], covers: readonly CoveredEvent[]): Buffer {
   const writers = new Table();
   const scopes = new Table();
   const rows = new ByteWriter(1024).varint(covers.length);
@@ -120,16 +120,17 @@ export function writePrivateHalf(parts: ManifestPrivate['parts'], covers: readon
     rows.u8(e.lost ? 1 : 0);
     if (e.lost) writeRef(rows, writers, e.lost);
   }
-  const w = new ByteWriter(rows.length + 1024).u8(SNAPSHOT_VERSION).varint(parts.length);
-  for (const { key, id } of parts) w.string(key).string(id);
+  const w = new ByteWriter(rows.length + 1024).u8(SNAPSHOT_VERSION).varint(keys.length);
+  for (const key of keys) w.string(key);
   return w.raw(writeTable(writers)).raw(writeTable(scopes)).raw(rows.done()).done();
 }
 
-/** Fills in effects, repaired and lost of the covered events. Throws Corrupt. */
-export function readPrivateHalf(bytes: Buffer, covers: CoveredEvent[], messagesMax = 2 ** 24): ManifestPrivate['parts'] {
+/** The parts; fills in effects, repaired and lost of the covered events. Throws Corrupt. */
+export function readPrivateHalf(bytes: Buffer, { covers, partIds }: Pick<ManifestBody, 'covers' | 'partIds'>, messagesMax = 2 ** 24): { key: string; id: string }[] {
   const r = new ByteReader(bytes);
   checkVersion(r.u8());
-  const parts = Array.from({ length: r.count(2) }, () => ({ key: r.string(), id: r.string() }));
+  if (r.count() !== partIds.length) throw new Corrupt('the halves of a snapshot are not of one piece');
+  const parts = partIds.map((id) => ({ key: r.string(), id }));
   const writers = readTable(r);
   const scopes = readTable(r);
   if (r.varint() !== covers.length) throw new Corrupt('the halves of a snapshot are not of one piece');
@@ -167,6 +168,7 @@ export function decodeManifest(authenticator: Authenticator, name: string, bytes
   authenticator.verify(name, [clear, sealed], mac);
   const r = new ByteReader(half);
   const [floor, position, digest, born, messages, size] = [r.varint(), r.varint(), Buffer.from(r.raw(16)), r.varint(), r.varint(), r.varint()];
+  const partIds = readTable(r);
   const writers = readTable(r);
   const covers = Array.from({ length: r.count(28) }, (): CoveredEvent => {
     const kind = KINDS[r.u8()];
@@ -179,7 +181,7 @@ export function decodeManifest(authenticator: Authenticator, name: string, bytes
     return { ref: { position: last, writer, seq }, first: last - span, kind, seen, born: eventBorn, modified, messages: added, bytes: addedBytes, effects: [], repaired: [], lost: null };
   });
   r.finish();
-  return { body: { floor, position, digest, born, messages, bytes: size, covers }, sealed };
+  return { body: { floor, position, digest, born, messages, bytes: size, partIds, covers }, sealed };
 }
 
 /** The ids of covered events. */

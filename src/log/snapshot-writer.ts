@@ -7,7 +7,7 @@ import { digestBytes } from './event.ts';
 import type { Listing } from './listing.ts';
 import { readManifests } from './snapshot.ts';
 import type { Reading } from './snapshot.ts';
-import { encodeManifest, readPrivateHalf, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
+import { encodeManifest, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
 import type { CoveredEvent } from './snapshot-format.ts';
 import type { Tail } from './tail.ts';
 import type { SnapshotBox, SnapshotSource } from './types.ts';
@@ -33,7 +33,7 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   const born = listing.listed!.date;
   const manifests = await readManifests(w);
   // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
-  const present = new Set(manifests.flatMap((m) => readPrivateHalf(box.open(m.name, m.sealed), m.covers).map((p) => p.id)));
+  const present = new Set(manifests.flatMap((m) => m.partIds));
   await source.prepare?.(present);
   const floor = Math.max(listing.closed, tail.applied.base);
   if (tail.pending.size > 0 || tail.lateness.late().some((l) => l.passedOver || l.event.ref.position <= floor)) return false;
@@ -48,8 +48,11 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   tail.uncovered = 0;
   const ids = encoded.parts.map(() => randomId(w.random, PART_BITS));
   const parts = [...encoded.parts.map((p, i) => ({ key: p.key, id: ids[i] })), ...encoded.kept];
-  const clear = writeClearHalf({ floor, position, digest, born, messages: encoded.messages, bytes: encoded.bytes, covers });
-  const plain = writePrivateHalf(parts, covers);
+  const clear = writeClearHalf({ floor, position, digest, born, messages: encoded.messages, bytes: encoded.bytes, partIds: parts.map((p) => p.id), covers });
+  const plain = writePrivateHalf(
+    parts.map((p) => p.key),
+    covers,
+  );
   const name = snapshotName(root, floor, position, createHash('sha256').update(clear).update(plain).digest('hex').slice(0, 16));
   const bytes = encodeManifest(w.authenticator, name, clear, box.seal(name, plain));
   for (let i = 0; i < ids.length; i += 8) {

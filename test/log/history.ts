@@ -1,9 +1,11 @@
 // One random history: sessions, deliveries that see only names, partial PUTs, PUTs that land long after their writer
 // gave up, restarts, clients that roam. Throws at the first broken invariant.
 import { seededRandom } from '../../src/base/index.ts';
+import { placeOps, readEvent } from '../../src/log/index.ts';
 import type { Hint } from '../../src/log/index.ts';
-import { SimClient, SimReplica, STEP_MS } from './replica.ts';
+import { ROOT, SimClient, SimReplica, STEP_MS, testLimits } from './replica.ts';
 import type { Scene, Switches } from './replica.ts';
+import { openOps, ToyState, toyAuthenticator, toyCodec } from './toy.ts';
 import type { ToyOp } from './toy.ts';
 import { quiet, World, WorldClock } from './world.ts';
 
@@ -14,7 +16,10 @@ export interface Tally {
   rounds: number;
 }
 
-export async function runHistory(seed: number, switches: Switches = {}): Promise<Tally> {
+const HOUR_MS = 3_600_000;
+
+/** With `snapshots`: snapshots, bundles, collection, and days that go by. */
+export async function runHistory(seed: number, switches: Switches = {}, snapshots = false): Promise<Tally> {
   const random = seededRandom(seed);
   const rand = () => random.unit();
   const pick = <T>(a: T[]): T => a[Math.floor(rand() * a.length)];
@@ -27,6 +32,8 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
     done: [],
     repairs: 0,
     failed: null,
+    limits: snapshots ? { ...testLimits, full_list_ms: 30 * 60_000 } : testLimits,
+    keepGone: !snapshots || rand() < 0.5,
     appended: (from, hint) => {
       for (const r of replicas) if (r !== from) flight.push({ hint, to: r });
     },
@@ -41,7 +48,7 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
     if (scene.failed) throw scene.failed;
   };
   const boxes = ['INBOX', 'Archive'];
-  const clients = Array.from({ length: 4 }, (_, i) => new SimClient(i % 2 ? 'qresync' : 'uidnext', pick(boxes)));
+  const clients = Array.from({ length: 4 }, (_, i) => new SimClient(i % 2 && scene.keepGone ? 'qresync' : 'uidnext', pick(boxes)));
   const acked = new Set<string>();
   const removed = new Set<string>();
   let ids = 0;
@@ -88,6 +95,7 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
     await quiet();
     if (rand() < 0.1) await world.clock.advance(14 * STEP_MS);
     await quiet();
+    if (snapshots) await background(pick(replicas), rand(), world);
     check();
   }
   let rounds = 0;
@@ -101,8 +109,10 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
     await quiet();
     for (const r of replicas) {
       await world.clock.advance(STEP_MS);
-      await r.open();
-      for (let k = 0; k < 3; k++) await r.pull(true);
+      for (let k = 0; k < 3; k++) {
+        await r.open();
+        await r.pull(true);
+      }
     }
     await quiet();
     check();
@@ -115,6 +125,10 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
     await quiet();
   }
   for (const r of replicas) if (!r.log.attached || r.log.pending > 0) throw new Error(`I6: ${r.log.attached ? r.log.pending : 'all'} events wait for ever`);
+  if (snapshots) {
+    const full = fullFold(world).fingerprint(boxes);
+    if (replicas[0].state.fingerprint(boxes) !== full) throw new Error(`snapshot + tail is not the full fold\n full ${full}\n got  ${replicas[0].state.fingerprint(boxes)}`);
+  }
   for (const r of replicas) if (r.state.fingerprint(boxes) !== replicas[0].state.fingerprint(boxes)) throw new Error('I4: replicas diverge');
   const all = boxes.flatMap((b) => replicas[0].state.live(b));
   const there = new Set(all.map((e) => e.id));
@@ -130,4 +144,25 @@ export async function runHistory(seed: number, switches: Switches = {}): Promise
   }
   check();
   return { writes: scene.done.length - scene.repairs, repairs: scene.repairs, zombies: world.zombies, rounds };
+}
+
+async function background(r: SimReplica, x: number, world: World): Promise<void> {
+  if (x < 0.08) {
+    if (!(await r.snapshot())) r.repair();
+  } else if (x < 0.1) await r.bundle();
+  else if (x < 0.15) await r.collect();
+  else if (x < 0.17) await world.clock.advance(25 * HOUR_MS);
+  else if (x < 0.19) await world.clock.advance(HOUR_MS);
+  await quiet();
+}
+
+/** What all events that ever landed make, in the order of their positions, without any snapshot. */
+function fullFold(world: World): ToyState {
+  const state = new ToyState();
+  const events = [...world.archive].map(([name, bytes]) => readEvent(toyAuthenticator, ROOT, name, bytes)).sort((a, b) => a.header.ref.position - b.header.ref.position);
+  for (const e of events) {
+    const event = placeOps(e.header, openOps(e.header.kind, e.name, e.clear, e.sealed), toyCodec.positions, 64);
+    state.apply(event);
+  }
+  return state;
 }

@@ -1,7 +1,7 @@
 // A simulated replica with one log, and a mail client that roams between replicas.
 import { limits as realLimits, silent, Unavailable } from '../../src/base/index.ts';
 import type { Position } from '../../src/base/index.ts';
-import { Log } from '../../src/log/index.ts';
+import { Log, collect } from '../../src/log/index.ts';
 import type { Hint, LogMutations, Submitted } from '../../src/log/index.ts';
 import { openOps, ToyState, toyAuthenticator, toyBox, toyCodec } from './toy.ts';
 import type { ToyOp } from './toy.ts';
@@ -52,7 +52,7 @@ export class SimReplica {
       logger: silent,
       authenticator: toyAuthenticator,
       codec: toyCodec,
-      limits: testLimits,
+      limits: this.all.limits,
       mutations: this.switches,
       onAppended: (hint) => this.all.appended(this, hint),
     });
@@ -67,6 +67,7 @@ export class SimReplica {
       return true;
     } catch (e) {
       if (!(e instanceof Unavailable)) this.all.failed ??= e;
+      if (process.env.TELL) console.log('open', e);
       return false;
     }
   }
@@ -94,6 +95,33 @@ export class SimReplica {
       },
     );
   }
+  /** A snapshot, as a session writes one in the background: repairs first. */
+  async snapshot(): Promise<boolean> {
+    if (!(await this.open())) return false;
+    try {
+      return await this.log.writeSnapshot({
+        encode: () => ({ parts: [{ key: 'all', bytes: this.state.encode(this.all.keepGone) }], kept: [], messages: 0, bytes: 0 }),
+      });
+    } catch (e) {
+      if (!(e instanceof Unavailable)) throw e;
+      return false;
+    }
+  }
+  async bundle(): Promise<void> {
+    try {
+      await this.log.writeBundle(0);
+    } catch (e) {
+      if (!(e instanceof Unavailable)) throw e;
+    }
+  }
+  async collect(): Promise<string[]> {
+    try {
+      return (await collect({ ...this.log.reading, random: this.world.random, mutations: this.switches })).deleted;
+    } catch (e) {
+      if (!(e instanceof Unavailable)) throw e;
+      return [];
+    }
+  }
   repair(): void {
     if (!this.log.attached || this.log.late().length === 0) return;
     this.write(() => this.state.planRepair(this.log.late()), () => this.all.repairs++);
@@ -108,6 +136,9 @@ export interface Scene {
   done: string[];
   repairs: number;
   failed: unknown;
+  limits: typeof realLimits;
+  /** Snapshots keep the removed messages too (a QRESYNC client needs what vanished). */
+  keepGone: boolean;
   appended(from: SimReplica, hint: Hint): void;
 }
 

@@ -125,9 +125,10 @@ export class ToyState implements Fold<ToyOp> {
     if (late.length === 0) return [];
     const touched = late.map((l) => ({ l, list: this.touched.get(`${l.event.ref.writer}#${l.event.ref.seq}`) ?? [] }));
     const ids = [...new Set(touched.flatMap(({ list }) => list.map((x) => x.id)))];
-    const entries = ids.map((id) => this.entries.get(id)!).sort((a, b) => a.uid - b.uid || (a.id < b.id ? -1 : 1));
+    const known = ids.map((id) => this.entries.get(id)).filter((e) => e !== undefined);
+    const entries = known.sort((a, b) => a.uid - b.uid || (a.id < b.id ? -1 : 1));
     const items = entries.map((e) => ({ id: e.id, anew: !e.gone && touched.some(({ l, list }) => l.uid && list.some((x) => x.id === e.id && x.assigns && x.position === e.uid)) }));
-    return items.length > 0 ? [{ t: 'repair', refs: late.map((l) => l.event.ref), items }] : [];
+    return [{ t: 'repair', refs: late.map((l) => l.event.ref), items }];
   }
 
   // ——— snapshots ———
@@ -168,7 +169,7 @@ export class ToyState implements Fold<ToyOp> {
   }
 }
 
-const positions = (op: ToyOp): number => (op.t === 'repair' ? op.items.length : 1);
+const positions = (op: ToyOp): number => (op.t === 'repair' ? Math.max(1, op.items.length) : 1);
 const tagOf = (name: string, bytes: Uint8Array[]): Buffer => {
   const h = createHash('md5').update(name);
   for (const b of bytes) h.update(b);

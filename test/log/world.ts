@@ -70,6 +70,8 @@ export class World {
   readonly objects = new Map<string, WorldObject>();
   parked: ParkedPut[] = [];
   zombies = 0;
+  /** Every event that ever landed. */
+  readonly archive = new Map<string, Buffer>();
   /** How often a second PUT of something partial fails. */
   confirmFails = 0.1;
   counts = { put: 0, get: 0, list: 0, delete: 0 };
@@ -79,6 +81,7 @@ export class World {
   }
 
   land(name: string, bytes: Buffer, full: boolean, firstModified: number | null = null): void {
+    if (name.includes('/log/')) this.archive.set(name, bytes);
     const old = this.objects.get(name);
     if (!old) this.objects.set(name, { bytes, modified: this.clock.time, firstModified, full });
     else if (full) old.full = true;
