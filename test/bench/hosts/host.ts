@@ -1,0 +1,54 @@
+// A mail server under measurement: where it listens, who has a mailbox there, what it takes.
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+export interface User {
+  address: string;
+  password: string;
+}
+
+export interface Host {
+  readonly name: string;
+  readonly lmtp: number;
+  readonly imap: number;
+  readonly imaps: number;
+  /** Users for everything; each has a password that was chosen. */
+  readonly users: readonly User[];
+  /** Has the large mailboxes; logs in by what costs no slow hash. */
+  readonly big: User;
+  /** Have chosen passwords, hashed with Argon2id, and never logged in. */
+  readonly unseen: readonly User[];
+  /** Ends the processes and starts them again, with all mail. */
+  restart(): Promise<void>;
+  /** Ids of all its processes. */
+  processes(): number[];
+  /** Another process on the same mail, or null where there is none. */
+  readonly second: Host | null;
+  stop(): Promise<void>;
+}
+
+export const USERS = 12;
+export const UNSEEN = 10;
+export const DOMAIN = 'bench.example';
+
+/** Ports of loopback that were free a moment ago. */
+export async function freePorts(n: number): Promise<number[]> {
+  const servers = Array.from({ length: n }, () => createServer());
+  for (const server of servers) await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Repeats until it works; rejects with the last error after `ms`, or at once when `alive` says no. */
+export async function eventually<T>(attempt: () => Promise<T>, alive: () => boolean, ms = 20_000): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (e) {
+      if (!alive() || Date.now() > end) throw e;
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// Requests to the store for one operation, of two replicas that know each other, with a session at both.
+import { fileURLToPath } from 'node:url';
+import type { Counts } from '../counted-replica.ts';
+import type { Replica } from '../hosts/colombier.ts';
+import { ImapClient } from '../imap-client.ts';
+import { LmtpClient } from '../lmtp-client.ts';
+import { fresh } from '../mail.ts';
+import type { Bench, Row, Shown } from './row.ts';
+
+const ENTRY = [fileURLToPath(new URL('../counted-replica.ts', import.meta.url))];
+/** A user's state lingers for a minute after the last session. */
+const LINGER_MS = 65_000;
+const WINDOW_MS = 61_000;
+const OPERATIONS = 50;
+
+interface Pair {
+  first: Replica;
+  second: Replica;
+  /** Ids of the users in the order in which they were used: busy, idle, gone. */
+  ids: string[];
+  since: number;
+  before: Promise<Counts>;
+  clients: ImapClient[];
+}
+
+const ask = (replica: Replica): Promise<Counts> =>
+  new Promise((resolve) => {
+    replica.child!.once('message', (counts) => resolve(counts as Counts));
+    replica.child!.send('counts');
+  });
+
+/** Both replicas' counts together. */
+async function counts(pair: { first: Replica; second: Replica }): Promise<Counts> {
+  const [a, b] = await Promise.all([ask(pair.first), ask(pair.second)]);
+  const sum: Counts = structuredClone(a);
+  for (const [of, n] of Object.entries(b)) {
+    const to = (sum[of] ??= { put: 0, get: 0, list: 0 });
+    to.put += n.put;
+    to.get += n.get;
+    to.list += n.list;
+  }
+  return sum;
+}
+
+async function pairOf(bench: Bench): Promise<Pair> {
+  return (bench.counted ??= start(bench)) as Promise<Pair>;
+}
+
+async function start(bench: Bench): Promise<Pair> {
+  const first = await bench.startColombier('counted', { entry: ENTRY, users: 3, unseen: 0 });
+  bench.atEnd.push(() => first.stop());
+  const second = await first.startSecond();
+  // Who used the store since is the user who logged in: ids are random.
+  const ids: string[] = [];
+  const clients: ImapClient[] = [];
+  for (const user of first.users) {
+    for (const replica of [first, second]) {
+      const client = await ImapClient.connect({ port: replica.imap });
+      await client.login(user);
+      await client.run('SELECT INBOX');
+      clients.push(client);
+    }
+    ids.push(Object.keys(await counts({ first, second })).find((of) => of.startsWith('users/') && !ids.includes(of))!);
+  }
+  for (const gone of clients.slice(4)) gone.close();
+  for (const idle of clients.slice(2, 4)) await idle.idle();
+  const before = new Promise<Counts>((resolve) => setTimeout(() => void counts({ first, second }).then(resolve), LINGER_MS).unref());
+  return { first, second, ids, since: performance.now(), before, clients };
+}
+
+const zero = { put: 0, get: 0, list: 0 };
+
+function difference(before: Counts, after: Counts, of: string, per: number): Shown {
+  const a = before[of] ?? zero;
+  const b = after[of] ?? zero;
+  const each = { LIST: (b.list - a.list) / per, PUT: (b.put - a.put) / per, GET: (b.get - a.get) / per };
+  const text = Object.entries(each).filter(([, n]) => n > 0).map(([kind, n]) => `${Number(n.toFixed(2))} ${kind}`).join(' ');
+  return { value: each.LIST + each.PUT + each.GET, text: text || 'none' };
+}
+
+const row = (key: string, title: string, goal: string, most: number, measure: (pair: Pair, bench: Bench) => Promise<Shown>): Row => ({
+  key,
+  title,
+  unit: 'requests',
+  goal,
+  // A snapshot now and then is part of the work, and makes the mean a little more than the whole number.
+  met: (value) => value <= most,
+  rounds: 1,
+  own: true,
+  measure: async (_host, bench) => measure(await pairOf(bench), bench),
+});
+
+async function operations(pair: Pair, one: (i: number) => Promise<unknown>): Promise<Shown> {
+  for (let i = 0; i < 3; i++) await one(i);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const before = await counts(pair);
+  for (let i = 0; i < OPERATIONS; i++) await one(i + 3);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return difference(before, await counts(pair), pair.ids[0], OPERATIONS);
+}
+
+/** First rows of a run: the idle ones count while others are measured. */
+export const requests: Row[] = [
+  row('requests-delivery', 'requests to the store for a delivery, two replicas', '1 LIST 2 PUT', 3.1, async (pair, bench) => {
+    const lmtp = await LmtpClient.connect({ port: pair.first.lmtp });
+    const shown = await operations(pair, (i) => lmtp.deliver(pair.first.users[0].address, fresh(bench.mails[i])));
+    lmtp.close();
+    return shown;
+  }),
+  row('requests-flags', 'requests to the store for a flag change, two replicas', '1 LIST 1 PUT', 2.1, async (pair, bench) => {
+    const client = pair.clients[0];
+    await client.run('NOOP');
+    await client.append('INBOX', [fresh(bench.mails[0])]);
+    return operations(pair, (i) => client.run(`STORE 1 ${i % 2 === 0 ? '+' : '-'}FLAGS (\\Seen)`));
+  }),
+];
+
+async function quiet(pair: Pair, of: string, replicas: number): Promise<Shown> {
+  const before = await pair.before;
+  const rest = LINGER_MS + WINDOW_MS - (performance.now() - pair.since);
+  if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+  const minutes = Math.max(1, Math.round((performance.now() - pair.since - LINGER_MS) / 60_000));
+  return difference(before, await counts(pair), of, minutes * replicas);
+}
+
+/** Last rows of a run. */
+export const quietRequests: Row[] = [
+  { ...row('requests-idle', 'requests to the store for a user connected and idle, a minute and replica', '1 LIST', 1.01, (pair) => quiet(pair, pair.ids[1], 2)), long: true },
+  { ...row('requests-none', 'requests to the store for a user not connected, a minute', 'none', 0, (pair) => quiet(pair, pair.ids[2], 1)), long: true },
+];
