@@ -85,6 +85,9 @@ function hexValue(code: number | undefined): number {
   return code >= 97 && code <= 102 ? code - 87 : -1;
 }
 
+/** The one charset still met in mail that iconv-lite does not have. */
+const ISO_2022_JP = 'iso-2022-jp';
+
 /** Names that mean "nobody thought about it": the bytes decide. */
 const UNDECIDED = new Set(['', 'us-ascii', 'ascii', 'utf-8', 'utf8', 'unknown-8bit', 'unknown', 'x-unknown', '8bit', 'default']);
 
@@ -96,6 +99,7 @@ export function decodeCharset(bytes: Uint8Array, charset: string): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const name = charset.trim().toLowerCase();
   if (name.startsWith('utf-16') || name.startsWith('utf-32') || name === 'utf-7' || name.startsWith('ucs-')) return iconv.decode(buffer, name);
+  if (name === ISO_2022_JP) return new TextDecoder(ISO_2022_JP).decode(buffer);
   const stateful = name.startsWith('iso-2022') || name.startsWith('hz');
   if (!stateful && isAscii(buffer)) return buffer.toString('latin1', 0, buffer.length);
   if (!UNDECIDED.has(name) && knowsCharset(name)) return iconv.decode(buffer, name === 'iso-8859-1' ? 'windows-1252' : name);
@@ -111,5 +115,6 @@ function stripBom(text: string): string {
 
 /** Whether decodeCharset knows the name (SEARCH CHARSET, RFC 9051 §6.4.4). */
 export function knowsCharset(name: string): boolean {
+  if (name.toLowerCase() === ISO_2022_JP) return true;
   return name.length > 0 && name.length <= 40 && !/^(base64|hex|binary|internal)$/i.test(name) && iconv.encodingExists(name);
 }
