@@ -1,5 +1,5 @@
 // What the command line asks, answered by this process.
-import { Administration, checkUser, totalsOf } from './account/index.ts';
+import { Administration, UserLogs, checkUser, totalsOf } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, UserDetails, UserSummary } from './cli/admin.ts';
 
@@ -61,14 +61,16 @@ export class LocalAdmin implements Admin {
     return this.#a.addresses(domain);
   }
 
-  async check(user: string | null, found: (finding: Finding) => void): Promise<CheckSummary> {
+  async check(user: string | null, found: (finding: Finding) => void, proof?: Proof): Promise<CheckSummary> {
     const records = user === null ? await this.#a.records() : [await this.#a.record(user)];
     const sum: CheckSummary = { users: records.length, objects: 0, bytes: 0, findings: 0 };
     for (const record of records) {
-      const one = await checkUser(this.#replica, record, (object, problem) => {
+      const tell = (object: string | null, problem: string) => {
         sum.findings++;
         found({ user: record.id, object, problem });
-      });
+      };
+      const secret = proof && { at: new UserLogs(this.#replica, () => false).of(record), root: await this.#a.rootKey(record, proof) };
+      const one = await checkUser(this.#replica, record, tell, secret);
       sum.objects += one.objects;
       sum.bytes += one.bytes;
     }

@@ -1,6 +1,6 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
 import { readFileSync } from 'node:fs';
-import { BlobCache, Administration, Logins, MailReceiver, RecordCache, Users } from './account/index.ts';
+import { BlobCache, Administration, Logins, MailReceiver, RecordCache, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import { Admission, limits } from './base/index.ts';
 import type { Logger } from './base/index.ts';
@@ -58,9 +58,11 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
   const replica = replicaOf(core);
   const logins = new Logins(core.directory, core.clock, core.random);
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
+  const upkeep = new Upkeep(replica, users);
   const stopping: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(stopping.map((drain) => drain()));
+    await upkeep.stop();
     await users!.stop();
     await logins.close();
     await core.close(users!.unanswered);

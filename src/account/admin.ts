@@ -169,7 +169,8 @@ export class Administration {
     this.#o.logins.forget(record.id);
   }
 
-  async #root(record: UserRecord, proof: Proof): Promise<Buffer> {
+  /** The root key, by an old password or a recovery code. Refused. */
+  async rootKey(record: UserRecord, proof: Proof): Promise<Buffer> {
     const root = await this.#o.logins.rootKey(record, 'password' in proof ? proof.password : proof.recoveryCode);
     if (!root) throw new Refused('password' in proof ? 'Wrong password' : 'Wrong recovery code', 'AUTHENTICATIONFAILED');
     return root;
@@ -179,7 +180,7 @@ export class Administration {
   async password(address: string, proof: Proof, password: string): Promise<void> {
     checkPassword(password);
     const record = await this.#user(address);
-    await this.#setPassword(record, await this.#root(record, proof), password, []);
+    await this.#setPassword(record, await this.rootKey(record, proof), password, []);
   }
 
   async #setPassword(record: UserRecord, root: Buffer, password: string, also: { add: StoredWrap; remove: string }[]): Promise<void> {
@@ -198,7 +199,7 @@ export class Administration {
 
   async appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }> {
     const record = await this.#user(address);
-    const root = await this.#root(record, proof);
+    const root = await this.rootKey(record, proof);
     const token: Token = createAppPassword(this.#o.random);
     const wrap = this.#wrap(wrapWithToken(root, record.id, token, this.#o.random), `${this.#o.clock.now()} ${name.slice(0, 100)}`);
     await this.#keep(record.id, record.bucket, wrap, record.ring);
@@ -218,7 +219,7 @@ export class Administration {
   async recover(address: string, recoveryCode: string, password: string): Promise<{ recoveryCode: string }> {
     checkPassword(password);
     const record = await this.#user(address);
-    const root = await this.#root(record, { recoveryCode });
+    const root = await this.rootKey(record, { recoveryCode });
     const next = createRecoveryCode(record.id, this.#o.random);
     const wrap = this.#wrap(wrapWithToken(root, record.id, next, this.#o.random), '');
     await this.#keep(record.id, record.bucket, wrap, record.ring);
@@ -230,7 +231,7 @@ export class Administration {
 
   async exportKey(address: string, proof: Proof): Promise<string> {
     const record = await this.#user(address);
-    return exportSecretKey(openRing(await this.#root(record, proof), record.id, record.ring));
+    return exportSecretKey(openRing(await this.rootKey(record, proof), record.id, record.ring));
   }
 
   // ---- addresses ----

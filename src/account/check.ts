@@ -1,9 +1,88 @@
-// `check`: every object of a user, read and verified as far as it goes without the user's secret.
+// `check`: every object of a user, read and verified. Without the user's secret: names, order, gaps, authenticity of
+// events, bundles and snapshots, and that blobs have the form of what we seal. With it everything is opened, each blob
+// too, and what events name but the store has not got is told.
+import { Corrupt, reason } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
+import { check, listAll } from '../log/index.ts';
+import { openBlob, openNamed, openRing } from '../seal/index.ts';
+import { blobName, keyName } from '../store/index.ts';
+import { unpack, userCodec } from './codec.ts';
+import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
+import { readingOf } from './usage.ts';
+import type { UserLog } from './user-log.ts';
 
-/** Tells each problem as it is found. Unavailable when the store does not answer. */
-export async function checkUser(replica: Replica, record: UserRecord, found: (object: string | null, problem: string) => void): Promise<{ objects: number; bytes: number }> {
-  void replica; void record; void found;
-  return { objects: 0, bytes: 0 };
+export interface Checked {
+  objects: number;
+  bytes: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** OpenPGP: a public-key encrypted session key packet stands first (RFC 9580 §4.2, new format, tag 1). */
+const FIRST_BYTE = 0xc1;
+const UIDS_AT_ONCE = 200;
+
+/** Tells each problem as it is found. `secret`: a log of the user and the root key. Unavailable when the store does not answer. */
+export async function checkUser(replica: Replica, record: UserRecord, found: (object: string | null, problem: string) => void, secret?: { at: UserLog; root: Buffer }): Promise<Checked> {
+  const reading = readingOf(replica, record);
+  const { store, root } = reading;
+  const sum: Checked = { objects: 0, bytes: 0 };
+  let source;
+  if (secret) {
+    const ring = openRing(secret.root, record.id, record.ring);
+    const codec = userCodec(secret.at.keys, replica.random);
+    codec.ring = ring;
+    source = { open: codec.open!, box: { seal: () => NOTHING, open: (name: string, sealed: Buffer) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)) } };
+  }
+  for await (const f of check({ ...reading, source })) if (f.level === 'error') found(f.name, f.text);
+  const blobs = new Set<string>();
+  const { rows } = await listAll(store, root, reading.limits.list_keys_max);
+  const blobPrefix = blobName(root, '');
+  const keyPrefix = keyName(root, '');
+  for (const row of rows) {
+    sum.objects++;
+    sum.bytes += row.bytes;
+    if (row.name.startsWith(blobPrefix)) {
+      blobs.add(row.name.slice(blobPrefix.length));
+      const head = secret ? null : await store.get(row.name, { from: 0, to: 1 });
+      if (head && head.bytes[0] !== FIRST_BYTE) found(row.name, 'not a sealed message');
+    } else if (row.name.startsWith(keyPrefix) && !record.wraps.has(row.name.slice(keyPrefix.length))) found(row.name, 'a wrapped key that the directory does not know');
+  }
+  if (secret) await checkBlobs(await OpenUser.open(replica, secret.at, secret.root), blobs, found);
+  return sum;
+}
+
+async function checkBlobs(user: OpenUser, blobs: ReadonlySet<string>, found: (object: string | null, problem: string) => void): Promise<void> {
+  const { store, root } = user.at;
+  try {
+    await user.fresh();
+    await user.need({ kind: 'everything' });
+    const opened = new Set<string>();
+    for (const { id } of user.state.mailboxes()) {
+      const index = user.state.mailbox(id);
+      const uids = index.uids.slice(0, index.count);
+      for (let at = 0; at < uids.length; at += UIDS_AT_ONCE) {
+        await user.need({ kind: 'contents', mailbox: id, uids: uids.slice(at, at + UIDS_AT_ONCE) });
+        for (const uid of uids.slice(at, at + UIDS_AT_ONCE)) {
+          const content = user.state.content(id, uid);
+          if (!content || opened.has(content.blob)) continue;
+          opened.add(content.blob);
+          const name = blobName(root, content.blob);
+          try {
+            const object = blobs.has(content.blob) ? await store.get(name) : null;
+            if (!object) found(name, 'the blob of a message is missing');
+            else if (openBlob(content.contentKey, object.bytes).length !== content.plainBytes) found(name, 'a blob of another size than its event says');
+          } catch (e) {
+            if (!(e instanceof Corrupt)) throw e;
+            found(name, reason(e));
+          }
+        }
+      }
+    }
+  } catch (e) {
+    if (!(e instanceof Corrupt)) throw e;
+    found(null, reason(e));
+  } finally {
+    await user.close();
+  }
 }

@@ -23,6 +23,7 @@ export { RecordCache } from './records.ts';
 export { totalsOf } from './usage.ts';
 export type { Usage } from './usage.ts';
 export { checkUser } from './check.ts';
+export { Upkeep } from './upkeep.ts';
 export { UserLogs } from './user-log.ts';
 export type { UserLog } from './user-log.ts';
 export { Users } from './users.ts';

@@ -84,8 +84,11 @@ export interface Admin {
   addressRemove(address: string): Promise<void>;
   addresses(domain: string | null): Promise<AddressSummary[]>;
 
-  /** Reads every object of one user or (null) of all; tells each finding as it comes. */
-  check(user: string | null, found: (finding: Finding) => void): Promise<CheckSummary>;
+  /**
+   * Reads every object of one user or (null) of all; tells each finding as it comes. With the user's password or recovery
+   * code every event and message is opened too.
+   */
+  check(user: string | null, found: (finding: Finding) => void, proof?: Proof): Promise<CheckSummary>;
 
   close(): Promise<void>;
 }
