@@ -8,10 +8,13 @@ import { decodeText } from './text.ts';
 export function makePreview(bytes: Buffer, part: BodyPart): string {
   if (bytes.length === 0) return '';
   const html = part.subtype.toLowerCase() === 'html';
-  // Plain text needs no more than this, whatever its encoding; HTML may have long heads.
-  const source = html ? bytes : bytes.subarray(0, limits.preview_chars_max * 24);
-  const text = decodeText(source, part.encoding, findParameter(part.params, 'charset') ?? '');
-  return shorten(html ? stripHtml(text) : text);
+  const charset = findParameter(part.params, 'charset') ?? '';
+  // Most texts say enough in their first kilobytes; only where they don't is more decoded.
+  for (let look = limits.preview_chars_max * (html ? 20 : 5); ; look *= 4) {
+    const text = decodeText(bytes.subarray(0, look), part.encoding, charset);
+    const line = shorten(html ? stripHtml(text) : text);
+    if (line.length >= limits.preview_chars_max - 1 || look >= bytes.length) return line;
+  }
 }
 
 // eslint-disable-next-line no-control-regex
@@ -20,8 +23,8 @@ const INVISIBLE = /[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2
 const BLANK = /[\s\x00-\x1f\x7f-\x9f\u00a0]+/g;
 
 function shorten(text: string): string {
-  // Line by line layout is white space for the most part; four times the length is enough to look at, often.
-  for (let look = limits.preview_chars_max * 4; ; look *= 4) {
+  // Layout can be white space for the most part: more is looked at only when the beginning is too short.
+  for (let look = limits.preview_chars_max * 2; ; look *= 4) {
     let line = text.slice(0, look).replace(INVISIBLE, '').replace(BLANK, ' ').trim();
     if (line.length < limits.preview_chars_max && look < text.length) continue;
     line = line.slice(0, limits.preview_chars_max);
