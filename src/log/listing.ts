@@ -353,9 +353,7 @@ export class Listing {
   /** What a whole LIST didn't show though it is known: collected, or lost and then stored again. */
   async #vanished(generation: number, began: number): Promise<void> {
     const { store, logger } = this.#o;
-    const gone = [...this.entries.values()].filter((e) => e.since < began && e.generation !== generation && !e.bundled && e.modified !== 0 && e.id !== this.putting?.id);
-    // What came by a hint during the LIST has no time of the store yet, and counts from the next one.
-    for (const e of this.entries.values()) if (e.modified === 0 && e.generation === generation) e.modified = this.listed!.date;
+    const gone = [...this.entries.values()].filter((e) => e.since < began && e.generation !== generation && !e.bundled && e.id !== this.putting?.id);
     if (gone.length === 0) return;
     const [manifests, bundles] = await Promise.all([readManifests(this.#o), readBundles(this.#o)]);
     const floor = manifests.at(-1)?.floor ?? 0;
@@ -364,7 +362,7 @@ export class Listing {
       else if (manifests.some((m) => covers(m, e.id, false, e.last))) continue;
       else if (e.kept) {
         logger.error('an event is gone from the store and is stored again', { name: e.name });
-        await store.put(e.name, e.kept, { firstModified: e.modified });
+        await store.put(e.name, e.kept, { firstModified: e.modified || (e.summary?.born ?? this.listed!.date) });
         e.generation = generation;
       } else logger.error('an event is gone from the store', { name: e.name });
     }

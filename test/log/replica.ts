@@ -67,7 +67,6 @@ export class SimReplica {
       return true;
     } catch (e) {
       if (!(e instanceof Unavailable)) this.all.failed ??= e;
-      if (process.env.TELL) console.log('open', e);
       return false;
     }
   }
@@ -84,7 +83,8 @@ export class SimReplica {
   write(make: () => ToyOp[], acked: (done: Submitted, ops: ToyOp[]) => void = () => {}, kind: 'session' | 'delivered' = 'session'): void {
     if (kind === 'session' && !this.log.attached) return;
     let ops: ToyOp[] = [];
-    this.log.submit(kind, () => ((ops = make()).length > 0 ? { ops } : null)).then(
+    const { log } = this;
+    log.submit(kind, () => (log === this.log && (ops = make()).length > 0 ? { ops } : null)).then(
       (done) => {
         if (!done) return;
         this.all.done.push(`${done.ref.writer}#${done.ref.seq}`);
