@@ -1,10 +1,10 @@
 // One call to S3 = one or more sends of one request: time-outs, resends with jitter, a budget for resends, a deadline
 // for all of it, and the server's time where our clock is wrong. Every request may be repeated: names are written once.
-import { Pool } from 'undici';
 import { Corrupt, Malformed, Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { Gate } from './gate.ts';
 import { checkSignal, gaveUp } from './give-up.ts';
+import { Lanes } from './s3-lanes.ts';
 import { EMPTY_SHA256, Signer } from './s3-sign.ts';
 import type { Keys } from './s3-sign.ts';
 import { BrokenAnswer, readError } from './s3-xml.ts';
@@ -52,7 +52,7 @@ const RETRY_SHARE = 0.1;
 const ours = (e: unknown): boolean => e instanceof Unavailable || e instanceof Refused || e instanceof Malformed || e instanceof Corrupt;
 
 export class S3Transport {
-  readonly #pool: Pool;
+  readonly #lanes: Lanes;
   readonly #host: string;
   readonly #base: string;
   readonly #signer: Signer;
@@ -72,18 +72,7 @@ export class S3Transport {
     this.#clock = clock;
     this.#random = random;
     this.#logger = logger;
-    // undici sets TCP_NODELAY, and a reset connection is met by a resend.
-    this.#pool = new Pool(endpoint.origin, {
-      connections: limits.store_concurrency_max,
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: 30_000,
-      keepAliveMaxTimeout: 60_000,
-      // Our own timers end every send (see #send); these are a second net only.
-      headersTimeout: 0,
-      bodyTimeout: limits.store_request_ms_max,
-      connect: { timeout: limits.store_request_ms_max },
-    });
+    this.#lanes = new Lanes(endpoint.origin);
   }
 
   /**
@@ -102,7 +91,7 @@ export class S3Transport {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#lanes.close();
   }
 
   async #attempts<T>(call: Call, check: (answer: Answer) => T): Promise<T> {
@@ -161,9 +150,10 @@ export class S3Transport {
     call.signal?.addEventListener('abort', onAbort, { once: true });
     const timer = (bytes: number) => this.#clock.after(Math.min(limits.store_request_ms_max + slowest(bytes), Math.max(1, deadline + slowest(bytes) - this.#clock.monotonic())), () => ended.abort(new Error('no answer in time')));
     let cancel = timer(call.bytes ?? 0);
+    const lane = this.#lanes.take();
     call.sent();
     try {
-      const answer = await this.#pool.request({
+      const answer = await lane.client.request({
         method: call.method,
         path: call.query ? `${path}?${call.query}` : path,
         headers,
@@ -171,6 +161,11 @@ export class S3Transport {
         signal: ended.signal,
       });
       const length = Number(answer.headers['content-length'] ?? NaN);
+      if (lane.offended(answer.statusCode)) {
+        answer.body.on('error', () => {}).destroy();
+        throw new BrokenAnswer('the server takes no empty line between requests');
+      }
+      if (call.method === 'GET') lane.nudge(length, answer.body.readableLength);
       const max = answer.statusCode < 300 ? call.answerBytesMax : ERROR_BYTES_MAX;
       if (length > max) {
         answer.body.on('error', () => {}).destroy();
@@ -185,6 +180,7 @@ export class S3Transport {
       const date = Date.parse(String(answer.headers.date ?? ''));
       return { status: answer.statusCode, headers: answer.headers, body: bytes, date: Number.isNaN(date) ? this.#clock.now() + this.#skew : date, code: answer.statusCode === 404 ? readError(bytes.toString('utf8')).code : '' };
     } finally {
+      this.#lanes.give(lane);
       cancel();
       call.signal?.removeEventListener('abort', onAbort);
     }

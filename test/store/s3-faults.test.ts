@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:https';
+import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { generate } from 'selfsigned';
@@ -218,6 +219,52 @@ describe('s3 with a server that misbehaves', () => {
       setDefaultCACertificates(known);
       server.close();
       server.closeAllConnections();
+    }
+  });
+
+  it('nudges a server that keeps a body back, and never again one that takes offence', async () => {
+    // Bare sockets: what comes between the requests is what counts.
+    const heard: string[] = [];
+    let strict = false;
+    const server = createTcpServer((socket) => {
+      socket.setNoDelay(true).on('error', () => {});
+      let text = '';
+      let answered = 0;
+      socket.on('data', (piece) => {
+        text += piece.toString('latin1');
+        if (strict && text.startsWith('\r\n') && text.length > 2) {
+          heard.push('offended');
+          return socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+        }
+        if (text === '\r\n') {
+          heard.push('nudge');
+          // The body of the answer before was kept back for it.
+          if (!strict) text = '';
+        }
+        if (!text.endsWith('\r\n\r\n')) return;
+        text = '';
+        heard.push('request');
+        const n = answered++;
+        socket.write(`HTTP/1.1 200 OK\r\nLast-Modified: ${new Date().toUTCString()}\r\nContent-Length: 4\r\n\r\n`);
+        setTimeout(() => socket.write(`no ${n}`), 20);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const bare = { ...settings(), s3: { ...settings().s3, endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } };
+    try {
+      for (const isStrict of [false, true]) {
+        strict = isStrict;
+        const { home, close } = await openStores(bare, { ...quick, after: (ms, run) => systemClock.after(ms, run) }, seededRandom(1), silent);
+        // The start has sent a LIST already.
+        if (!strict) heard.length = 0;
+        for (let i = 0; i < 3; i++) assert.match((await home.get('a'))!.bytes.toString(), /^no \d$/);
+        await close();
+        if (strict) assert.deepEqual(heard.filter((what) => what !== 'request'), ['nudge', 'offended']);
+        else assert.deepEqual(heard, ['request', 'nudge', 'request', 'nudge', 'request', 'nudge']);
+        heard.length = 0;
+      }
+    } finally {
+      server.close();
     }
   });
 
