@@ -10,7 +10,7 @@ import { refKey, sameDelivery } from './delivery-keys.ts';
 import type { KeyedCopy } from './delivery-keys.ts';
 import type { Op } from './ops.ts';
 import type { Register } from './registers.ts';
-import { ADDED, AWAITING, EXPUNGED, GROUPED } from './rows.ts';
+import { ADDED, AWAITING, DROPPED, EXPUNGED, GROUPED } from './rows.ts';
 import type { EventEffects, FoldedEvent, MailboxEffect } from './types.ts';
 
 const STEP = limits.slots;
@@ -150,6 +150,10 @@ function eachRow(core: Core, box: Box, set: readonly MessageRef[], position: (i:
       }
       row = box.rows.add(number, ref.seq, ref.index);
     }
+    if (box.rows.bits[row] & DROPPED) {
+      box.touchBox(position(i));
+      continue;
+    }
     run(row, i);
     if (box.rows.bits[row] & GROUPED) {
       const group = core.keys.groupOf(ref);
@@ -255,7 +259,8 @@ export function settleGroup(core: Core, group: readonly KeyedCopy[]): void {
   const { writers } = core.shared;
   const found = group.map((copy) => {
     const box = core.box(copy.mailbox);
-    const row = box.loaded ? box.rows.find(writers.number(copy.ref.writer), copy.ref.seq, copy.ref.index) : -1;
+    let row = box.loaded ? box.rows.find(writers.number(copy.ref.writer), copy.ref.seq, copy.ref.index) : -1;
+    if (row >= 0 && box.rows.bits[row] & DROPPED) row = -1;
     if (row >= 0) box.rows.bits[row] |= GROUPED;
     return { copy, box, row };
   });
@@ -274,6 +279,31 @@ export function settleGroup(core: Core, group: readonly KeyedCopy[]): void {
       if (smaller.row >= 0) smaller.box.flagWriter(said)(smaller.row, box.rows.modSeq[row]);
     }
   }
+}
+
+/** True when an event may change which mailboxes are there or what they are called. */
+export function touchesNames(core: Core, event: FoldedEvent): boolean {
+  // Mail in a mailbox that is there for no other reason decides whether it is there.
+  const unsure = (id: MailboxId) => {
+    const r = core.names.registrations.get(id);
+    return !r || r.deleted || (!r.created && !r.renamed && id !== core.names.inbox);
+  };
+  return event.ops.some(({ op }) => {
+    switch (op.kind) {
+      case 'FlagsChanged':
+      case 'Repaired':
+      case 'EventLost':
+      case 'Restored':
+        return false;
+      case 'MessageAdded':
+      case 'MessagesExpunged':
+        return core.orphans.size > 0 || core.keys.hasGroups || unsure(op.mailbox);
+      case 'MessagesCopied':
+        return core.orphans.size > 0 || unsure(op.to);
+      default:
+        return true;
+    }
+  });
 }
 
 /** What an event touched, whether its rows are loaded or not. */

@@ -6,7 +6,7 @@ import type { Core } from './core.ts';
 import { refKey } from './delivery-keys.ts';
 import type { Op } from './ops.ts';
 import type { LateEvent } from './types.ts';
-import { EXPUNGED } from './rows.ts';
+import { DROPPED, EXPUNGED } from './rows.ts';
 
 interface Touched {
   row: number;
@@ -28,7 +28,7 @@ export function planRepair(core: Core, late: readonly LateEvent[]): Op[] {
       s.repaired.push(event.ref);
       for (const ref of messages) {
         const row = box.rows.find(core.shared.writers.number(ref.writer), ref.seq, ref.index);
-        if (row < 0) continue;
+        if (row < 0 || box.rows.bits[row] & DROPPED) continue;
         const position = box.rows.position[row];
         let t = s.rows.get(row);
         if (!t) s.rows.set(row, (t = { row, key: refKey(ref), position, anew: false }));

@@ -1,6 +1,6 @@
 // A user's state as the account sees it: fold, reading, repairs, snapshots.
 import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
-import { applyEvent, effectsOf } from './apply.ts';
+import { applyEvent, effectsOf, touchesNames } from './apply.ts';
 import { decodeContent } from './content-format.ts';
 import type { Core } from './core.ts';
 import { describe, fingerprint } from './fingerprint.ts';
@@ -56,7 +56,7 @@ export class UserState {
 
   /** In causal order; twice is as good as once. */
   apply(event: FoldedEvent): void {
-    this.#shown = null;
+    if (touchesNames(this.#core, event)) this.#shown = null;
     applyEvent(this.#core, event);
   }
   /** Call it after `apply`. Needs no rows. */
