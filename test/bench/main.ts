@@ -32,7 +32,7 @@ async function measure(row: Row, bench: Bench): Promise<Result> {
   const values = new Map<Host, number[]>();
   let text: string | null = null;
   for (const host of hosts) await row.prepare?.(host, bench);
-  const rounds = bench.quick ? Math.min(row.rounds, 1) : row.rounds;
+  const rounds = bench.quick ? Math.min(row.rounds, 3) : row.rounds;
   for (let round = 0; round < rounds; round++) {
     // In turn, and the first one changes: what else the machine does falls on both.
     for (const host of round % 2 === 0 ? hosts : [...hosts].reverse()) {

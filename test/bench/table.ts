@@ -24,7 +24,7 @@ export function table(results: readonly Result[]): string {
     const { row, colombier, dovecot } = result;
     const met = Number.isNaN(colombier.value) ? null : row.met(colombier.value, dovecot);
     const ratio = times(result);
-    return [row.title, row.unit, colombier.text ?? shown(colombier.value), shown(dovecot), ratio === null || ratio <= 0 ? '-' : shown(ratio), row.goal, met === null ? '-' : met ? 'yes' : 'NO'];
+    return [row.title, row.unit, colombier.text ?? shown(colombier.value), shown(dovecot), ratio === null || ratio <= 0 ? '-' : shown(ratio), typeof row.goal === 'string' ? row.goal : row.goal(), met === null ? '-' : met ? 'yes' : 'NO'];
   });
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));
   const text = (line: string[]) => `| ${line.map((cell, i) => (i >= 2 && i <= 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |\n`;

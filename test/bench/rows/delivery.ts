@@ -5,9 +5,11 @@ import { fresh } from '../mail.ts';
 import type { Bench, Row } from './row.ts';
 import { atLeast, rate } from './row.ts';
 
-const ROUND_MS = 1500;
-const WARM_MS = 400;
-const length = (bench: Bench) => (bench.quick ? 700 : ROUND_MS);
+const ROUND_MS = 1200;
+const QUICK_MS = 500;
+/** Both servers have compiled, forked and cached by then what they will. */
+const WARM_MS = 1000;
+const length = (bench: Bench) => (bench.quick ? QUICK_MS : ROUND_MS);
 
 function lmtp(width: number, drawn: boolean): Row {
   return {

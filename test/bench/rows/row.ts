@@ -33,7 +33,7 @@ export interface Row {
   title: string;
   unit: string;
   /** As the table shows it. */
-  goal: string;
+  goal: string | (() => string);
   /** Null: there is nothing to compare with. `dovecot` is null where it was not measured. */
   met(colombier: number, dovecot: number | null): boolean | null;
   /** Rounds, each at every host in turn; the median counts. One in quick runs unless the row says more. */
