@@ -114,8 +114,7 @@ export function decodeRows(box: Box, bytes: Uint8Array, contentNumber: (stored: 
   readColumn(r, n, seq, 0, 1, U32);
   readColumn(r, n, index, 0, 0, U32);
   for (let i = 0; i < n; i++) {
-    if (rows.find(writers[writer[i]], seq[i], index[i]) >= 0) throw new Corrupt('stored rows name a message twice');
-    rows.add(writers[writer[i]], seq[i], index[i]);
+    if (rows.add(writers[writer[i]], seq[i], index[i]) < 0) throw new Corrupt('stored rows name a message twice');
   }
   readColumn(r, n, rows.position, from, 0, SAFE);
   readColumn(r, n, rows.modSeq, from, 0, SAFE);

@@ -85,15 +85,17 @@ export class Rows {
   find(writer: number, seq: number, index: number): number {
     return this.#table[this.#slot(writer, seq, index)] - 1;
   }
-  /** A new, empty row. The message must not have one. */
+  /** A new, empty row; -1 when the message has one. */
   add(writer: number, seq: number, index: number): number {
     const row = this.n;
     if (row === this.writer.length || row * 1.4 > this.#table.length) this.reserve(row + 1);
+    const slot = this.#slot(writer, seq, index);
+    if (this.#table[slot] !== 0) return -1;
     this.writer[row] = writer;
     this.seq[row] = seq;
     this.index[row] = index;
     this.chunk[row] = NO_CHUNK;
-    this.#table[this.#slot(writer, seq, index)] = row + 1;
+    this.#table[slot] = row + 1;
     this.n++;
     return row;
   }

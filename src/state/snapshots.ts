@@ -66,7 +66,11 @@ export class Snapshots {
         return [];
       case 'names': {
         const out = new Set<MailboxId>();
-        for (const w of core.waiting) for (const id of w.boxes) if (core.names.registration(id).deleted) for (const x of core.waitsFor(id)) out.add(x);
+        for (const id of new Set(core.waiting.flatMap((w) => w.boxes))) {
+          const { created, renamed, deleted } = core.names.registration(id);
+          // There only as long as it has messages.
+          if (deleted || (!created && !renamed && id !== core.names.inbox)) for (const x of core.waitsFor(id)) out.add(x);
+        }
         return out;
       }
       case 'status':

@@ -120,6 +120,17 @@ describe('state: parts', () => {
     assert.equal(t.mailbox(INBOX).emailId(0), t.mailbox(ARCHIVE).emailId(0));
     assert.equal(t.mailbox(INBOX).saveDate(0), 5);
   });
+  it('whether a deleted mailbox is there asks for its rows when the tail touched it', () => {
+    s.apply(event([{ kind: 'MailboxCreated', mailbox: ARCHIVE, name: 'Archive', made: 1, specialUse: '\\Archive' }], 1));
+    s.apply(add(ARCHIVE, 2));
+    const refs = s.messageRefs(ARCHIVE, s.mailbox(ARCHIVE).uids.subarray(0, 2));
+    s.apply(event([{ kind: 'MessagesExpunged', mailbox: ARCHIVE, at: 1, messages: refs }, { kind: 'MailboxDeleted', mailbox: ARCHIVE }], 2));
+    const t = opened(parts.snapshot(s, []), parts);
+    assert.deepEqual(t.missing({ kind: 'names' }), []);
+    t.apply(add(ARCHIVE, 1));
+    assert.equal(parts.fetch(t, { kind: 'names' }).length, 1);
+    assert.deepEqual(t.mailboxes().map((m) => m.name), ['INBOX', 'Archive']);
+  });
   it('a forgotten message keeps its UID among the vanished, and its blob is referenced no more', () => {
     s.apply(add(INBOX, 3));
     const [uid] = s.mailbox(INBOX).uids;
