@@ -67,6 +67,8 @@ export const limits = {
   imap_idle_ms_max: 30 * MINUTE,
   /** Idle time before authentication. */
   imap_unauthenticated_ms_max: 1 * MINUTE,
+  /** Time from connecting to a log-in, however busy the client is meanwhile. */
+  imap_login_ms_max: 5 * MINUTE,
   /** Answer bytes waiting for a slow reader before the session stops to produce more. */
   imap_output_bytes_max: 256 * KIB,
   /** A client that takes nothing of what waits for it for so long is cut off. */

@@ -43,7 +43,9 @@ export class Connection implements Context, Owner {
   user: Session | null = null;
   #opened: { selected: Selected; view: View } | null = null;
   #busy = false;
-  #draining = false;
+  /** BYE with this text behind the running command's answer: inside a literal it would be taken for mail. */
+  #lastWords: string | null = null;
+  readonly #begun: number;
   #notify = false;
   #notified = false;
   #after: (() => void | Promise<void>) | null = null;
@@ -55,7 +57,8 @@ export class Connection implements Context, Owner {
     this.remote = remote;
     const secureContext = implicitTls ? host.secureContext() : null;
     if (implicitTls && secureContext === null) throw new Error('no certificate');
-    this.transport = new Transport(this, socket, secureContext, host.clock.monotonic());
+    this.#begun = host.clock.monotonic();
+    this.transport = new Transport(this, socket, secureContext, this.#begun);
     if (!implicitTls) this.secured();
   }
 
@@ -130,7 +133,7 @@ export class Connection implements Context, Owner {
         const done = this.#answer(arrival);
         if (transport.reader.buffered > 0) setImmediate(flush, transport);
         await done;
-        if (this.#draining) this.bye('server is shutting down');
+        if (this.#lastWords !== null) this.bye(this.#lastWords);
         if (this.out.full) await this.out.drain();
       }
     } catch (e) {
@@ -251,7 +254,7 @@ export class Connection implements Context, Owner {
     this.user = session;
     this.reader.authenticated = true;
     this.transport.touch();
-    session.onEnded = (text) => this.bye(text);
+    session.onEnded = (text) => this.#byeBehind(text);
   }
 
   opened(selected: Selected): View {
@@ -342,8 +345,12 @@ export class Connection implements Context, Owner {
 
   /** Idle connections end now, the others behind their command's answer. */
   drain(): void {
-    if (!this.#busy || this.transport.waiting) this.bye('server is shutting down');
-    else this.#draining = true;
+    this.#byeBehind('server is shutting down');
+  }
+
+  #byeBehind(text: string): void {
+    if (!this.#busy || this.transport.waiting) this.bye(text);
+    else this.#lastWords = text;
   }
 
   destroy(): void {
@@ -362,7 +369,8 @@ export class Connection implements Context, Owner {
 
   /** Time-outs, called now and then by the server. `now` is monotonic. */
   sweep(now: number): void {
-    const end = timedOut(this.transport, now, this.user !== null, this.#busy);
+    const tooLate = this.user === null && now - this.#begun > limits.imap_login_ms_max;
+    const end = tooLate && !this.#busy ? 'bye' : timedOut(this.transport, now, this.user !== null, this.#busy);
     if (end === 'bye') this.bye('idle for too long');
     else if (end === 'cut') {
       this.logger.info('client cut off', { remote: this.remote });
