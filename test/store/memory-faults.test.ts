@@ -90,7 +90,8 @@ describe('faults of the memory store', () => {
   });
 
   it('partial: a second PUT that fails leaves it partial; what is whole stays whole', async () => {
-    const client = world.client(script('partial', 'quorum', 'partial'));
+    const client = world.client(script('partial', 'partial', 'quorum', 'partial'));
+    await assert.rejects(client.put('a', X), Unavailable);
     await assert.rejects(client.put('a', X), Unavailable);
     await assert.rejects(client.confirm('a', X, 1), Unavailable);
     assert.equal(world.objects.get('a')!.full, false);

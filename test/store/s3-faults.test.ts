@@ -13,8 +13,8 @@ import type { Answerer, FakeS3 } from './fake-s3.ts';
 
 const SECRET = 'verysecretsecretkey';
 const ACCESS = 'GKaccess';
-// Waits pass a hundred times as fast.
-const quick: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal), after: (ms, run) => systemClock.after(ms / 100, run) };
+// Waits pass a hundred times as fast, time-outs twenty times: a busy machine must not meet one by chance.
+const quick: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal), after: (ms, run) => systemClock.after(ms / 20, run) };
 
 describe('s3 with a server that misbehaves', () => {
   let fake: FakeS3;
