@@ -98,7 +98,8 @@ class Delivery implements Transaction {
     try {
       const { arrived, copies } = await this.#incoming.finish();
       await Promise.all(this.#users.map(async (user, i) => {
-        const recipient = this.#info.recipients.find((r) => (r.target as Target).user === user)!;
+        // Of several addresses always the same, so that a repeated message has the same delivery key.
+        const [recipient] = this.#info.recipients.filter((r) => (r.target as Target).user === user).sort((a, b) => ((a.target as Target).address < (b.target as Target).address ? -1 : 1));
         try {
           await this.#deliver(user, arrived, copies[i], recipient, prefix(recipient));
           this.#counts.accepted++;

@@ -32,13 +32,14 @@ export interface UsersOptions {
 const DEFAULTS = (Object.entries(DEFAULT_NAMES) as [SpecialUse, string][]).map(([specialUse, name]) => ({ specialUse, name }));
 /** A quota is believed so long before the store is asked again. */
 const USED_MS_MAX = 60_000;
+const USED_USERS_MAX = 10_000;
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 export class Users implements Backend {
   readonly logs: UserLogs;
   readonly #o: UsersOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #used = new Map<string, { at: number; bytes: number }>();
+  readonly #used = new Map<string, { at: number; bytes: number; told: number }>();
   #stopped = false;
   #cancelPoll: () => void = () => {};
 
@@ -140,9 +141,12 @@ export class Users implements Backend {
     if (open) return open.state.quota().bytes;
     const now = this.#o.replica.clock.monotonic();
     const known = this.#used.get(user.record.id);
-    if (known && now - known.at < USED_MS_MAX) return known.bytes;
+    // What came since then, here or by hints, the log has counted.
+    if (known && now - known.at < USED_MS_MAX) return known.bytes + Math.max(0, user.log.totals().bytes - known.told);
+    const told = user.log.totals().bytes;
     const { bytes } = await totalsOf(this.#o.replica, user.record);
-    this.#used.set(user.record.id, { at: now, bytes });
+    if (this.#used.size >= USED_USERS_MAX) this.#used.delete(this.#used.keys().next().value!);
+    this.#used.set(user.record.id, { at: now, bytes, told });
     return bytes;
   }
 
