@@ -60,9 +60,13 @@ export async function startGarage({ nodes: count = 1, buckets = ['colombier'], f
   const keys = { accessKey: `GK${randomBytes(12).toString('hex')}`, secretKey: randomBytes(32).toString('hex') };
   const secret = randomBytes(32).toString('hex');
   const all: Node[] = [];
+  // A test that dies leaves neither processes (see Node) nor folders.
+  const clear = () => rmSync(root, { recursive: true, force: true });
+  process.once('exit', clear);
   const stop = async () => {
+    process.off('exit', clear);
     await Promise.all(all.map((node) => node.stop('SIGKILL')));
-    rmSync(root, { recursive: true, force: true });
+    clear();
   };
   try {
     for (let i = 0; i < count; i++) all.push(await Node.create(join(root, `node${i + 1}`), count === 1 ? '127.0.0.1' : `127.0.0.${11 + i}`, secret, count, fsync, count === 1 ? { ...keys, bucket: buckets[0] } : null));
