@@ -132,6 +132,16 @@ describe('imap: bounds', () => {
     assert.equal(await idle.rest(), '* BYE idle for too long\r\n');
   });
 
+  it('commands without end and without log-in', async () => {
+    const wire = await dial(world.port);
+    for (let waited = 0; waited < limits.imap_login_ms_max; waited += 30_000) {
+      assert.deepEqual(await wire.command('n', 'NOOP'), ['n OK NOOP completed']);
+      clock.forward(30_000);
+    }
+    clock.forward(10_000);
+    assert.equal(await wire.rest(), '* BYE idle for too long\r\n');
+  });
+
   it('a TLS handshake that does not end', async () => {
     const wire = await dial(world.tlsPort, { greeting: false });
     await turn();
