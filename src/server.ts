@@ -1,6 +1,6 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
 import { readFileSync } from 'node:fs';
-import { BlobCache, Administration, Logins, MailReceiver, RecordCache, Upkeep, Users } from './account/index.ts';
+import { BlobCache, Administration, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import { Admission, limits } from './base/index.ts';
 import type { Logger } from './base/index.ts';
@@ -18,7 +18,7 @@ export const release: string = JSON.parse(readFileSync(new URL('../package.json'
 const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
 
-function replicaOf(core: Core): Replica {
+function replicaOf(core: Core, config: Config): Replica {
   return {
     stores: core.stores,
     keys: core.keys,
@@ -30,6 +30,7 @@ function replicaOf(core: Core): Replica {
     directory: core.directory,
     blobs: new BlobCache(BLOB_CACHE_BYTES),
     records: new RecordCache(RECORD_CACHE_BYTES),
+    spoolBudget: new SpoolBudget(config.inflight_bytes),
     announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
     peersComplete: () => core.peers.complete,
     mutations: {},
@@ -48,14 +49,14 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
     await logins.close();
     await core.close(false);
   };
-  return new LocalAdmin(administration(core, logins), replicaOf(core), close);
+  return new LocalAdmin(administration(core, logins), replicaOf(core, config), close);
 }
 
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
 export async function serve(config: Config, logger: Logger): Promise<Service> {
   let users: Users | null = null;
   const core = await openCore(config, logger, { release, peerPort: config.ports.peer, onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes) });
-  const replica = replicaOf(core);
+  const replica = replicaOf(core, config);
   const logins = new Logins(core.directory, core.clock, core.random);
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
   const upkeep = new Upkeep(replica, users);

@@ -51,12 +51,12 @@ export class Administration {
   }
   /** Everything is decided on the newest directory. */
   async #fresh(): Promise<void> {
-    await this.#o.directory.log.caughtUp();
+    await this.#o.directory.caughtUp();
   }
 
   async #user(address: string): Promise<UserRecord> {
     await this.#fresh();
-    const record = this.#state.owner(normalised(address)) ?? this.#state.users.get(address);
+    const record = address.includes('@') ? this.#state.owner(normalised(address)) : this.#state.users.get(address);
     if (!record) throw new Refused(`No such user: ${address}`, 'NONEXISTENT');
     return record;
   }

@@ -38,7 +38,7 @@ export class MailAppender implements Appender {
 
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
     if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
-    const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random);
+    const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);
     this.#incoming.push(incoming);
     this.#current = { incoming, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };
   }

@@ -14,10 +14,13 @@ import type { Replica } from './replica.ts';
 import type { UserLog } from './user-log.ts';
 
 interface Target {
-  user: UserLog;
+  /** Not the log: until the message has come, that may be forgotten and made anew. */
+  record: UserRecord;
   /** The address as the directory has it, for the delivery key. */
   address: string;
 }
+
+const recordOf = (recipient: Recipient): UserRecord => (recipient.target as Target).record;
 
 export interface DeliveryOptions {
   replica: Replica;
@@ -54,10 +57,9 @@ export class MailReceiver implements Receiver {
       if (!this.#o.replica.directory.state.hasDomain(domain)) throw new Refused('Relay access denied', null, '550 5.7.1');
       throw new Refused('No such user here', null, '550 5.1.1');
     }
-    const user = this.#o.logOf(found.record);
     const { quotaBytes } = found.record;
-    if (quotaBytes > 0 && (await this.#o.usedBytes(user)) + (declaredBytes ?? 0) > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
-    const target: Target = { user, address: found.address };
+    if (quotaBytes > 0 && (await this.#o.usedBytes(this.#o.logOf(found.record))) + (declaredBytes ?? 0) > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
+    const target: Target = { record: found.record, address: found.address };
     return { address, target };
   }
 
@@ -72,15 +74,15 @@ class Delivery implements Transaction {
   readonly #info: TransactionInfo;
   readonly #counts: MailReceiver['counts'];
   /** One copy for each user, though two addresses may lead to one. */
-  readonly #users: UserLog[];
+  readonly #records: UserRecord[];
   readonly #incoming: Incoming;
 
   constructor(options: DeliveryOptions, info: TransactionInfo, counts: MailReceiver['counts']) {
     this.#o = options;
     this.#info = info;
     this.#counts = counts;
-    this.#users = [...new Set(info.recipients.map((r) => (r.target as Target).user))];
-    this.#incoming = new Incoming(this.#users.map((u) => u.keys.blob), options.replica.random);
+    this.#records = [...new Map(info.recipients.map((r) => [recordOf(r).id, recordOf(r)])).values()];
+    this.#incoming = new Incoming(this.#records.map((record) => options.logOf(record).keys.blob), options.replica.random, options.replica.spoolBudget);
   }
 
   get received(): number {
@@ -94,26 +96,36 @@ class Delivery implements Transaction {
   }
 
   async commit(prefix: (recipient: Recipient) => Buffer): Promise<Outcome[]> {
-    const errors = new Map<UserLog, Error>();
+    const errors = new Map<string, Error>();
     try {
       const { arrived, copies } = await this.#incoming.finish();
-      await Promise.all(this.#users.map(async (user, i) => {
-        // Of several addresses always the same, so that a repeated message has the same delivery key.
-        const [recipient] = this.#info.recipients.filter((r) => (r.target as Target).user === user).sort((a, b) => ((a.target as Target).address < (b.target as Target).address ? -1 : 1));
+      await Promise.all(this.#records.map(async (record, i) => {
         try {
-          await this.#deliver(user, arrived, copies[i], recipient, prefix(recipient));
+          await this.#one(record, arrived, copies[i], prefix);
           this.#counts.accepted++;
         } catch (e) {
           this.#counts[e instanceof Unavailable ? 'unavailable' : 'refused']++;
-          errors.set(user, e as Error);
+          errors.set(record.id, e as Error);
         }
       }));
     } catch (e) {
-      for (const user of this.#users) errors.set(user, e as Error);
+      for (const record of this.#records) errors.set(record.id, e as Error);
     } finally {
       this.#incoming.dispose();
     }
-    return this.#info.recipients.map((recipient) => ({ recipient, error: errors.get((recipient.target as Target).user) ?? null }));
+    return this.#info.recipients.map((recipient) => ({ recipient, error: errors.get(recordOf(recipient).id) ?? null }));
+  }
+
+  async #one(record: UserRecord, arrived: Arrived, copy: SealedCopy, prefix: (recipient: Recipient) => Buffer): Promise<void> {
+    // Of several addresses always the same, so that a repeated message has the same delivery key.
+    const [recipient] = this.#info.recipients.filter((r) => recordOf(r).id === record.id).sort((a, b) => ((a.target as Target).address < (b.target as Target).address ? -1 : 1));
+    const user = this.#o.logOf(record);
+    user.writers++;
+    try {
+      await this.#deliver(user, arrived, copy, recipient, prefix(recipient));
+    } finally {
+      user.writers--;
+    }
   }
 
   async #deliver(user: UserLog, arrived: Arrived, copy: SealedCopy, recipient: Recipient, prefix: Buffer): Promise<void> {

@@ -7,6 +7,7 @@ import type { MessageIndex } from '../message/index.ts';
 import { BlobSealer } from '../seal/index.ts';
 import type { BlobPublicKey } from '../seal/index.ts';
 import { Spool } from './spool.ts';
+import type { SpoolBudget } from './spool.ts';
 
 /** Bits of a blob's id: no two replicas ever choose the same. */
 const BLOB_ID_BITS = 120;
@@ -37,10 +38,10 @@ export class Incoming {
   #bytes = 0;
 
   /** `keys`: one for each user that gets a copy, in order. */
-  constructor(keys: BlobPublicKey[], random: Random) {
+  constructor(keys: BlobPublicKey[], random: Random, budget: SpoolBudget) {
     this.#random = random;
     this.#sealers = keys.map((key) => new BlobSealer(key, random));
-    this.#spools = keys.map(() => new Spool(random));
+    this.#spools = keys.map(() => new Spool(random, budget));
   }
 
   /** Received fields in the header so far. */

@@ -11,6 +11,13 @@ export interface LoggedIn {
   record: UserRecord;
   /** The root key: opens the ring. */
   root: Buffer;
+  /** Id of the wrapped key that opened it: while it is in the directory, the log-in holds. */
+  wrap: string;
+}
+
+interface Opened {
+  root: Buffer;
+  wrap: string;
 }
 
 /** Longest password that is looked at, in bytes. */
@@ -71,8 +78,8 @@ export class Logins {
   async #try(address: string, password: string, tried: Set<string>): Promise<LoggedIn | null> {
     const record = this.#directory.state.owner(address);
     if (!record) return null;
-    const root = await this.#root(record, password, (kind) => kind === 'app', tried);
-    return root && { record, root };
+    const opened = await this.#root(record, password, (kind) => kind === 'app', tried);
+    return opened && { record, ...opened };
   }
 
   #withToken(wrap: StoredWrap, record: UserRecord, token: Token): Buffer | null {
@@ -101,18 +108,21 @@ export class Logins {
 
   /** The root key by any secret of the user, recovery codes included: for changing passwords. Null: wrong. */
   async rootKey(record: UserRecord, secret: string): Promise<Buffer | null> {
-    return this.#root(record, secret, () => true, new Set());
+    return (await this.#root(record, secret, () => true, new Set()))?.root ?? null;
   }
 
   /** By a code if the text is one that `allowed` kinds of wraps know, else by a chosen password. */
-  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>): Promise<Buffer | null> {
+  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>): Promise<Opened | null> {
     const token = findToken(secret);
     const wrap = token && record.wraps.get(token.id);
-    if (wrap && wrap.kind !== 'password') return allowed(wrap.kind) ? this.#withToken(wrap, record, token) : null;
+    if (wrap && wrap.kind !== 'password') {
+      const root = allowed(wrap.kind) ? this.#withToken(wrap, record, token) : null;
+      return root && { root, wrap: wrap.id };
+    }
     for (const chosen of record.wraps.values()) {
       if (chosen.kind !== 'password' || tried.has(chosen.id)) continue;
       const root = await this.#withPassword(chosen, record, secret, tried);
-      if (root) return root;
+      if (root) return { root, wrap: chosen.id };
     }
     return null;
   }

@@ -127,6 +127,11 @@ export class OpenUser {
 
   #afterChange(): void {
     this.#notify();
+    // What is shown may wait for rows of another mailbox: a copy made elsewhere, from a mailbox that isn't loaded here.
+    for (const { mailbox } of this.listeners) {
+      if (this.state.missing({ kind: 'rows', mailbox }).length === 0) continue;
+      this.need({ kind: 'rows', mailbox }).catch((e) => this.replica.logger.warn('a change waits for its source', { user: this.at.record.id, why: reason(e) }));
+    }
     this.#scheduleRepair();
     if (this.#eventsSinceSnapshot >= limits.snapshot_events) this.snapshotSoon();
   }

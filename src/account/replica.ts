@@ -7,6 +7,7 @@ import type { Stores } from '../store/index.ts';
 import type { StateMutations } from '../state/index.ts';
 import type { BlobCache } from './blobs.ts';
 import type { RecordCache } from './records.ts';
+import type { SpoolBudget } from './spool.ts';
 
 /** Rules of this room that a test switches off to see its check fail. Never set elsewhere. */
 export interface AccountMutations {
@@ -28,6 +29,7 @@ export interface Replica {
   readonly directory: Directory;
   readonly blobs: BlobCache;
   readonly records: RecordCache;
+  readonly spoolBudget: SpoolBudget;
   /** Tells the peers of an event that is acknowledged. */
   readonly announce: (bucket: string | null, root: string, name: string, bytes: Uint8Array) => void;
   /** True when all known replicas are connected: polls may be slow. */

@@ -24,7 +24,7 @@ function checked(name: string): string {
   if (text.toUpperCase() === 'INBOX') return 'INBOX';
   const levels = text.split('/');
   if (levels[0].toUpperCase() === 'INBOX') levels[0] = 'INBOX';
-  if (levels.some((l) => l === '') || /[\x00-\x1f\x7f*%]/.test(text)) throw new Refused('Not a name for a mailbox', 'CANNOT');
+  if (levels.some((l) => l === '') || /^\\|[\x00-\x1f\x7f*%]/.test(text)) throw new Refused('Not a name for a mailbox', 'CANNOT');
   if (Buffer.byteLength(text) > limits.mailbox_name_bytes_max || levels.length > limits.mailbox_depth_max) throw new Refused('Mailbox name too long', 'LIMIT');
   return levels.join('/');
 }
@@ -178,6 +178,13 @@ export class UserSession implements Session {
   async quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }> {
     const used = this.#user.state.quota();
     return { bytes: used.bytes, bytesMax: this.#user.at.record.quotaBytes || null, messages: used.messages, messagesMax: null };
+  }
+
+  /** The server ends the session: the client is told why. */
+  end(text: string): void {
+    const told = this.onEnded;
+    this.close();
+    told?.(text);
   }
 
   close(): void {

@@ -8,6 +8,15 @@ import { Unavailable, randomId } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 
+/** Sealed bytes of all messages that are in memory now, and how many may be: beyond it each goes to disk. */
+export class SpoolBudget {
+  used = 0;
+  readonly bytesMax: number;
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+}
+
 /** Sealed bytes of one blob that stay in memory; beyond it they go to disk. */
 const MEMORY_BYTES_MAX = 512 * 1024;
 const READ_BYTES = 256 * 1024;
@@ -18,9 +27,16 @@ export class Spool {
   #onDisk = 0;
   #file: FileHandle | null = null;
   readonly #random: Random;
+  readonly #budget: SpoolBudget;
 
-  constructor(random: Random) {
+  constructor(random: Random, budget: SpoolBudget) {
     this.#random = random;
+    this.#budget = budget;
+  }
+
+  #count(bytes: number): void {
+    this.#inMemory += bytes;
+    this.#budget.used += bytes;
   }
 
   get bytes(): number {
@@ -31,9 +47,9 @@ export class Spool {
   async push(pieces: Buffer[]): Promise<void> {
     for (const piece of pieces) {
       this.#pieces.push(piece);
-      this.#inMemory += piece.length;
+      this.#count(piece.length);
     }
-    if (this.#inMemory > MEMORY_BYTES_MAX) await this.#flush();
+    if (this.#inMemory > MEMORY_BYTES_MAX || this.#budget.used > this.#budget.bytesMax) await this.#flush();
   }
 
   async #flush(): Promise<void> {
@@ -48,7 +64,7 @@ export class Spool {
       const { bytesWritten } = await this.#file.writev(pieces, this.#onDisk);
       if (bytesWritten !== this.#inMemory) throw new Error('short write');
       this.#onDisk += this.#inMemory;
-      this.#inMemory = 0;
+      this.#count(-this.#inMemory);
     } catch (e) {
       throw new Unavailable(`no room to receive a message: ${(e as NodeJS.ErrnoException).code ?? 'write failed'}`);
     }
@@ -77,7 +93,7 @@ export class Spool {
 
   dispose(): void {
     this.#pieces = [];
-    this.#inMemory = 0;
+    this.#count(-this.#inMemory);
     const file = this.#file;
     this.#file = null;
     file?.close().catch(() => {});

@@ -15,12 +15,15 @@ import type { Replica } from './replica.ts';
 const IDLE_LOGS_MAX = 2000;
 
 export interface UserLog {
-  readonly record: UserRecord;
+  /** As the directory has it now. */
+  record: UserRecord;
   readonly root: string;
   readonly store: ObjectStore;
   readonly keys: UserPublic;
   readonly codec: UserCodec;
   readonly log: Log<Op>;
+  /** Who is about to write through it: while there is anyone, it stays the user's only log in this process. */
+  writers: number;
 }
 
 export class UserLogs {
@@ -38,6 +41,7 @@ export class UserLogs {
   of(record: UserRecord): UserLog {
     const known = this.#logs.get(record.id);
     if (known) {
+      known.record = record;
       this.#logs.delete(record.id); // the most recently used stands last
       this.#logs.set(record.id, known);
       return known;
@@ -59,7 +63,7 @@ export class UserLogs {
       mutations: r.logMutations,
       onAppended: (hint) => r.announce(record.bucket, root, hint.name, hint.bytes),
     });
-    const entry: UserLog = { record, root, store, keys, codec, log };
+    const entry: UserLog = { record, root, store, keys, codec, log, writers: 0 };
     this.#logs.set(record.id, entry);
     this.#evict();
     return entry;
@@ -70,8 +74,14 @@ export class UserLogs {
     return this.#logs.get(user) ?? null;
   }
 
+  /** Unless it is in use. */
   forget(user: string): void {
-    this.#logs.delete(user);
+    const entry = this.#logs.get(user);
+    if (entry && !this.#inUse(user, entry)) this.#logs.delete(user);
+  }
+
+  #inUse(user: string, entry: UserLog): boolean {
+    return this.#busy(user) || entry.writers > 0 || entry.log.submitting > 0;
   }
 
   all(): Iterable<UserLog> {
@@ -82,7 +92,7 @@ export class UserLogs {
     let over = this.#logs.size - IDLE_LOGS_MAX;
     for (const [user, entry] of this.#logs) {
       if (over <= 0) return;
-      if (this.#busy(user) || entry.log.submitting > 0) continue;
+      if (this.#inUse(user, entry)) continue;
       this.#logs.delete(user);
       over--;
     }

@@ -16,7 +16,10 @@ import type { UserLog } from './user-log.ts';
 interface Entry {
   opening: Promise<OpenUser>;
   open: OpenUser | null;
-  sessions: Set<UserSession>;
+  /** Each with the id of the wrapped key that opened it. */
+  sessions: Map<UserSession, string>;
+  /** Log-ins that wait for the opening. */
+  arriving: number;
   release: () => void;
   cancelLinger: () => void;
   polled: number;
@@ -33,6 +36,8 @@ const DEFAULTS = (Object.entries(DEFAULT_NAMES) as [SpecialUse, string][]).map((
 /** A quota is believed so long before the store is asked again. */
 const USED_MS_MAX = 60_000;
 const USED_USERS_MAX = 10_000;
+/** Records of one user's messages that stay in memory undecoded; the rest is read again from snapshots. */
+const CONTENT_BYTES_MAX = 16 * 1024 * 1024;
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 export class Users implements Backend {
@@ -40,17 +45,24 @@ export class Users implements Backend {
   readonly #o: UsersOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #used = new Map<string, { at: number; bytes: number; told: number }>();
+  /** Users whose state is being put away: who logs in meanwhile waits. */
+  readonly #closing = new Map<string, Promise<void>>();
   #stopped = false;
   #cancelPoll: () => void = () => {};
 
   constructor(options: UsersOptions) {
     this.#o = options;
     this.logs = new UserLogs(options.replica, (user) => this.#entries.has(user));
+    options.replica.directory.onChanged(() => this.#revise());
     this.#poll();
   }
 
   plaintextAllowed(remote: string): boolean {
     return this.#o.plaintextFromLoopback && LOOPBACK.test(remote);
+  }
+
+  expectLogin(): void {
+    this.#o.logins.pool.warm();
   }
 
   /** Users who are open here, and sessions. */
@@ -61,13 +73,22 @@ export class Users implements Backend {
   }
 
   async login(user: string, password: string, remote: string): Promise<Session> {
-    const { record, root } = await this.#o.logins.login(user, password, remote);
+    const { record, root, wrap } = await this.#o.logins.login(user, password, remote);
     if (this.#stopped) throw new Refused('Server is shutting down', 'UNAVAILABLE');
     const entry = this.#entry(record, root);
-    if (entry.sessions.size >= limits.connections_per_user_max) throw new Refused('Too many connections of this user', 'LIMIT');
-    const session = new UserSession(await this.#opened(record, entry), this.#o.replica.directory.state.addressesOf(record.id)[0]?.address ?? user, () => this.#ended(record.id, entry, session));
+    if (entry.sessions.size + entry.arriving >= limits.connections_per_user_max) throw new Refused('Too many connections of this user', 'LIMIT');
+    entry.arriving++;
+    let open: OpenUser;
+    try {
+      open = await this.#opened(record, entry);
+    } finally {
+      entry.arriving--;
+    }
+    const { state } = this.#o.replica.directory;
+    if (this.#entries.get(record.id) !== entry || !state.users.get(record.id)?.wraps.has(wrap)) throw new Refused('Not now, please connect again', 'UNAVAILABLE');
+    const session = new UserSession(open, state.addressesOf(record.id)[0]?.address ?? user, () => this.#ended(record.id, entry, session));
     entry.cancelLinger();
-    entry.sessions.add(session);
+    entry.sessions.set(session, wrap);
     return session;
   }
 
@@ -84,7 +105,7 @@ export class Users implements Backend {
     const known = this.#entries.get(record.id);
     if (known) return known;
     const { replica, logins } = this.#o;
-    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Set(), release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
+    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Map(), arriving: 0, release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
     entry.opening.then(
       (open) => {
         entry.open = open;
@@ -97,6 +118,7 @@ export class Users implements Backend {
   }
 
   async #open(record: UserRecord, root: Buffer): Promise<OpenUser> {
+    await this.#closing.get(record.id);
     const user = await OpenUser.open(this.#o.replica, this.logs.of(record), root);
     try {
       await new UserSession(user, '', () => {}).makeDefaults(DEFAULTS);
@@ -112,27 +134,37 @@ export class Users implements Backend {
     if (entry.sessions.size > 0 || this.#entries.get(id) !== entry) return;
     entry.cancelLinger();
     entry.cancelLinger = this.#o.replica.clock.after(limits.user_linger_ms, () => {
-      if (entry.sessions.size === 0 && this.#entries.get(id) === entry) void this.#close(id, entry);
+      if (entry.sessions.size + entry.arriving === 0 && this.#entries.get(id) === entry) void this.#close(id, entry);
     });
   }
 
-  async #close(id: string, entry: Entry): Promise<void> {
+  #close(id: string, entry: Entry): Promise<void> {
     if (this.#entries.get(id) === entry) this.#entries.delete(id);
     entry.cancelLinger();
     entry.release();
-    await entry.opening.then((open) => open.close(), () => {});
+    const closing = Promise.all([this.#closing.get(id), entry.opening.then((open) => open.close(), () => {})]).then(() => {
+      if (this.#closing.get(id) === closing) this.#closing.delete(id);
+    });
+    this.#closing.set(id, closing);
+    return closing;
   }
 
   #break(id: string, entry: Entry, text: string): void {
-    for (const session of [...entry.sessions]) session.onEnded?.(text);
+    for (const session of [...entry.sessions.keys()]) session.end(text);
     void this.#close(id, entry);
   }
 
-  /** Ends all sessions of a user: removed, or the password was changed because it leaked. */
-  end(id: string, text: string): void {
-    const entry = this.#entries.get(id);
-    if (entry) this.#break(id, entry, text);
-    this.#o.logins.forget(id);
+  /** The directory has changed: who was removed, or whose password is no longer valid, is logged in no longer. */
+  #revise(): void {
+    for (const [id, entry] of this.#entries) {
+      const record = this.#o.replica.directory.state.users.get(id);
+      if (!record) {
+        this.#o.logins.forget(id);
+        this.#break(id, entry, 'This account was removed');
+        continue;
+      }
+      for (const [session, wrap] of entry.sessions) if (!record.wraps.has(wrap)) session.end('The password was changed, please log in again');
+    }
   }
 
   /** Bytes that a user's mail takes, near enough: of the open state, or asked of the store at most once a minute. */
@@ -171,6 +203,7 @@ export class Users implements Backend {
       for (const [id, entry] of this.#entries) {
         if (!entry.open || entry.sessions.size === 0 || now - entry.polled < interval) continue;
         entry.polled = now;
+        entry.open.state.evictContents(CONTENT_BYTES_MAX);
         entry.open.fresh().catch((e) => replica.logger.debug('poll failed', { user: id, why: reason(e) }));
       }
       this.#poll();

@@ -10,6 +10,8 @@ export interface Backend {
    * connections, Unavailable. `remote` is the client's address without port.
    */
   login(user: string, password: string, remote: string): Promise<Session>;
+  /** A client has connected: what a log-in needs may be made ready. */
+  expectLogin?(): void;
   /** False while log-in without TLS is not allowed from this address. */
   plaintextAllowed(remote: string): boolean;
 }
