@@ -5,7 +5,7 @@ import { resident, watchPeak } from '../hosts/process-memory.ts';
 import { ImapClient } from '../imap-client.ts';
 import { LmtpClient } from '../lmtp-client.ts';
 import { fresh, mail } from '../mail.ts';
-import { SMALL, makeSmall } from './login.ts';
+import { ORDINARY, SMALL, makeSmall } from './login.ts';
 import type { Row } from './row.ts';
 import { under } from './row.ts';
 
@@ -45,7 +45,7 @@ const held = (tls: boolean): Row => ({
   rounds: 1,
   async prepare(host, bench) {
     await host.restart();
-    await makeSmall(host, bench, host.users.length);
+    await makeSmall(host, bench, host.users);
     for (const client of await connected(host, 60, tls)) client.close();
   },
   async measure(host, bench) {
@@ -84,10 +84,10 @@ const usedServer: Row = {
   async measure(host, bench) {
     await host.restart();
     const lmtp = await LmtpClient.connect({ port: host.lmtp });
-    for (const mail of bench.mails.slice(0, 10)) await lmtp.deliver(host.users[0].address, fresh(mail));
+    for (const mail of bench.mails.slice(0, 10)) await lmtp.deliver(host.users[ORDINARY].address, fresh(mail));
     lmtp.close();
     const client = await ImapClient.connect({ port: host.imap });
-    await client.login(host.users[0]);
+    await client.login(host.users[ORDINARY]);
     await client.run('SELECT INBOX');
     client.close();
     await settle();
