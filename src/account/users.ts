@@ -5,6 +5,7 @@ import type { SpecialUse } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import type { Backend, Session } from '../imap/session.ts';
 import { DEFAULT_NAMES } from '../state/index.ts';
+import { keepEpoch } from './epoch.ts';
 import type { Logins } from './login.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
@@ -121,6 +122,7 @@ export class Users implements Backend {
     await this.#closing.get(record.id);
     const user = await OpenUser.open(this.#o.replica, this.logs.of(record), root);
     try {
+      await keepEpoch(user);
       await new UserSession(user, '', () => {}).makeDefaults(DEFAULTS);
     } catch (e) {
       await user.close();

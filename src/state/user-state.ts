@@ -54,6 +54,15 @@ export class UserState {
     return position - this.#core.shared.epoch;
   }
 
+  /** Live messages that an epoch left without a UID: they are withheld until they are renumbered. Rows must be loaded. */
+  unnumbered(id: MailboxId): MessageRef[] {
+    const { rows } = this.#core.box(id);
+    const { epoch, writers } = this.#core.shared;
+    const found: number[] = [];
+    if (epoch > 0) for (let row = 0; row < rows.n; row++) if (rows.isLive(row) && rows.position[row] <= epoch) found.push(row);
+    return found.sort((a, b) => rows.position[a] - rows.position[b]).map((row) => rows.ref(row, writers));
+  }
+
   /** In causal order; twice is as good as once. */
   apply(event: FoldedEvent): void {
     if (touchesNames(this.#core, event)) this.#shown = null;
