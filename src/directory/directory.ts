@@ -27,6 +27,8 @@ export interface DirectoryOptions {
 const NOTHING = Buffer.alloc(0);
 /** LISTs that answer questions which memory would say "no" to: at most one a second (a flood of unknown names). */
 const ASK_INTERVAL_MS = 1000;
+const WITHDRAW_EVERY_MS = 30_000;
+const WITHDRAW_TRIES = 120;
 
 export class Directory {
   state = new DirectoryState();
@@ -37,6 +39,10 @@ export class Directory {
   #events = 0;
   #cancelPoll: () => void = () => {};
   #stopped = false;
+  #attaching: Promise<void> | null = null;
+  /** The state that events are applied to; while all is read anew, `state` is still the former one. */
+  #folded = this.state;
+  readonly #listeners: (() => void)[] = [];
 
   constructor(options: DirectoryOptions) {
     this.#o = options;
@@ -60,7 +66,21 @@ export class Directory {
     this.#poll();
   }
 
-  async #attach(): Promise<void> {
+  /** Calls back after each change, with the change in `state`. */
+  onChanged(run: () => void): void {
+    this.#listeners.push(run);
+  }
+  #changed(): void {
+    for (const run of this.#listeners) run();
+  }
+
+  /** Reads all of it, at the start and after it was forgotten. */
+  #attach(): Promise<void> {
+    this.#attaching ??= this.#read().finally(() => (this.#attaching = null));
+    return this.#attaching;
+  }
+
+  async #read(): Promise<void> {
     const { keys, random } = this.#o;
     const codec = directoryCodec(keys, random);
     await this.log.attach({
@@ -72,27 +92,38 @@ export class Directory {
       },
       onApplied: () => {
         if (++this.#events >= limits.snapshot_events) this.#snapshot();
+        if (this.state === this.#folded) this.#changed();
       },
       onForgotten: () => {
-        this.#attach().catch((e) => this.#o.logger.error('directory can not be read anew', { why: reason(e) }));
+        // What fails here the next question or poll tries again.
+        this.#attach().catch((e) => this.#o.logger.warn('the directory could not be read anew', { why: reason(e) }));
       },
     });
+    this.state = this.#folded;
+    this.#changed();
   }
 
   async #load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Promise<Fold<DirectoryOp>> {
     const state = new DirectoryState();
     for (const snapshot of snapshots) for (const part of snapshot.parts) state.join(await fetch(part.id));
-    this.state = state;
+    this.#folded = state;
     return {
       apply: (event: OpenedEvent<DirectoryOp>) => state.apply(event),
       effects: (event) => ({ effects: [], repaired: [], lost: null, restored: event.ops.some((p) => p.op.kind === 'Restored') }),
     };
   }
 
+  /** All that was acknowledged before the call is in `state` afterwards. Unavailable, Corrupt. */
+  async caughtUp(): Promise<void> {
+    if (!this.log.attached || this.#attaching) await this.#attach();
+    await this.log.caughtUp();
+    if (this.#attaching) await this.#attaching; // the LIST found that all had to be forgotten
+  }
+
   #snapshot(): void {
     this.#events = 0;
     this.log
-      .writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.state.encode() }], kept: [], messages: 0, bytes: 0 }) })
+      .writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.#folded.encode() }], kept: [], messages: 0, bytes: 0 }) })
       .catch((e) => this.#o.logger.warn('directory snapshot not written', { why: reason(e) }));
   }
 
@@ -100,7 +131,7 @@ export class Directory {
     const wait = limits.directory_poll_ms * (0.9 + 0.2 * this.#o.random.unit());
     this.#cancelPoll = this.#o.clock.after(wait, () => {
       if (this.#stopped) return;
-      this.log.caughtUp().catch((e) => this.#o.logger.debug('directory poll failed', { why: reason(e) }));
+      this.caughtUp().catch((e) => this.#o.logger.debug('directory poll failed', { why: reason(e) }));
       this.#poll();
     });
   }
@@ -119,7 +150,7 @@ export class Directory {
       if (wait > 0) await this.#o.clock.sleep(wait);
       asking.begun = true;
       this.#askedAt = this.#o.clock.monotonic();
-      await this.log.caughtUp();
+      await this.caughtUp();
     })().finally(() => {
       if (this.#asking === asking) this.#asking = null;
     });
@@ -134,12 +165,13 @@ export class Directory {
 
   /** Appends what `build` returns, decided on the newest state. Its first operation's place, for claims. */
   async write(build: (state: DirectoryState) => DirectoryOp[]): Promise<string | null> {
+    if (!this.log.attached || this.#attaching) await this.#attach();
     const submitted = await this.log.submit('directory', () => {
-      const ops = build(this.state);
+      const ops = build(this.#folded);
       return ops.length > 0 ? { ops } : null;
     });
     if (!submitted) return null;
-    return this.state.claimAt(submitted.first, submitted.ref.writer);
+    return this.#folded.claimAt(submitted.first, submitted.ref.writer);
   }
 
   /**
@@ -154,17 +186,39 @@ export class Directory {
     });
     const claim = place ? this.state.claimsOf(address).find((c) => c.id === place) : null;
     if (!claim) throw new Unavailable('The address could not be claimed, try again');
+    try {
+      await this.#confirm(claim);
+    } catch (e) {
+      if (e instanceof Unavailable) this.#withdrawLater(claim);
+      throw e;
+    }
+  }
+
+  async #confirm(claim: Claim): Promise<void> {
+    const { address } = claim;
     const begun = this.#o.clock.monotonic();
-    await this.log.caughtUp();
+    await this.caughtUp();
     await this.#withdrawIf(this.state.claimsOf(address).some((c) => c.id !== claim.id), claim);
     await this.#withdrawIf(this.#o.clock.monotonic() - begun > limits.claim_withdraw_ms, claim);
     await this.write((state) => {
       if (state.claimsOf(address).some((c) => c.id !== claim.id)) return [];
       return [{ kind: 'AddressConfirmed', claim: claim.id }];
     });
-    await this.log.caughtUp();
+    await this.caughtUp();
     if (!this.state.isConfirmed(claim)) await this.#withdrawIf(true, claim);
     if (!this.state.isLive(claim.id)) throw this.#taken(address);
+  }
+
+  /** The store was away between claim and confirmation: whoever asked was told so, and the address must not stay taken. */
+  #withdrawLater(claim: Claim, tries = 0): void {
+    if (tries >= WITHDRAW_TRIES) return; // an hour later whoever needs the address ends the claim
+    this.#o.clock.after(WITHDRAW_EVERY_MS, () => {
+      if (this.#stopped) return;
+      this.write((state) => (state.isLive(claim.id) && !state.isConfirmed(claim) ? [{ kind: 'ClaimEnded', claim: claim.id }] : [])).catch((e) => {
+        this.#o.logger.info('a claim could not be withdrawn yet', { why: reason(e) });
+        this.#withdrawLater(claim, tries + 1);
+      });
+    });
   }
 
   #taken(address: string): Refused {
@@ -187,9 +241,12 @@ export class Directory {
 
   /** A claim that was left without confirmation for an hour is ended by whoever needs the address. */
   async #endStale(address: string): Promise<void> {
-    await this.log.caughtUp();
-    const stale = () => this.state.claimsOf(address).filter((c) => !this.state.isConfirmed(c) && this.#o.clock.now() - c.at > limits.claim_end_ms);
-    if (stale().length > 0) await this.write(() => stale().map((c) => ({ kind: 'ClaimEnded', claim: c.id })));
+    await this.caughtUp();
+    if (this.state.claimsOf(address).every((c) => this.state.isConfirmed(c))) return;
+    // The store's own time: a claim bears it too.
+    const { date } = await this.#o.store.list({ prefix: DIRECTORY_LOG, maxKeys: 1 });
+    const stale = (state: DirectoryState) => state.claimsOf(address).filter((c) => !state.isConfirmed(c) && date - c.at > limits.claim_end_ms);
+    await this.write((state) => stale(state).map((c) => ({ kind: 'ClaimEnded', claim: c.id })));
   }
 
   async stop(): Promise<void> {
@@ -197,4 +254,3 @@ export class Directory {
     this.#cancelPoll();
   }
 }
-

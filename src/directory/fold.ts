@@ -23,6 +23,7 @@ export interface Claim {
   readonly address: string;
   readonly user: string;
   readonly primary: boolean;
+  /** When it was made, by the store's own time, ms. */
   readonly at: number;
   /** Sorts claims of one address: position in fixed width, writer, index. */
   readonly order: string;
@@ -30,6 +31,8 @@ export interface Claim {
 
 interface DirectoryEvent {
   ref: EventRef;
+  /** The store's own time when its writer listed, ms; absent: what the claim says. */
+  born?: number;
   ops: { first: number; op: DirectoryOp }[];
 }
 
@@ -52,10 +55,10 @@ export class DirectoryState {
 
   apply(event: DirectoryEvent): void {
     this.version++;
-    for (const [index, { first, op }] of event.ops.entries()) this.#applyOp(op, stampOf(first, event.ref.writer), `${event.ref.writer}-${event.ref.seq}-${index}`);
+    for (const [index, { first, op }] of event.ops.entries()) this.#applyOp(op, stampOf(first, event.ref.writer), `${event.ref.writer}-${event.ref.seq}-${index}`, event.born);
   }
 
-  #applyOp(op: DirectoryOp, stamp: string, place: string): void {
+  #applyOp(op: DirectoryOp, stamp: string, place: string, born?: number): void {
     switch (op.kind) {
       case 'DomainAdded':
       case 'DomainRemoved': {
@@ -87,7 +90,7 @@ export class DirectoryState {
         this.users.get(op.user)?.wraps.delete(op.id);
         break;
       case 'AddressClaimed':
-        this.#addClaim({ id: place, address: op.address, user: op.user, primary: op.primary, at: op.at, order: `${stamp}-${place}` });
+        this.#addClaim({ id: place, address: op.address, user: op.user, primary: op.primary, at: born ?? op.at, order: `${stamp}-${place}` });
         break;
       case 'AddressConfirmed':
         this.#confirmed.add(op.claim);

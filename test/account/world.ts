@@ -2,7 +2,7 @@
 // wires it, with a clock and a seed of the test's own.
 import { seededRandom, silent } from '../../src/base/index.ts';
 import type { Clock, Flag, Logger, Random } from '../../src/base/index.ts';
-import { Administration, BlobCache, Logins, MailReceiver, RecordCache, Upkeep, Users } from '../../src/account/index.ts';
+import { Administration, BlobCache, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from '../../src/account/index.ts';
 import type { AccountMutations, Replica } from '../../src/account/index.ts';
 import { Directory } from '../../src/directory/index.ts';
 import type { DirectoryOp, StoredWrap, UserRecord } from '../../src/directory/index.ts';
@@ -70,6 +70,7 @@ export class TestReplica {
       directory: this.directory,
       blobs: new BlobCache(8 * 1024 * 1024),
       records: new RecordCache(8 * 1024 * 1024),
+      spoolBudget: { used: 0, bytesMax: 2 ** 30 },
       announce: (_bucket, root, name, bytes) => world.tell(this, root, name, bytes),
       peersComplete: () => world.hints,
       mutations: options.mutations ?? {},
