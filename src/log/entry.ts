@@ -30,7 +30,6 @@ export class Entry implements Hashed {
   summary: EventSummary | null = null;
   /** The bytes of the newest events are kept, to PUT them again should they vanish. */
   kept: Buffer | null = null;
-  fetching: Promise<void> | null = null;
 
   constructor(root: string, ref: EventRef, modified: number, generation: number, leaf: string = eventLeaf(ref)) {
     this.ref = ref;
@@ -50,5 +49,23 @@ export class Entry implements Hashed {
   }
   get seq(): number {
     return this.ref.seq;
+  }
+}
+
+/** The bytes of the newest events, within a limit. */
+export class Remembered {
+  readonly #entries: Entry[] = [];
+  #bytes = 0;
+  keep(entry: Entry, bytes: Buffer, bytesMax: number): void {
+    entry.kept = bytes;
+    this.#entries.push(entry);
+    this.#bytes += bytes.length;
+    let drop = 0;
+    while (this.#bytes > bytesMax && drop < this.#entries.length - 1) {
+      const oldest = this.#entries[drop++];
+      this.#bytes -= oldest.kept?.length ?? 0;
+      oldest.kept = null;
+    }
+    if (drop > 0) this.#entries.splice(0, drop);
   }
 }

@@ -7,7 +7,7 @@ import type { Listed, StoredObject } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { DigestSet } from './digest.ts';
-import { Entry } from './entry.ts';
+import { Entry, Remembered } from './entry.ts';
 import { eventId, readEvent } from './event.ts';
 import type { StoredEvent } from './event.ts';
 import type { LogMutations } from './mutations.ts';
@@ -64,8 +64,7 @@ export class Listing {
   #windowGreatest: Position = 0;
   #running: Running | null = null;
   #next: Running | null = null;
-  #kept: Entry[] = [];
-  #keptBytes = 0;
+  #kept = new Remembered();
 
   constructor(options: ListingOptions) {
     this.#o = options;
@@ -118,8 +117,7 @@ export class Listing {
     this.#arrivals = [];
     this.#arrived = 0;
     this.#windowGreatest = 0;
-    this.#kept = [];
-    this.#keptBytes = 0;
+    this.#kept = new Remembered();
     this.counted = { messages: 0, bytes: 0 };
   }
 
@@ -144,7 +142,7 @@ export class Listing {
     let date: number | null = null;
     let startAfter = full ? undefined : afterPosition(root, from);
     for (;;) {
-      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full ? limits.list_keys_max : limits.list_tail_keys_max });
+      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full || rows.length > 0 ? limits.list_keys_max : limits.list_tail_keys_max });
       date ??= page.date;
       rows.push(...page.objects);
       if (!page.truncated || page.objects.length === 0) break;
@@ -245,18 +243,9 @@ export class Listing {
     return modified - stored.header.born > this.#o.limits.put_window_ms;
   }
 
-  /** Remembers bytes within a limit, newest first, to PUT them again should the object vanish. */
+  /** Sessions remember the newest bytes, to PUT them again should the object vanish. */
   keep(entry: Entry, bytes: Buffer): void {
-    if (!this.attached || entry.kept) return;
-    entry.kept = bytes;
-    this.#kept.push(entry);
-    this.#keptBytes += bytes.length;
-    let drop = 0;
-    while (this.#keptBytes > this.#o.limits.log_remembered_bytes_max && drop < this.#kept.length - 1) {
-      this.#keptBytes -= this.#kept[drop].kept!.length;
-      this.#kept[drop++].kept = null;
-    }
-    if (drop > 0) this.#kept.splice(0, drop);
+    if (this.attached && !entry.kept) this.#kept.keep(entry, bytes, this.#o.limits.log_remembered_bytes_max);
   }
 
   /** False when something that the LIST shows could not be made certain. */

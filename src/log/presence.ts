@@ -14,6 +14,8 @@ const PRESENCE_VERSION = 1;
 /** A presence that was not renewed for so long is removed by whoever sees it. */
 const STALE_MS = 24 * 60 * 60 * 1000;
 
+const TIME_STEP_MS = 2000;
+
 /** What a presence object says. */
 export interface PresenceRecord {
   slot: number;
@@ -68,10 +70,11 @@ export class Presence implements ReplicaIdentity {
   #slot: number | null = null;
   /** Both clocks when the last acknowledged PUT began. */
   #acked: { mono: number; wall: number } | null = null;
-  #known = new Map<string, { modified: number; record: PresenceRecord }>();
+  #known = new Map<string, { modified: number; settled: boolean; record: PresenceRecord }>();
   #peers: Peer[] = [];
   #cancel: (() => void) | null = null;
   #left = false;
+  #held = false;
   #renewing: Promise<void> | null = null;
 
   constructor(options: PresenceOptions) {
@@ -108,7 +111,8 @@ export class Presence implements ReplicaIdentity {
       await this.renew();
       if (this.#slot !== null) break;
       this.#o.logger.warn('no slot is free: waiting');
-      await this.#o.clock.sleep(this.#limits.presence_renew_ms);
+      // Not all at the same time, or those who wait would find only each other.
+      await this.#o.clock.sleep(this.#limits.presence_renew_ms * (0.5 + this.#o.random.unit() / 2));
       if (this.#left) throw new Unavailable('this replica has left');
     }
     this.#schedule();
@@ -143,13 +147,16 @@ export class Presence implements ReplicaIdentity {
       const taken = await this.#read();
       slot = this.#free(taken);
     }
+    let put = false;
     for (let tries = 0; slot !== null && tries <= this.#limits.slots; tries++) {
       if (this.#left) return;
       const began = { mono: clock.monotonic(), wall: clock.now() };
+      put = true;
       await this.#put(slot, false);
       if (sure) this.#acked = began;
       const taken = await this.#read();
       if (!taken.has(slot)) {
+        this.#held = true;
         this.#slot = slot;
         this.#acked = began;
         return;
@@ -160,6 +167,8 @@ export class Presence implements ReplicaIdentity {
       slot = this.#free(taken);
     }
     this.#slot = null;
+    // Nothing was ever written under a slot that was never held: others need not wait for it.
+    if (put && !this.#held) await this.#o.store.delete(replicaName(this.id));
   }
 
   async #put(slot: number, left: boolean): Promise<void> {
@@ -191,7 +200,7 @@ export class Presence implements ReplicaIdentity {
     const { store, logger } = this.#o;
     const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max);
     const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
-    const read = await Promise.all(fresh.map((row) => this.#record(row)));
+    const read = await Promise.all(fresh.map((row) => this.#record(row, date)));
     const names = new Set(rows.map((row) => row.name));
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
     for (const row of rows) {
@@ -208,14 +217,15 @@ export class Presence implements ReplicaIdentity {
     return taken;
   }
 
-  async #record(row: Listed): Promise<PresenceRecord | null> {
+  async #record(row: Listed, date: number): Promise<PresenceRecord | null> {
     const known = this.#known.get(row.name);
-    if (known?.modified === row.modified) return known.record;
+    if (known?.settled && known.modified === row.modified) return known.record;
     const object = await this.#o.store.get(row.name);
     if (!object) return null;
     try {
       const record = decodePresence(this.#o.open(row.name, object.bytes));
-      this.#known.set(row.name, { modified: row.modified, record });
+      // Stores tell times in seconds: what was young when it was read may have been written again in the same one.
+      this.#known.set(row.name, { modified: row.modified, settled: date - row.modified > TIME_STEP_MS, record });
       return record;
     } catch (e) {
       if (!(e instanceof Corrupt)) throw e;

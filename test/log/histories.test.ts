@@ -35,11 +35,13 @@ describe('random histories of the log', function () {
 describe('each rule of the log, switched off, breaks a history', function () {
   this.timeout(60_000);
   it('repairs', () => breaks({ noRepairs: true }, 1, 50));
-  it('slots free at once, with "greater" alone', () => breaks({ slotsReusedAtOnce: true, greaterAlone: true }, 240, 300));
+  it('slots free at once, with "greater" alone', () => breaks({ slotsReusedAtOnce: true, greaterAlone: true }, 650, 500));
   it('the last position in the name', () => breaks({ firstPositionInName: true }, 1, 100));
-  it('the second PUT', () => breaks({ noSecondPut: true }, 390, 300));
+  it('the second PUT', () => breaks({ noSecondPut: true }, 100, 500));
   it('the put window', () => breaks({ noWindow: true }, 1, 50));
-  it('the digest', () => breaks({ noDigest: true }, 870, 300));
+  it('the digest', () => breaks({ noDigest: true }, 500, 500));
   it('the LIST before a write', () => breaks({ noListBeforeWrite: true }, 1, 100));
   it('the LIST from `closed`', () => breaks({ listFromGreatest: true }, 1, 50));
+  it('covers in joins of snapshots', () => breaks({ noCoversInJoin: true }, 1, 50, true));
+  it('bundles that cover exactly', () => breaks({ bundleCoversByFloor: true }, 150, 400, true));
 });

@@ -72,6 +72,8 @@ export class World {
   zombies = 0;
   /** Every event that ever landed. */
   readonly archive = new Map<string, Buffer>();
+  /** How often a read shows what is partial. */
+  partialShown = 0.5;
   /** How often a second PUT of something partial fails. */
   confirmFails = 0.1;
   counts = { put: 0, get: 0, list: 0, delete: 0 };
@@ -84,6 +86,7 @@ export class World {
     if (name.includes('/log/')) this.archive.set(name, bytes);
     const old = this.objects.get(name);
     if (!old) this.objects.set(name, { bytes, modified: this.clock.time, firstModified, full });
+    else if (name.startsWith('replicas/')) Object.assign(old, { bytes, modified: this.clock.time });
     else if (full) old.full = true;
   }
 
@@ -157,7 +160,7 @@ export class WorldStore implements ObjectStore {
   async get(name: string): Promise<StoredObject | null> {
     await this.#alive('get');
     const o = this.world.objects.get(name);
-    if (!o || (!o.full && this.world.random.unit() < 0.5)) return null;
+    if (!o || (!o.full && this.world.random.unit() >= this.world.partialShown)) return null;
     return { bytes: o.bytes, size: o.bytes.length, modified: o.modified, firstModified: o.firstModified, date: this.world.clock.time };
   }
   async list(options: ListOptions): Promise<ListPage> {
@@ -166,7 +169,7 @@ export class WorldStore implements ObjectStore {
     const objects = [];
     for (const name of names) {
       const o = this.world.objects.get(name)!;
-      if (!o.full && this.world.random.unit() < 0.5) continue;
+      if (!o.full && this.world.random.unit() >= this.world.partialShown) continue;
       objects.push({ name, bytes: o.bytes.length, modified: o.modified });
     }
     const max = options.maxKeys ?? 1000;
