@@ -13,7 +13,7 @@ import { Corrupt, Unavailable, limits, randomId } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
 import { DiskCache } from './disk-cache.ts';
-import { diskError, isAbsent } from './disk-error.ts';
+import { codeOf, diskError, isAbsent } from './disk-error.ts';
 import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
@@ -221,7 +221,8 @@ export class DiskStore implements ObjectStore {
       // Durable, so that no power cut brings back what collection has taken.
       await this.#bounded(this.#folders.sync(this.#folders.prune(full)), 0, { over: false }, options?.signal);
     } catch (e) {
-      if (!isAbsent(e)) throw diskError(e, this.#what);
+      // A folder of that name is no object: there is nothing to delete.
+      if (!isAbsent(e) && codeOf(e) !== 'EISDIR') throw diskError(e, this.#what);
     }
   }
 

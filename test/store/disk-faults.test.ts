@@ -72,6 +72,9 @@ describe('disk: what can go wrong', function () {
     await store.put('c/d', X);
     await assert.rejects(store.put('c', X), Malformed);
     assert.equal(await store.get('c'), null);
+    await store.delete('c');
+    await store.delete('a/b');
+    assert.deepEqual((await store.list({ prefix: '' })).objects.map((o) => o.name), ['a', 'c/d']);
     assert.deepEqual(temps(), []);
   });
 
