@@ -25,6 +25,8 @@ export class MailAppender implements Appender {
   readonly #user: OpenUser;
   readonly #mailbox: MailboxId;
   #current: Begun | null = null;
+  /** Bytes of all messages so far, as announced. */
+  #announced = 0;
   readonly #copies: SealedCopy[] = [];
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
@@ -38,6 +40,9 @@ export class MailAppender implements Appender {
 
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
     if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
+    const { quotaBytes } = this.#user.at.record;
+    this.#announced += bytes;
+    if (quotaBytes > 0 && this.#user.state.quota().bytes + this.#announced > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA');
     const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);
     this.#incoming.push(incoming);
     this.#current = { incoming, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };

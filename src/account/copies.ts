@@ -33,19 +33,22 @@ async function copyChunk(user: OpenUser, from: MailboxId, to: MailboxId, uids: A
   const found: Uid[] = [];
   const made: Uid[] = [];
   let skipped = 0;
-  const first = await user.write(
-    () => {
-      found.length = 0;
-      const sources = user.state.messageRefs(from, uids, found);
-      const at = user.replica.clock.now();
-      const ops = before();
-      skipped = ops.length;
-      if (sources.length > 0) ops.push({ kind: 'MessagesCopied', from, to, at, sources, ...flagsOf(user, from, found) });
-      if (sources.length > 0 && move) ops.push({ kind: 'MessagesExpunged', mailbox: from, at, messages: sources });
-      return ops;
-    },
-    { positions: uids.length + 2, bytes: uids.length * 4 },
-  );
+  const build = (): Op[] => {
+    found.length = 0;
+    // Of two that move one message in one event only the first does.
+    const wanted = user.pending.any ? Array.prototype.filter.call(uids, (uid: Uid) => !user.pending.removes(from, uid)) : uids;
+    const sources = user.state.messageRefs(from, wanted, found);
+    const at = user.replica.clock.now();
+    const ops = before();
+    skipped = ops.length;
+    if (sources.length > 0) ops.push({ kind: 'MessagesCopied', from, to, at, sources, ...flagsOf(user, from, found) });
+    if (sources.length > 0 && move) {
+      ops.push({ kind: 'MessagesExpunged', mailbox: from, at, messages: sources });
+      user.pending.put(build, { mailbox: from, uids: found, flags: [], gone: true });
+    }
+    return ops;
+  };
+  const first = await user.write(build, { positions: uids.length + 2, bytes: uids.length * 4 });
   if (first !== null) for (let i = 0; i < found.length; i++) made.push(user.state.uidAt(first + (skipped + i) * limits.slots));
   return { from: found, to: made };
 }

@@ -5,8 +5,9 @@ import type { MailboxId } from '../base/index.ts';
 import type { Fold, FoldSource, SnapshotView } from '../log/index.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
-import type { EncodedState, Op, Wanted } from '../state/index.ts';
+import type { EncodedState, MailboxInfo, Op, Wanted } from '../state/index.ts';
 import { pack, unpack } from './codec.ts';
+import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
 import type { UserLog } from './user-log.ts';
 
@@ -23,6 +24,7 @@ export class OpenUser {
   readonly replica: Replica;
   state: UserState;
   readonly listeners = new Set<Listener>();
+  readonly pending = new Pending();
   /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
   onBroken: (text: string) => void = () => {};
   #fetch: (id: string, manifest: number) => Promise<Buffer> = () => Promise.reject(new Corrupt('no snapshot to read'));
@@ -105,18 +107,35 @@ export class OpenUser {
     await this.at.log.caughtUp();
   }
 
-  /** Appends what `build` returns; it runs synchronously on the newest state. Null when it had nothing to write. */
+  /** Null when there is none; but that is not said from memory. Unavailable. */
+  async mailboxNamed(name: string): Promise<MailboxInfo | null> {
+    await this.need({ kind: 'names' });
+    const known = this.state.byName(name);
+    if (known) return known;
+    await this.fresh();
+    await this.need({ kind: 'names' });
+    return this.state.byName(name);
+  }
+
+  /**
+   * Appends what `build` returns; it runs synchronously on the newest state, to which `pending` comes. What it puts there
+   * under its own name ends with it. Null when it had nothing to write.
+   */
   async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }): Promise<number | null> {
     const answer = this.at.log.submit('session', () => {
       const ops = build();
       return ops && ops.length > 0 ? { ops } : null;
     }, estimate);
     if (this.replica.mutations.answerBeforePut) {
-      answer.catch(() => {});
+      answer.catch(() => {}).finally(() => this.pending.end(build));
       return null;
     }
-    const submitted = await answer;
-    return submitted ? submitted.first : null;
+    try {
+      const submitted = await answer;
+      return submitted ? submitted.first : null;
+    } finally {
+      this.pending.end(build);
+    }
   }
 
   #notify(): void {

@@ -2,7 +2,7 @@
 import { Refused, limits } from '../base/index.ts';
 import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
 import type { MessageRecord, Selected } from '../imap/session.ts';
-import type { MailboxState } from '../state/index.ts';
+import type { MailboxState, Op } from '../state/index.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
 import type { Listener, OpenUser } from './open-user.ts';
 
@@ -69,17 +69,18 @@ export class SelectedMailbox implements Selected, Listener {
 
   async store(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null): Promise<{ failed: Uid[] }> {
     const failed: Uid[] = [];
-    await this.#user.write(
-      () => {
-        failed.length = 0;
-        this.#checkKeywords(mode, flags);
-        const { chosen, clear } = this.#choose(uids, mode, flags, unchangedSince, failed);
-        if (chosen.length === 0) return null;
-        const messages = this.#user.state.messageRefs(this.id, chosen);
-        return [{ kind: 'FlagsChanged', mailbox: this.id, messages, set: mode === 'remove' ? [] : flags, clear }];
-      },
-      { positions: 1, bytes: uids.length * 4 },
-    );
+    const { state, pending } = this.#user;
+    const build = (): Op[] | null => {
+      failed.length = 0;
+      this.#checkKeywords(mode, flags);
+      const { chosen, clear } = this.#choose(uids, mode, flags, unchangedSince, failed);
+      if (chosen.length === 0) return null;
+      const set = mode === 'remove' ? [] : flags;
+      const op: Op = { kind: 'FlagsChanged', mailbox: this.id, messages: state.messageRefs(this.id, chosen), set, clear };
+      pending.put(build, { mailbox: this.id, uids: chosen, flags: set, gone: false });
+      return [op];
+    };
+    await this.#user.write(build, { positions: 1, bytes: uids.length * 4 });
     return { failed };
   }
 
@@ -93,13 +94,16 @@ export class SelectedMailbox implements Selected, Listener {
   /** The messages that really change (a STORE that changes nothing is no event), and which flags go from any of them. */
   #choose(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null, failed: Uid[]): { chosen: Uid[]; clear: Flag[] } {
     const index = this.index;
+    const { pending } = this.#user;
     const chosen: Uid[] = [];
     const clear = new Set<Flag>(mode === 'remove' ? flags : []);
+    if (mode === 'replace' && pending.any) for (const f of pending.flags(this.id)) if (!flags.includes(f)) clear.add(f);
     const changes = new Map<number, boolean>();
     for (let k = 0; k < uids.length; k++) {
       const i = index.find(uids[k]);
       if (i < 0) continue;
-      if (unchangedSince !== null && index.modSeq(i) > unchangedSince) {
+      const touched = pending.touches(this.id, uids[k]);
+      if (unchangedSince !== null && (touched || index.modSeq(i) > unchangedSince)) {
         failed.push(uids[k]);
         continue;
       }
@@ -112,13 +116,14 @@ export class SelectedMailbox implements Selected, Listener {
         if (mode === 'replace') for (const f of has) if (!flags.includes(f)) clear.add(f);
         changes.set(set, change);
       }
-      if (change) chosen.push(uids[k]);
+      // What is about to change may get another value than `change` was found from.
+      if (change || touched) chosen.push(uids[k]);
     }
     return { chosen, clear: [...clear] };
   }
 
   async #copy(uids: ArrayLike<Uid>, name: string, move: boolean): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }> {
-    const target = this.#user.state.byName(name);
+    const target = await this.#user.mailboxNamed(name);
     if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
     await this.#user.need({ kind: 'rows', mailbox: target.id });
     const { from, to } = await copyMessages(this.#user, this.id, target.id, uids, move);

@@ -134,7 +134,7 @@ export class UserSession implements Session {
     if (wanted === source.name || wanted.startsWith(`${source.name}/`)) throw new Refused('Mailbox can not be moved into itself', 'CANNOT');
     await this.#user.write(() => {
       const { state } = this.#user;
-      if (!state.byId(source.id)) throw none();
+      if (state.byName(source.name)?.id !== source.id) throw none();
       const moved = [source, ...children(source.name, state.mailboxes())];
       const names = moved.map((m) => wanted + m.name.slice(source.name.length));
       for (const name of names) {
@@ -162,12 +162,7 @@ export class UserSession implements Session {
   }
 
   async append(name: string): Promise<Appender> {
-    await this.#user.need({ kind: 'names' });
-    let target = this.#user.state.byName(name);
-    if (!target) {
-      await this.#user.fresh(); // a "no" is not given from memory
-      target = this.#user.state.byName(name);
-    }
+    const target = await this.#user.mailboxNamed(name);
     if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
     const { quotaBytes } = this.#user.at.record;
     if (quotaBytes > 0 && this.#user.state.quota().bytes >= quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA');

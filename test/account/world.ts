@@ -70,7 +70,7 @@ export class TestReplica {
       directory: this.directory,
       blobs: new BlobCache(8 * 1024 * 1024),
       records: new RecordCache(8 * 1024 * 1024),
-      spoolBudget: { used: 0, bytesMax: 2 ** 30 },
+      spoolBudget: new SpoolBudget(2 ** 30),
       announce: (_bucket, root, name, bytes) => world.tell(this, root, name, bytes),
       peersComplete: () => world.hints,
       mutations: options.mutations ?? {},
