@@ -2,10 +2,11 @@
 // for all sessions of the user at this replica.
 import { Corrupt, Unavailable, limits, reason } from '../base/index.ts';
 import type { MailboxId } from '../base/index.ts';
+import { PartGone } from '../log/index.ts';
 import type { Fold, FoldSource, SnapshotView } from '../log/index.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
-import type { EncodedState, MailboxInfo, Op, Wanted } from '../state/index.ts';
+import type { EncodedState, MissingPart, MailboxInfo, Op, Wanted } from '../state/index.ts';
 import { pack, unpack } from './codec.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
@@ -87,8 +88,18 @@ export class OpenUser {
 
   async #provide(wanted: Wanted): Promise<void> {
     for (let missing = this.state.missing(wanted); missing.length > 0; missing = this.state.missing(wanted)) {
-      const parts = await Promise.all(missing.map((part) => this.#fetch(part.id, part.manifest)));
+      const parts = await Promise.all(missing.map((part) => this.#part(part)));
       missing.forEach((part, i) => this.state.provide(part, parts[i]));
+    }
+  }
+
+  async #part(part: MissingPart): Promise<Buffer> {
+    try {
+      return await this.#fetch(part.id, part.manifest);
+    } catch (e) {
+      // Collected, because newer snapshots say the same: opening the user again finds those.
+      if (e instanceof PartGone) this.onBroken('State is read anew, please connect again');
+      throw e;
     }
   }
 
@@ -104,7 +115,20 @@ export class OpenUser {
 
   /** Asks the store: all that was acknowledged before the call is in the state afterwards. Unavailable. */
   async fresh(): Promise<void> {
-    await this.at.log.caughtUp();
+    try {
+      await this.at.log.caughtUp();
+    } catch (e) {
+      if (!(e instanceof Unavailable) || !(await this.#endWaiting())) throw e;
+      await this.at.log.caughtUp();
+    }
+  }
+
+  /** Events that others have seen and that nobody found for an hour are given up, in the log and loudly (DESIGN: EventLost). */
+  async #endWaiting(): Promise<boolean> {
+    const lost = this.at.log.attached ? this.at.log.lost() : [];
+    if (lost.length === 0) return false;
+    for (const { position, writer, seq } of lost) this.replica.logger.error('an event is lost', { user: this.at.record.id, position, writer, seq });
+    return (await this.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length })) !== null;
   }
 
   /** Null when there is none; but that is not said from memory. Unavailable. */

@@ -11,6 +11,8 @@ import type { Users } from './users.ts';
 
 /** One user's log is looked at each time. */
 const STEP_MS = 30_000;
+/** Names of a log that is not open; beyond it the log is forgotten, and listed anew at the next delivery. */
+const NAMES_MAX = 5000;
 /** Between two looks at one log: candidates must lie a day, so more often is of no use. */
 const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
 
@@ -41,7 +43,10 @@ export class Upkeep {
   async step(): Promise<void> {
     for (const at of this.#users.logs.all()) {
       if (this.#stopped) return;
-      if (!at.log.attached && at.log.known > limits.bundle_events) await at.log.writeBundle();
+      if (at.log.attached) continue;
+      if (at.log.known > limits.bundle_events) await at.log.writeBundle();
+      // Names of a log that nobody opens are only ever added to.
+      if (at.log.known > NAMES_MAX && at.log.submitting === 0) this.#users.logs.forget(at.record.id);
     }
     const { clock, directory } = this.#replica;
     for (const id of this.#collected.keys()) if (!directory.state.users.has(id)) this.#collected.delete(id);

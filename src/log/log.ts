@@ -18,6 +18,9 @@ import { writeSnapshot } from './snapshot-writer.ts';
 import { Tail } from './tail.ts';
 import type { Authenticator, Estimate, EventCodec, EventKind, Fold, FoldSource, Hint, LateEvent, ReplicaIdentity, SnapshotSource, SnapshotView, Submitted } from './types.ts';
 
+/** A part of a snapshot that was collected meanwhile: detach, and attach again. */
+export class PartGone extends Unavailable {}
+
 export interface LogOptions<Op> {
   store: ObjectStore;
   /** `userRoot(user)` or DIRECTORY_LOG. */
@@ -243,7 +246,7 @@ export class Log<Op> {
     const name = partName(this.root, id);
     const object = await this.#o.store.get(name);
     // Collected because another snapshot says the same: whoever opens the log again finds that one.
-    if (!object) throw new Unavailable(`a part of a snapshot is gone: ${name}`);
+    if (!object) throw new PartGone(`a part of a snapshot is gone: ${name}`);
     return source.box!.open(name, object.bytes);
   }
 

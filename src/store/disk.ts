@@ -21,7 +21,7 @@ import { DiskList } from './disk-list.ts';
 import { prepareFolder } from './disk-open.ts';
 import { placeOf } from './disk-path.ts';
 import { Gate } from './gate.ts';
-import { checkSignal, gaveUp } from './give-up.ts';
+import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
 import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 
 /** Bytes written to the page cache here and now; more goes through libuv's pool. */
@@ -33,6 +33,8 @@ type Source = Uint8Array[] | (() => AsyncIterable<Uint8Array> | Uint8Array[]);
 /** Over when the caller got an error already. */
 interface Call {
   over: boolean;
+  /** Asked before the file is written, and again before it appears under its name. */
+  maySend?: () => boolean;
 }
 
 export class DiskStore implements ObjectStore {
@@ -86,7 +88,7 @@ export class DiskStore implements ObjectStore {
     checkName(name);
     checkSignal(options?.signal);
     this.counts.put++;
-    const call = { over: false };
+    const call: Call = { over: false, maySend: options?.maySend };
     return this.#bounded(this.#inLine(name, size, source, options?.firstModified ?? null, call), size, call, options?.signal);
   }
 
@@ -103,6 +105,7 @@ export class DiskStore implements ObjectStore {
 
   async #write(name: string, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
     if (call.over) throw new Unavailable('given up');
+    checkMaySend(call.maySend);
     const temp = this.#temp + this.#n++;
     let renamed = false;
     try {
@@ -128,6 +131,7 @@ export class DiskStore implements ObjectStore {
       }
       // Whoever gave up must not be surprised by the object later, where that can be helped.
       if (call.over) throw new Unavailable('given up');
+      checkMaySend(call.maySend);
       const { folder, leaf } = placeOf(name);
       const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
       this.#touchIfLate(temp, wrote);

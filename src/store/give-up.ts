@@ -8,6 +8,11 @@ export function gaveUp(signal: AbortSignal): Error {
   return new Unavailable('the request to the store was given up by its caller', { cause: reason });
 }
 
+/** Throws when the caller says that it is too late to send (`PutOptions.maySend`). */
+export function checkMaySend(maySend: (() => boolean) | undefined): void {
+  if (maySend && !maySend()) throw new Unavailable('too late to be sent to the store');
+}
+
 /** Throws when the caller has given up already. */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw gaveUp(signal);

@@ -4,7 +4,7 @@
 import { Unavailable } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
-import { checkSignal, gaveUp } from './give-up.ts';
+import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
 import { drawFault } from './memory-faults.ts';
 import type { Fault, Faults, Operation } from './memory-faults.ts';
 import type { Listed, ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
@@ -106,6 +106,7 @@ export class MemoryStore implements ObjectStore {
     // The caller's buffers are its own again when this returns to it.
     const copy = joined(bytes);
     const fault = await this.#begin('put', name, options?.signal);
+    checkMaySend(options?.maySend);
     const first = options?.firstModified ?? null;
     if (fault === 'partial') this.world.land(name, copy, false, first);
     if (fault === 'answerLost') this.world.land(name, copy, true, first);

@@ -3,7 +3,7 @@
 import { Corrupt, Malformed, Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { Gate } from './gate.ts';
-import { checkSignal, gaveUp } from './give-up.ts';
+import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
 import { Lanes } from './s3-lanes.ts';
 import { EMPTY_SHA256, Signer } from './s3-sign.ts';
 import type { Keys } from './s3-sign.ts';
@@ -28,6 +28,8 @@ export interface Call {
   payload?: string;
   /** Largest answer taken into memory. */
   answerBytesMax: number;
+  /** Asked before every send. */
+  maySend?: () => boolean;
   signal?: AbortSignal;
   /** Called for every send. */
   sent: () => void;
@@ -99,6 +101,7 @@ export class S3Transport {
     let corrected = false;
     for (let attempt = 1; ; attempt++) {
       checkSignal(call.signal);
+      checkMaySend(call.maySend);
       let why: string;
       try {
         const answer = await this.#send(call, deadline);

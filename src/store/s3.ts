@@ -99,6 +99,7 @@ export class S3Store implements ObjectStore {
         bytes,
         payload,
         answerBytesMax: 65_536,
+        maySend: options?.maySend,
         signal: options?.signal,
         sent: () => this.counts.put++,
       },

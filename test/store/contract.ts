@@ -53,6 +53,15 @@ export function contract(title: string, open: (this: Mocha.Context) => Promise<S
       assert.equal(text(await store.get(`${root}pieces`)), 'onetwo!');
     });
 
+    it('sends nothing when the caller says that it is too late', async () => {
+      await assert.rejects(store.put(`${root}late`, Buffer.from('late'), { maySend: () => false }), Unavailable);
+      assert.equal(await store.get(`${root}late`), null);
+      let asked = 0;
+      await store.put(`${root}early`, Buffer.from('early'), { maySend: () => ++asked > 0 });
+      assert.equal(text(await store.get(`${root}early`)), 'early');
+      assert.ok(asked > 0);
+    });
+
     it('says null for an object that is missing, and lists nothing', async () => {
       assert.equal(await store.get(`${root}none`), null);
       assert.equal(await store.get(`${root}none/at/all`, { from: 3, to: 5 }), null);
