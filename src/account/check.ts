@@ -1,11 +1,12 @@
 // `check`: every object of a user, read and verified. Without the user's secret: names, order, gaps, authenticity of
-// events, bundles and snapshots, and that blobs have the form of what we seal. With it everything is opened, each blob
+// events, bundles and snapshots, and that blobs are whole in form. With it everything is opened, each blob
 // too, and what events name but the store has not got is told.
 import { Corrupt, reason } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import { check, listAll } from '../log/index.ts';
-import { openBlob, openNamed, openRing } from '../seal/index.ts';
+import { checkBlobForm, openBlob, openNamed, openRing } from '../seal/index.ts';
 import { blobName, keyName } from '../store/index.ts';
+import type { ObjectStore } from '../store/index.ts';
 import { unpack, userCodec } from './codec.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
@@ -18,8 +19,6 @@ export interface Checked {
 }
 
 const NOTHING = Buffer.alloc(0);
-/** OpenPGP: a public-key encrypted session key packet stands first (RFC 9580 §4.2, new format, tag 1). */
-const FIRST_BYTE = 0xc1;
 const UIDS_AT_ONCE = 200;
 
 /** Tells each problem as it is found. `secret`: a log of the user and the root key. Unavailable when the store does not answer. */
@@ -44,12 +43,33 @@ export async function checkUser(replica: Replica, record: UserRecord, found: (ob
     sum.bytes += row.bytes;
     if (row.name.startsWith(blobPrefix)) {
       blobs.add(row.name.slice(blobPrefix.length));
-      const head = secret ? null : await store.get(row.name, { from: 0, to: 1 });
-      if (head && head.bytes[0] !== FIRST_BYTE) found(row.name, 'not a sealed message');
+      if (!secret) await checkForm(store, row.name, found);
     } else if (row.name.startsWith(keyPrefix) && !record.wraps.has(row.name.slice(keyPrefix.length))) found(row.name, 'a wrapped key that the directory does not know');
   }
-  if (secret) await checkBlobs(await OpenUser.open(replica, secret.at, secret.root), blobs, found);
+  if (secret) await checkOpened(replica, secret, blobs, found);
   return sum;
+}
+
+async function checkForm(store: ObjectStore, name: string, found: (object: string, problem: string) => void): Promise<void> {
+  try {
+    const object = await store.get(name);
+    if (object) checkBlobForm(object.bytes);
+  } catch (e) {
+    if (!(e instanceof Corrupt)) throw e;
+    found(name, e.message);
+  }
+}
+
+async function checkOpened(replica: Replica, secret: { at: UserLog; root: Buffer }, blobs: ReadonlySet<string>, found: (object: string | null, problem: string) => void): Promise<void> {
+  let user: OpenUser;
+  try {
+    user = await OpenUser.open(replica, secret.at, secret.root);
+  } catch (e) {
+    // What is damaged has been told object by object.
+    if (!(e instanceof Corrupt)) throw e;
+    return found(null, `the mailboxes can not be opened: ${e.message}`);
+  }
+  await checkBlobs(user, blobs, found);
 }
 
 async function checkBlobs(user: OpenUser, blobs: ReadonlySet<string>, found: (object: string | null, problem: string) => void): Promise<void> {

@@ -1,6 +1,6 @@
 // Reads every object of one log and says what is wrong with it: order, gaps, authenticity. Needs no secret; with one it
 // opens all too.
-import { reason } from '../base/index.ts';
+import { Corrupt, reason } from '../base/index.ts';
 import type { EventRef, Position } from '../base/index.ts';
 import { eventName, logPrefix, parseEventLeaf, partName } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
@@ -44,11 +44,13 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
       }
     }
   } catch (e) {
+    if (!(e instanceof Corrupt)) throw e;
     yield bad(`${o.root}snapshots/`, reason(e));
   }
   try {
     bundles = await readBundles(o);
   } catch (e) {
+    if (!(e instanceof Corrupt)) throw e;
     yield bad(`${o.root}bundles/`, reason(e));
   }
   const events = new Map<string, Seen>();
@@ -77,9 +79,15 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
       yield bad(row.name, reason(e));
       continue;
     }
-    const object = await o.store.get(row.name);
-    const found = object ? read(row.name, ref, object.bytes) : null;
-    if (found) yield found;
+    try {
+      const object = await o.store.get(row.name);
+      const found = object ? read(row.name, ref, object.bytes) : null;
+      if (found) yield found;
+    } catch (e) {
+      // The store itself has noticed; the others are read all the same.
+      if (!(e instanceof Corrupt)) throw e;
+      yield bad(row.name, reason(e));
+    }
   }
   yield* order(o, [...events.values()].sort((a, b) => a.header.ref.position - b.header.ref.position), events, manifests);
 }

@@ -169,15 +169,27 @@ export function openBlob(contentKey: Uint8Array, sealed: Uint8Array): Buffer {
   return openWhole(content, bytes);
 }
 
+/** The size of the object fixes the size of the message; a body has one length octet more for each full segment. */
+function plainBytesOf(sealed: Buffer): number {
+  const framed = sealed.length - BODY_FROM - FINAL_LENGTH_BYTES;
+  const plainBytes = plainOfBody(framed - Math.floor(framed / (SEGMENT_BYTES + 1)));
+  if (plainBytes < 0) throw new Corrupt('a blob has a size that no message has');
+  return plainBytes;
+}
+
+/** What can be seen without any key: that it begins as ours do and ends where it says that it ends. Throws Corrupt. */
+export function checkBlobForm(sealed: Uint8Array): void {
+  const bytes = asBuffer(sealed);
+  front(bytes);
+  checkLengths((at) => bytes[at], BODY_FROM, layoutOf(plainBytesOf(bytes)).body);
+}
+
 /** By the OpenPGP key alone, without the event: for check and export. Opens what BlobSealer wrote. Throws Corrupt. */
 export function openBlobWithSecretKey(keys: readonly BlobSecretKey[] | BlobSecretKey, sealed: Uint8Array): { plain: Buffer; contentKey: Buffer } {
   const bytes = asBuffer(sealed);
   const { pkesk, salt } = front(bytes);
   const session = readPkesk(pkesk, Array.isArray(keys) ? keys : [keys as BlobSecretKey]);
-  // The size of the object fixes the size of the message; a body has one length octet more for each full segment.
-  const framed = bytes.length - BODY_FROM - FINAL_LENGTH_BYTES;
-  const plainBytes = plainOfBody(framed - Math.floor(framed / (SEGMENT_BYTES + 1)));
-  if (plainBytes < 0) throw new Corrupt('a blob has a size that no message has');
+  const plainBytes = plainBytesOf(bytes);
   const content = { ...messageKey(session, salt), headHash: headHash(pkesk, salt), plainBytes };
   return { plain: openWhole(content, bytes), contentKey: encodeContentKey(content) };
 }

@@ -18,7 +18,7 @@
  */
 export { BlobSealer } from './blob-sealer.ts';
 export type { SealedBlob } from './blob-sealer.ts';
-export { openBlob, openBlobWithSecretKey, openRange } from './blob-opener.ts';
+export { checkBlobForm, openBlob, openBlobWithSecretKey, openRange } from './blob-opener.ts';
 export { contentKeyPlainBytes } from './blob-key.ts';
 export { sealedRange, sealedSize } from './blob-layout.ts';
 export { ClusterKeys, createClusterSecret } from './cluster.ts';

@@ -104,6 +104,10 @@ describe('cli', () => {
     assert.match((await system.run('check')).err, /usage/);
     assert.match((await system.run('check --all x')).err, /usage/);
     assert.equal(system.calls[1][1], null);
+    assert.match((await system.run('check --all --password-stdin', 'pw\n')).err, /a password opens one user/);
+    await system.run('check ann@example.org --password-stdin', 'pw\n');
+    await system.run('check ann@example.org --password-stdin --recovery-code', 'code\n');
+    assert.deepEqual(system.calls.slice(-2).map((c) => c[3]), [{ password: 'pw' }, { recoveryCode: 'code' }]);
   });
 
   it('says each kind of error in one line, without a stack', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as openpgp from 'openpgp';
 import { Corrupt, seededRandom } from '../../src/base/index.ts';
-import { BlobSealer, contentKeyPlainBytes, createUserSecrets, openBlob, openBlobWithSecretKey, openRange, sealedRange, sealedSize } from '../../src/seal/index.ts';
+import { BlobSealer, checkBlobForm, contentKeyPlainBytes, createUserSecrets, openBlob, openBlobWithSecretKey, openRange, sealedRange, sealedSize } from '../../src/seal/index.ts';
 import type { SealedBlob } from '../../src/seal/index.ts';
 import { knownPublic, knownRing } from './known.ts';
 
@@ -114,6 +114,16 @@ describe('seal: blobs', () => {
       const key = Buffer.from(blob.contentKey);
       key[at] ^= 1;
       assert.throws(() => openBlob(key, blob.bytes), Corrupt, `content key, byte ${at}`);
+    }
+  });
+
+  it('show without any key that they are whole in form', () => {
+    for (const bytes of [0, 100, 65_000, 140_000]) {
+      const blob = sealed(bytesOf(bytes));
+      checkBlobForm(blob.bytes);
+      for (const cut of [0, 1, 111, 112, 150, blob.bytes.length >> 1, blob.bytes.length - 1]) assert.throws(() => checkBlobForm(blob.bytes.subarray(0, cut)), Corrupt, `${bytes} cut to ${cut}`);
+      assert.throws(() => checkBlobForm(Buffer.concat([blob.bytes, Buffer.of(0)])), Corrupt);
+      assert.throws(() => checkBlobForm(Buffer.from('plain mail, no seal'.repeat(100))), Corrupt);
     }
   });
 
