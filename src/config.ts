@@ -28,7 +28,9 @@ export interface Config {
   /** Addresses to listen on. */
   readonly listen: readonly string[];
   /** Port 0: off. */
-  readonly ports: { readonly smtp: number; readonly lmtp: number; readonly imap: number; readonly imaps: number; readonly peer: number | 'auto' };
+  readonly ports: { readonly smtp: number; readonly lmtp: number; readonly imap: number; readonly imaps: number; readonly http: number; readonly peer: number | 'auto' };
+  /** Addresses of the HTTP port. */
+  readonly httpListen: readonly string[];
   /** `host:port` as other replicas reach the peer channel; null: the listen address and the port that was taken. */
   readonly peerAddress: string | null;
   /** Files in PEM; null: a self-signed certificate is made. */
@@ -130,8 +132,12 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const cluster = secret('CLUSTER_SECRET', 'CLUSTER_SECRET_FILE');
   const tls = { cert: get('TLS_CERT'), key: get('TLS_KEY') };
   if ((tls.cert === '') !== (tls.key === '')) throw new Malformed('tls-cert and tls-key must be set together');
-  const listen = get('LISTEN').split(',').map((a) => a.trim()).filter((a) => a !== '');
-  if (listen.length === 0) throw new Malformed('listen: no address given');
+  const addresses = (name: SettingName): string[] => {
+    const all = get(name).split(',').map((a) => a.trim()).filter((a) => a !== '');
+    if (all.length === 0) throw new Malformed(`${flagOf(name)}: no address given`);
+    return all;
+  };
+  const listen = addresses('LISTEN');
   const peerAddress = get('PEER_ADDRESS');
   if (peerAddress !== '' && !/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/.test(peerAddress)) throw new Malformed(`peer-address: "${peerAddress}" is not host:port`);
   const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
@@ -153,8 +159,10 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       lmtp: number('LMTP_PORT', 0, 65535),
       imap: number('IMAP_PORT', 0, 65535),
       imaps: number('IMAPS_PORT', 0, 65535),
+      http: number('HTTP_PORT', 0, 65535),
       peer: get('PEER_PORT') === 'auto' ? 'auto' : number('PEER_PORT', 0, 65535),
     },
+    httpListen: addresses('HTTP_LISTEN'),
     peerAddress: peerAddress === '' ? null : peerAddress,
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),

@@ -38,6 +38,8 @@ export interface CoreOptions {
   peerPort: number | 'auto' | null;
   /** A hint for a user's log. */
   onUserHint: (hint: Hint) => void;
+  /** Counts what goes to the store. */
+  measure?: (stores: Stores) => Stores;
 }
 
 function storeSettings(config: Config): StoreSettings {
@@ -63,7 +65,8 @@ function authenticatorOf(keys: ClusterKeys): Authenticator {
 export async function openCore(config: Config, logger: Logger, options: CoreOptions): Promise<Core> {
   const clock = systemClock;
   const random = systemRandom;
-  const stores = await openStores(storeSettings(config), clock, random, logger.room('store'));
+  const opened = await openStores(storeSettings(config), clock, random, logger.room('store'));
+  const stores = options.measure?.(opened) ?? opened;
   const undo: (() => Promise<unknown>)[] = [() => stores.close()];
   try {
     const empty = async () => (await stores.home.list({ prefix: DIRECTORY_LOG, maxKeys: 1 })).objects.length === 0;

@@ -9,6 +9,8 @@ import type { Admin, Service } from './cli/admin.ts';
 import type { Config } from './config.ts';
 import { openCore } from './replica.ts';
 import type { Core } from './replica.ts';
+import { WebPort } from './web-port.ts';
+import type { Serving } from './web-port.ts';
 import { openCertificate } from './tls.ts';
 
 /** Of the release, from package.json. */
@@ -33,6 +35,7 @@ function replicaOf(core: Core, config: Config): Replica {
     spoolBudget: new SpoolBudget(config.inflight_bytes),
     announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
     peersComplete: () => core.peers.complete,
+    counts: { repairs: 0, lateEvents: 0, snapshots: 0, bundles: 0, collected: 0 },
     mutations: {},
   };
 }
@@ -55,23 +58,29 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
 export async function serve(config: Config, logger: Logger): Promise<Service> {
   let users: Users | null = null;
-  const core = await openCore(config, logger, { release, peerPort: config.ports.peer, onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes) });
+  const web = config.ports.http === 0 ? null : await WebPort.load(config, logger, release);
+  const core = await openCore(config, logger, { release, peerPort: config.ports.peer, onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes), measure: (stores) => web?.measure(stores) ?? stores });
   const replica = replicaOf(core, config);
   const logins = new Logins(core.directory, core.clock, core.random);
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
   const upkeep = new Upkeep(replica, users);
   const stopping: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
+    web?.draining();
     await Promise.all(stopping.map((drain) => drain()));
     await upkeep.stop();
     await users!.stop();
     await logins.close();
     await core.close(users!.unanswered);
+    await web?.stop();
   };
   try {
     const certificate = await openCertificate(config, core.clock, core.random, logger);
     stopping.push(async () => certificate.close());
-    const ports = await listen(config, core, users, new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) }), () => certificate.context(), stopping);
+    const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
+    const serving: Serving = {};
+    const ports = await listen(config, core, users, receiver, () => certificate.context(), stopping, serving);
+    if (web) ports.http = await web.listen({ core, replica, users, receiver, serving });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
@@ -82,7 +91,7 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
   }
 }
 
-async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[]): Promise<Service['ports']> {
+async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
   const { clock, random, logger } = core;
   const { smtp, lmtp, imap, imaps } = config.ports;
   const ports: { -readonly [k in keyof Service['ports']]: number } = {};
@@ -91,19 +100,19 @@ async function listen(config: Config, core: Core, users: Users, receiver: MailRe
   if (smtp || lmtp) {
     const { LmtpServer, SmtpServer } = await import('./smtp/index.ts');
     if (smtp) {
-      const server = new SmtpServer(mail);
+      const server = (serving.smtp = new SmtpServer(mail));
       stopping.push(() => server.drain(config.drain_ms));
       for (const host of config.listen) ports.smtp = await server.listen(host, smtp);
     }
     if (lmtp) {
-      const server = new LmtpServer(mail);
+      const server = (serving.lmtp = new LmtpServer(mail));
       stopping.push(() => server.drain(config.drain_ms));
       for (const host of config.listen) ports.lmtp = await server.listen(host, lmtp);
     }
   }
   if (imap || imaps) {
     const { ImapServer } = await import('./imap/index.ts');
-    const server = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname });
+    const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname }));
     stopping.push(() => server.drain(config.drain_ms));
     for (const host of config.listen) {
       if (imap) ports.imap = await server.listen(imap, host);

@@ -30,6 +30,8 @@ export const settings = {
   IMAPS_PORT: setting('1993', 'IMAP over TLS; 0: off'),
   PEER_PORT: setting('auto', 'channel between replicas; auto: any free port; 0: off'),
   PEER_ADDRESS: setting('', 'host:port at which other replicas reach it', 'listen address and peer port'),
+  HTTP_PORT: setting('1080', '/health, /ready and /metrics for administrators; 0: off'),
+  HTTP_LISTEN: setting('127.0.0.1', 'addresses of that port, separated by commas'),
   TLS_CERT: setting('', 'certificate chain in PEM, read again when it changes', 'self-signed'),
   TLS_KEY: setting('', 'its private key in PEM', 'self-signed'),
   PLAINTEXT_LOGIN: setting('loopback', 'log-in without TLS: loopback or never'),

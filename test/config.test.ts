@@ -29,7 +29,8 @@ describe('config', () => {
       settingsPath: resolve('data/settings'),
       hostname: 'mx.example.org',
       listen: ['127.0.0.1'],
-      ports: { smtp: 1025, lmtp: 1024, imap: 1143, imaps: 1993, peer: 'auto' },
+      ports: { smtp: 1025, lmtp: 1024, imap: 1143, imaps: 1993, http: 1080, peer: 'auto' },
+      httpListen: ['127.0.0.1'],
       peerAddress: null,
       tls: null,
       plaintextLogin: 'loopback',
@@ -43,7 +44,7 @@ describe('config', () => {
   it('takes the flag before the environment before the file before the default', () => {
     const path = file('# ports\nsmtp-port = 1\nLMTP_PORT=2\nCOLOMBIER_IMAP_PORT = "3"\n\n');
     const c = readConfig({ SMTP_PORT: '5', CONFIG: path }, { COLOMBIER_SMTP_PORT: '4', COLOMBIER_LMTP_PORT: '6' });
-    assert.deepEqual(c.ports, { smtp: 5, lmtp: 6, imap: 3, imaps: 1993, peer: 'auto' });
+    assert.deepEqual(c.ports, { smtp: 5, lmtp: 6, imap: 3, imaps: 1993, http: 1080, peer: 'auto' });
     assert.equal(readConfig({}, { COLOMBIER_CONFIG: path }).ports.smtp, 1);
     assert.equal(c.settingsPath, folder);
   });

@@ -19,6 +19,7 @@ const MAY: Record<string, readonly string[]> = {
   peers: ['base'],
   smtp: ['base'],
   imap: ['base', 'message'],
+  web: ['base', 'store'],
 };
 
 /** The seams: what a protocol asks of the accounts. Types only, so the accounts know no protocol. */

@@ -210,13 +210,20 @@ export class OpenUser {
     const scopes = new Set(this.#late().flatMap((l) => l.event.effects.map((e) => e.scope)));
     if (scopes.size === 0) return;
     for (const mailbox of scopes) await this.need({ kind: 'rows', mailbox });
-    await this.write(() => {
+    let planned = 0;
+    const written = await this.write(() => {
       const late = this.#late();
       // What became late meanwhile may lie in mailboxes that aren't loaded; the next repair takes it.
       const ready = late.filter((l) => l.event.effects.every((e) => this.state.missing({ kind: 'rows', mailbox: e.scope }).length === 0));
       if (ready.length === 0) return null;
+      planned = ready.length;
       return this.state.planRepair(ready.map((l) => ({ ref: l.event.ref, first: l.event.first, uid: l.uid, effects: l.event.effects })));
     });
+    const { counts } = this.replica;
+    if (written !== null && counts) {
+      counts.repairs++;
+      counts.lateEvents += planned;
+    }
   }
 
   /** Before a mailbox is shown: what was passed over is repaired first. Unavailable when that can't be written. */
@@ -267,7 +274,10 @@ export class OpenUser {
         encodings.set(encoded, encoded);
         return encoded;
       },
-      stored: (encoded, ids) => this.state.stored(encodings.get(encoded)!, encoded.parts.map((part, i) => ({ key: part.key, id: ids[i] }))),
+      stored: (encoded, ids) => {
+        if (this.replica.counts) this.replica.counts.snapshots++;
+        this.state.stored(encodings.get(encoded)!, encoded.parts.map((part, i) => ({ key: part.key, id: ids[i] })));
+      },
     });
   }
 }

@@ -18,6 +18,17 @@ export interface AccountMutations {
   answerBeforePut?: boolean;
 }
 
+/** What was done in the background, for numbers. */
+export interface ReplicaCounts {
+  repairs: number;
+  /** Late events that they repaired. */
+  lateEvents: number;
+  snapshots: number;
+  bundles: number;
+  /** Objects that collection deleted. */
+  collected: number;
+}
+
 export interface Replica {
   readonly stores: Stores;
   readonly keys: ClusterKeys;
@@ -34,6 +45,7 @@ export interface Replica {
   readonly announce: (bucket: string | null, root: string, name: string, bytes: Uint8Array) => void;
   /** True when all known replicas are connected: polls may be slow. */
   readonly peersComplete: () => boolean;
+  readonly counts?: ReplicaCounts;
   readonly logMutations?: LogMutations;
   readonly stateMutations?: StateMutations;
   readonly mutations: AccountMutations;

@@ -44,7 +44,7 @@ export class Upkeep {
     for (const at of this.#users.logs.all()) {
       if (this.#stopped) return;
       if (at.log.attached) continue;
-      if (at.log.known > limits.bundle_events) await at.log.writeBundle();
+      if (at.log.known > limits.bundle_events && (await at.log.writeBundle()) !== null && this.#replica.counts) this.#replica.counts.bundles++;
       // Names of a log that nobody opens are only ever added to.
       if (at.log.known > NAMES_MAX && at.log.submitting === 0) this.#users.logs.forget(at.record.id);
     }
@@ -71,6 +71,7 @@ export class Upkeep {
       };
     }
     const done = await collect({ ...readingOf(this.#replica, at.record), random, referenced, mutations: logMutations });
+    if (this.#replica.counts) this.#replica.counts.collected += done.deleted.length;
     if (done.deleted.length > 0) logger.info('collected', { user: at.record.id, objects: done.deleted.length });
     if (done.joinNeeded) open?.snapshotSoon();
   }

@@ -210,6 +210,18 @@ export const limits = {
   /** Bytes of one frame of the peer channel. */
   peer_frame_bytes_max: 1 * MIB,
 
+  // HTTP
+  /** Connections to the HTTP port: health checks and a scraper. */
+  http_connections_max: 64,
+  /** Bytes of a request's header. */
+  http_header_bytes_max: 8 * KIB,
+  /** Time for one request to come, and of silence between two. */
+  http_request_ms_max: 10 * SECOND,
+  /** The store's answer for `/ready`; beyond it the answer is no. */
+  ready_ms_max: 2 * SECOND,
+  /** `/ready` may be so old: many who ask cost one LIST. */
+  ready_age_ms_max: 1 * SECOND,
+
   // Process
   /** How often a certificate's files are looked at for a change. */
   certificate_look_ms: 1 * MINUTE,

@@ -27,6 +27,8 @@ export interface Host {
   closed(connection: Connection): void;
   /** A bug ended a connection. */
   failed(): void;
+  /** A tagged answer, without its tag: for numbers. */
+  answered?(answer: string): void;
 }
 
 /** Pipelined commands that one connection runs before others get their turn. */
@@ -214,11 +216,13 @@ export class Connection implements Context, Owner {
   answer(tag: string, answer: string): void {
     if (answer.startsWith('BAD')) return this.bad(`${tag} ${answer}`);
     this.#badCommands = 0;
+    this.host.answered?.(answer);
     this.out.line(`${tag} ${answer}`);
   }
 
   /** A bad command: too many in a row end the connection. */
   bad(line: string): void {
+    this.host.answered?.('BAD');
     this.out.line(line);
     if (++this.#badCommands > limits.imap_bad_commands_max) this.bye('too many bad commands');
   }

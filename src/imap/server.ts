@@ -30,6 +30,8 @@ export class ImapServer implements Host {
   readonly secureContext: () => SecureContext | null;
   /** Connections that a bug has ended. */
   bugs = 0;
+  /** Tagged answers by result. */
+  readonly answers = { ok: 0, no: 0, bad: 0, unavailable: 0, damaged: 0 };
   #servers: Server[] = [];
   #connections = new Set<Connection>();
   #byAddress = new Map<string, number>();
@@ -99,6 +101,14 @@ export class ImapServer implements Host {
 
   failed(): void {
     this.bugs++;
+  }
+
+  answered(answer: string): void {
+    if (answer.startsWith('OK')) this.answers.ok++;
+    else if (answer.startsWith('NO [UNAVAILABLE')) this.answers.unavailable++;
+    else if (answer.startsWith('NO [SERVERBUG')) this.answers.damaged++;
+    else if (answer.startsWith('NO')) this.answers.no++;
+    else this.answers.bad++;
   }
 
   readonly #sweep = (): void => {

@@ -1,0 +1,123 @@
+// The HTTP port of a replica: what its rooms count, under the names that administrators see.
+import { systemClock } from './base/index.ts';
+import type { Logger } from './base/index.ts';
+import type { MailReceiver, Replica, Users } from './account/index.ts';
+import type { Config } from './config.ts';
+import type { Core } from './replica.ts';
+import { DIRECTORY_LOG } from './store/index.ts';
+import type { Stores } from './store/index.ts';
+import type { Family, ProcessNumbers, Readiness, StoreRequests, WebServer } from './web/index.ts';
+
+type Web = typeof import('./web/index.ts');
+
+/** What serves clients, as far as its numbers go. */
+export interface Serving {
+  smtp?: { readonly connections: number };
+  lmtp?: { readonly connections: number };
+  imap?: { readonly connections: number; readonly bugs: number; readonly answers: Readonly<Record<string, number>> };
+}
+
+export interface Numbered {
+  core: Core;
+  replica: Replica;
+  users: Users;
+  receiver: MailReceiver;
+  serving: Serving;
+}
+
+export class WebPort {
+  readonly #web: Web;
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #release: string;
+  readonly #requests: StoreRequests;
+  readonly #process: ProcessNumbers;
+  #readiness: Readiness | null = null;
+  #server: WebServer | null = null;
+
+  /** The room is loaded when it is wanted. */
+  static async load(config: Config, logger: Logger, release: string): Promise<WebPort> {
+    return new WebPort(await import('./web/index.ts'), config, logger, release);
+  }
+
+  private constructor(web: Web, config: Config, logger: Logger, release: string) {
+    this.#web = web;
+    this.#config = config;
+    this.#logger = logger.room('web');
+    this.#release = release;
+    this.#requests = new web.StoreRequests(systemClock);
+    this.#process = new web.ProcessNumbers(systemClock.now());
+  }
+
+  measure(stores: Stores): Stores {
+    return this.#requests.measure(stores);
+  }
+
+  /** Resolves with the port. Refused when it can't be had. */
+  async listen(of: Numbered): Promise<number> {
+    const { core } = of;
+    this.#readiness = new this.#web.Readiness({ store: core.stores.home, prefix: DIRECTORY_LOG, clock: core.clock, mayWrite: () => core.presence.mayWrite() });
+    this.#server = new this.#web.WebServer({ readiness: this.#readiness, numbers: () => this.#families(of), logger: this.#logger });
+    let port = 0;
+    for (const host of this.#config.httpListen) port = await this.#server.listen(host, this.#config.ports.http);
+    return port;
+  }
+
+  /** From now on this replica is not ready. */
+  draining(): void {
+    if (this.#readiness) this.#readiness.draining = true;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#process.stop();
+  }
+
+  #families({ core, replica, users, receiver, serving }: Numbered): Family[] {
+    const { counter, gauge, by } = this.#web;
+    const { smtp, lmtp, imap } = serving;
+    const { peers, presence } = core;
+    const counts = replica.counts!;
+    let [names, longest, logs, submitting, late] = [0, 0, 0, 0, 0];
+    for (const { log } of users.logs.all()) {
+      logs++;
+      names += log.known;
+      longest = Math.max(longest, log.known);
+      submitting += log.submitting;
+      if (log.attached) late += log.late().length;
+    }
+    const open = users.counts;
+    return [
+      gauge('colombier_build_info', 'The release that runs', [{ labels: { version: this.#release }, value: 1 }]),
+      gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, imap: imap?.connections ?? 0 })),
+      counter('colombier_imap_commands_total', 'IMAP commands that were answered, by result', by('result', imap?.answers ?? {})),
+      counter('colombier_deliveries_total', 'Copies of messages by SMTP and LMTP, one for each user, by result', by('result', receiver.counts)),
+      counter('colombier_bugs_total', 'IMAP connections that a bug has ended', imap?.bugs ?? 0),
+      ...this.#requests.families(),
+      counter('colombier_hints_total', 'Hints between replicas: sent, received, lost to a full queue', [
+        { labels: { way: 'sent' }, value: peers.counts.sent },
+        { labels: { way: 'received' }, value: peers.counts.received },
+        { labels: { way: 'lost' }, value: peers.counts.dropped },
+      ]),
+      counter('colombier_peers_refused_total', 'Calls on the peer channel that were refused', peers.counts.refused),
+      gauge('colombier_peers', 'Other replicas: known through the store, connected', by('state', { known: presence.peers().length, connected: peers.connected.length })),
+      gauge('colombier_may_write', 'Whether this replica holds a place among the others (1) or not (0)', presence.mayWrite() ? 1 : 0),
+      gauge('colombier_open_users', 'Users who are logged in here, or were a moment ago', open.users),
+      gauge('colombier_open_sessions', 'Their sessions', open.sessions),
+      gauge('colombier_logs', 'Logs of users that are known here', logs),
+      gauge('colombier_log_events', 'Events of these logs in memory', names),
+      gauge('colombier_log_events_longest', 'Events of the longest of them', longest),
+      gauge('colombier_directory_events', 'Events of the directory in memory', core.directory.log.known),
+      gauge('colombier_submissions_open', 'Events that wait to be stored', submitting),
+      gauge('colombier_late_events', 'Late events that wait for a repair', late),
+      counter('colombier_late_events_repaired_total', 'Late events that were repaired', counts.lateEvents),
+      counter('colombier_repairs_total', 'Repairs written', counts.repairs),
+      counter('colombier_snapshots_total', 'Snapshots written', counts.snapshots),
+      counter('colombier_bundles_total', 'Bundles written', counts.bundles),
+      counter('colombier_collected_objects_total', 'Objects that collection deleted', counts.collected),
+      gauge('colombier_cache_bytes', 'What caches hold', by('cache', { messages: replica.blobs.bytes, records: replica.records.bytes })),
+      gauge('colombier_inflight_bytes', 'Bytes of messages in memory that are on their way', replica.spoolBudget.used),
+      ...this.#process.families(),
+    ];
+  }
+}
