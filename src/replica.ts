@@ -1,17 +1,17 @@
 // What every process of Colombier has, a serving one or the command line: stores, keys, a place among the replicas, and
 // the directory.
-import { Refused, systemClock, systemRandom } from './base/index.ts';
+import { Corrupt, Malformed, Refused, Unavailable, limits, reason, systemClock, systemRandom } from './base/index.ts';
 import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { Config } from './config.ts';
 import { Directory } from './directory/index.ts';
-import { Presence } from './log/index.ts';
+import { Presence, decodePresence } from './log/index.ts';
 import type { Authenticator } from './log/index.ts';
-import { Peers } from './peers/index.ts';
-import type { Hint } from './peers/index.ts';
+import { Asking, Peers } from './peers/index.ts';
+import type { Answerer, Hint } from './peers/index.ts';
 import { ClusterKeys, mac, openNamed, sealNamed, verifyMac } from './seal/index.ts';
-import { DIRECTORY_LOG, openStores } from './store/index.ts';
-import type { StoreSettings, Stores } from './store/index.ts';
+import { DIRECTORY_LOG, REPLICAS, openStores } from './store/index.ts';
+import type { ObjectStore, StoreSettings, Stores } from './store/index.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -40,6 +40,8 @@ export interface CoreOptions {
   onUserHint: (hint: Hint) => void;
   /** Counts what goes to the store. */
   measure?: (stores: Stores) => Stores;
+  /** What the command line asks over the peer channel. */
+  onRequest?: Answerer;
 }
 
 function storeSettings(config: Config): StoreSettings {
@@ -83,6 +85,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       logger: logger.room('peers'),
       members: () => presence.peers().map((p) => ({ writer: p.id, address: p.address || null })),
       onHint: (hint) => (hint.root === DIRECTORY_LOG ? directoryHint(hint) : options.onUserHint(hint)),
+      onRequest: options.onRequest,
     });
     const wanted = options.peerPort === 'auto' ? 0 : options.peerPort;
     const peerPort = await peers.start(config.listen[0], wanted === 0 && options.peerPort !== 'auto' ? null : wanted).catch((e) => {
@@ -126,3 +129,45 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
   }
 }
 
+/** Addresses at which replicas say that they are reached, the last seen first. Unavailable. */
+async function replicaAddresses(store: ObjectStore, keys: ClusterKeys): Promise<string[]> {
+  const { objects, date } = await store.list({ prefix: REPLICAS });
+  const fresh = objects.filter((row) => date - row.modified < limits.slot_free_ms).sort((a, b) => b.modified - a.modified);
+  const read = await Promise.all(fresh.map(async (row) => {
+    try {
+      const object = await store.get(row.name);
+      const record = object && decodePresence(openNamed(keys.directory, row.name, NOTHING, object.bytes));
+      return record && !record.left ? record.address : '';
+    } catch (e) {
+      if (e instanceof Corrupt) return ''; // not a replica of this cluster
+      throw e;
+    }
+  }));
+  return read.filter((address) => address !== '');
+}
+
+/** A connection to a running replica, or null when none answers. Malformed, Refused, Unavailable, Corrupt. */
+export async function askReplica(config: Config, release: string, logger: Logger): Promise<Asking | null> {
+  const clock = systemClock;
+  const stores = await openStores(storeSettings(config), clock, systemRandom, logger.room('store'));
+  try {
+    // Without a secret there is no replica yet: the command itself makes it, or says what is missing.
+    const found = await clusterSecret(config, systemRandom, async () => false).catch((e) => {
+      if (e instanceof Malformed) return null;
+      throw e;
+    });
+    if (!found) return null;
+    const keys = ClusterKeys.parse(found.secret.split(/[\s,]+/));
+    for (const address of await replicaAddresses(stores.home, keys)) {
+      try {
+        return await Asking.open({ address, key: keys.peerKey(), release, clock, logger: logger.room('peers') });
+      } catch (e) {
+        if (!(e instanceof Unavailable)) throw e;
+        logger.debug('a replica does not answer', { address, why: reason(e) });
+      }
+    }
+    return null;
+  } finally {
+    await stores.close();
+  }
+}

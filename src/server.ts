@@ -7,7 +7,8 @@ import type { Logger } from './base/index.ts';
 import { LocalAdmin } from './admin.ts';
 import type { Admin, Service } from './cli/admin.ts';
 import type { Config } from './config.ts';
-import { openCore } from './replica.ts';
+import { answerer, remoteAdmin } from './admin-channel.ts';
+import { askReplica, openCore } from './replica.ts';
 import type { Core } from './replica.ts';
 import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
@@ -44,8 +45,13 @@ function administration(core: Core, logins: Logins): Administration {
   return new Administration({ directory: core.directory, logins, stores: core.stores, clock: core.clock, random: core.random });
 }
 
-/** The command line's own way in: a replica for a moment, without ports. */
+/** The command line's way in: a running replica, or where none answers one for a moment, without ports. */
 export async function admin(config: Config, logger: Logger): Promise<Admin> {
+  const asking = await askReplica(config, release, logger);
+  if (asking) {
+    logger.debug('a running replica is asked');
+    return remoteAdmin(asking);
+  }
   const core = await openCore(config, logger, { release, peerPort: null, onUserHint: () => {} });
   const logins = new Logins(core.directory, core.clock, core.random);
   const close = async () => {
@@ -59,7 +65,14 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
 export async function serve(config: Config, logger: Logger): Promise<Service> {
   let users: Users | null = null;
   const web = config.ports.http === 0 ? null : await WebPort.load(config, logger, release);
-  const core = await openCore(config, logger, { release, peerPort: config.ports.peer, onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes), measure: (stores) => web?.measure(stores) ?? stores });
+  let own: Admin | null = null;
+  const core = await openCore(config, logger, {
+    release,
+    peerPort: config.ports.peer,
+    onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes),
+    measure: (stores) => web?.measure(stores) ?? stores,
+    onRequest: answerer(() => own, logger.room('admin')),
+  });
   const replica = replicaOf(core, config);
   const logins = new Logins(core.directory, core.clock, core.random);
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
@@ -84,7 +97,8 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
-    return { stop, ports, admin: new LocalAdmin(administration(core, logins), replica, async () => {}), notices };
+    own = new LocalAdmin(administration(core, logins), replica, async () => {});
+    return { stop, ports, admin: own, notices };
   } catch (e) {
     await stop().catch(() => {});
     throw e;

@@ -181,12 +181,17 @@ export class OpenUser {
 
   // ---- repairs (DESIGN: late events) ----
 
+  /** Without a slot nothing is written: whoever checks reads only. */
+  get #reads(): boolean {
+    return this.replica.identity.slot === null;
+  }
+
   #late() {
     return this.replica.mutations.noRepairs ? [] : this.at.log.late();
   }
 
   #scheduleRepair(): void {
-    if (this.#closed || this.#repairWaits || this.#repairing || this.#late().length === 0) return;
+    if (this.#closed || this.#reads || this.#repairWaits || this.#repairing || this.#late().length === 0) return;
     const { clock, random } = this.replica;
     const since = clock.monotonic() - this.#lastRepair;
     const wait = Math.max(0, limits.repair_interval_ms - since) + random.unit() * limits.repair_interval_ms;
@@ -240,7 +245,7 @@ export class OpenUser {
 
   /** Writes a snapshot in the background unless one is under way. */
   snapshotSoon(): void {
-    if (this.#snapshotting || this.#closed) return;
+    if (this.#snapshotting || this.#closed || this.#reads) return;
     this.#eventsSinceSnapshot = 0;
     this.#snapshotting = this.snapshot()
       .catch((e) => this.replica.logger.warn('snapshot not written', { user: this.at.record.id, why: reason(e) }))

@@ -222,6 +222,13 @@ export const limits = {
   /** `/ready` may be so old: many who ask cost one LIST. */
   ready_age_ms_max: 1 * SECOND,
 
+  /** Bytes of one request of the command line to a replica. */
+  peer_request_bytes_max: 64 * KIB,
+  /** Requests of the command line that a replica works on at once. */
+  peer_requests_max: 16,
+  /** Bytes of one message of an answer to it: a list of all users. */
+  peer_answer_bytes_max: 64 * MIB,
+
   // Process
   /** How often a certificate's files are looked at for a change. */
   certificate_look_ms: 1 * MINUTE,

@@ -3,7 +3,8 @@
  * on them: without peers, polls find the same events later.
  *
  * In: the members that presence knows, and hints of what this replica appended. Out: hints of others, and whether all
- * members answer (then polls may be slow). One TLS 1.3 connection between two replicas, by either's call, authenticated
+ * members answer (then polls may be slow). The command line asks over the same channel (`Asking`), and is answered by
+ * whoever `onRequest` is. One TLS 1.3 connection between two replicas, by either's call, authenticated
  * both ways by a key derived from the cluster secret (RFC 8446 §2.2, external PSK with DHE): a stranger fails the
  * handshake. Every queue is bounded: a slow peer loses hints, never memory.
  */
@@ -11,12 +12,18 @@ import type { AddressInfo } from 'node:net';
 import * as tls from 'node:tls';
 import { limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random, Writer } from '../base/index.ts';
+import { Answering } from './answering.ts';
+import type { Answerer } from './answering.ts';
+import { accepting, call, parseAddress } from './call.ts';
 import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
 import type { Hello, Hint } from './frames.ts';
 import { Link } from './link.ts';
 import type { LinkEvents } from './link.ts';
 
 export type { Hint } from './frames.ts';
+export type { Answerer } from './answering.ts';
+export { parseAddress } from './call.ts';
+export { Asking } from './asking.ts';
 
 /** Another replica, from its presence. */
 export interface Member {
@@ -37,25 +44,19 @@ export interface PeersOptions {
   /** All other replicas that presence knows now. */
   members: () => Member[];
   onHint: (hint: Hint) => void;
+  /** What the command line asks; without it nothing is answered. */
+  onRequest?: Answerer;
 }
 
-const IDENTITY = 'colombier';
-const CIPHERS = 'TLS_AES_128_GCM_SHA256';
 const DIAL_EVERY_MS = 2_000;
 const DIAL_MS_MAX = 5_000;
 const STRANGERS_MAX = 64;
-
-/** Splits `host:port` or `[v6]:port`. */
-export function parseAddress(address: string): { host: string; port: number } | null {
-  const m = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
-  const port = m ? Number(m[3]) : 0;
-  return m && port > 0 && port < 65536 ? { host: m[1] ?? m[2], port } : null;
-}
 
 export class Peers {
   readonly counts = { sent: 0, received: 0, dropped: 0, refused: 0 };
   readonly #o: PeersOptions;
   readonly #links = new Set<Link>();
+  readonly #answering: Answering | null;
   readonly #dialling = new Set<Writer>();
   readonly #waitUntil = new Map<Writer, { at: number; tries: number }>();
   #server: tls.Server | null = null;
@@ -65,13 +66,14 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#o = options;
+    this.#answering = options.onRequest ? new Answering(options.onRequest, options.logger) : null;
   }
 
   /** Takes calls at `host`:`port` (0: any free one; null: none) and calls the others every two seconds (`dial`: now). Resolves with the port. */
   async start(host: string, port: number | null): Promise<number> {
     let bound = 0;
     if (port !== null) {
-      const server = tls.createServer({ pskCallback: (_s, id) => (id === IDENTITY ? this.#o.key : null), ciphers: CIPHERS, minVersion: 'TLSv1.3', handshakeTimeout: limits.tls_handshake_ms_max }, (socket) => this.#accept(socket));
+      const server = tls.createServer({ ...accepting(this.#o.key), handshakeTimeout: limits.tls_handshake_ms_max }, (socket) => this.#accept(socket));
       server.on('tlsClientError', () => this.counts.refused++);
       server.maxConnections = STRANGERS_MAX * 4;
       await new Promise<void>((resolve, reject) => {
@@ -103,6 +105,7 @@ export class Peers {
   #open(socket: tls.TLSSocket, dialled: boolean): Link {
     const events: LinkEvents = {
       onHello: (link, hello) => {
+        if (hello.writer === '') return; // the command line
         if (hello.writer === this.#o.writer()) return link.close();
         this.#waitUntil.delete(hello.writer);
         this.#o.logger.info('peer connected', { peer: hello.writer, release: hello.release, dialled: link.dialled });
@@ -113,9 +116,10 @@ export class Peers {
       },
       onClosed: (link) => {
         this.#links.delete(link);
-        if (link.peer && !this.#stopped) this.#o.logger.info('peer gone', { peer: link.peer.writer });
+        if (link.peer?.writer && !this.#stopped) this.#o.logger.info('peer gone', { peer: link.peer.writer });
       },
       onDropped: () => this.counts.dropped++,
+      onRequest: (from, request) => this.#answering?.take(from, request),
     };
     const link = new Link(socket, dialled, this.#self(), events, this.#o.clock, this.#o.logger);
     this.#links.add(link);
@@ -150,7 +154,7 @@ export class Peers {
 
   #call(writer: Writer, address: { host: string; port: number }): void {
     this.#dialling.add(writer);
-    const socket = tls.connect({ ...address, pskCallback: () => ({ psk: this.#o.key, identity: IDENTITY }), ciphers: CIPHERS, minVersion: 'TLSv1.3', checkServerIdentity: () => undefined });
+    const socket = call(address, this.#o.key);
     const cancel = this.#o.clock.after(DIAL_MS_MAX, () => socket.destroy());
     socket.once('secureConnect', () => {
       cancel();
@@ -175,7 +179,7 @@ export class Peers {
     if (bytes.length > limits.peer_frame_bytes_max) return;
     const told = new Set<Writer>();
     for (const link of this.#links) {
-      if (!link.peer || told.has(link.peer.writer)) continue;
+      if (!link.peer?.writer || told.has(link.peer.writer)) continue;
       told.add(link.peer.writer);
       link.send(bytes);
       this.counts.sent++;
@@ -189,7 +193,7 @@ export class Peers {
 
   /** The writers of connected peers. */
   get connected(): Writer[] {
-    return [...new Set([...this.#links].flatMap((l) => (l.peer ? [l.peer.writer] : [])))];
+    return [...new Set([...this.#links].flatMap((l) => (l.peer?.writer ? [l.peer.writer] : [])))];
   }
 
   async stop(): Promise<void> {

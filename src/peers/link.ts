@@ -1,9 +1,9 @@
 // One connection to one peer, whoever dialled it. Bounded: a peer that reads slowly loses hints, never our memory.
 import type { TLSSocket } from 'node:tls';
-import { limits, reason } from '../base/index.ts';
+import { Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { CHANNEL_VERSION, FrameReader, encodeFrame } from './frames.ts';
-import type { Frame, Hello, Hint } from './frames.ts';
+import type { Answer, Frame, Hello, Hint, Request } from './frames.ts';
 
 const PING_MS = 15_000;
 const SILENT_MS = 45_000;
@@ -11,6 +11,8 @@ const SILENT_MS = 45_000;
 export interface LinkEvents {
   onHello(link: Link, hello: Hello): void;
   onHint(hint: Hint): void;
+  onRequest?(link: Link, request: Request): void;
+  onAnswer?(answer: Answer): void;
   onClosed(link: Link): void;
   onDropped(): void;
 }
@@ -35,6 +37,7 @@ export class Link {
     this.#clock = clock;
     this.#heard = clock.monotonic();
     socket.setNoDelay(true);
+    socket.setMaxListeners(2 * limits.peer_requests_max + 10); // answers that wait for it to drain
     socket.on('data', (piece: Buffer) => {
       this.#heard = clock.monotonic();
       try {
@@ -57,6 +60,8 @@ export class Link {
       this.#events.onHello(this, frame.hello);
     } else if (!this.peer) this.close();
     else if (frame.type === 'hint') this.#events.onHint(frame.hint);
+    else if (frame.type === 'request') this.#events.onRequest?.(this, frame.request);
+    else if (frame.type === 'answer') this.#events.onAnswer?.(frame.answer);
     else if (frame.type === 'leaving') this.leaving = true;
   }
 
@@ -77,6 +82,24 @@ export class Link {
   send(bytes: Buffer): void {
     if (this.#socket.writableLength + bytes.length > limits.peer_queue_bytes_max) return this.#events.onDropped();
     this.#write(bytes);
+  }
+
+  /** Sends an encoded frame that must not be dropped; resolves when more may follow. Unavailable when the connection ends. */
+  async deliver(bytes: Buffer): Promise<void> {
+    if (this.#closed || this.#socket.destroyed) throw new Unavailable('the connection has ended');
+    if (this.#socket.write(bytes)) return;
+    await new Promise<void>((resolve, reject) => {
+      const drained = (): void => {
+        this.#socket.off('close', ended);
+        resolve();
+      };
+      const ended = (): void => {
+        this.#socket.off('drain', drained);
+        reject(new Unavailable('the connection has ended'));
+      };
+      this.#socket.once('drain', drained);
+      this.#socket.once('close', ended);
+    });
   }
 
   /** Says that this process leaves, and ends after what waits is sent. */
