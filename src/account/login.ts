@@ -54,7 +54,7 @@ export class Logins {
   /** Refused(AUTHENTICATIONFAILED) after a delay, Unavailable when the store can't confirm a "no" or Argon2 is overrun. */
   async login(user: string, password: string, remote: string): Promise<LoggedIn> {
     this.#throttle.check(remote);
-    const found = await this.#verify(user, password);
+    const found = await this.#verify(user, password, remote);
     if (!found) {
       await this.#throttle.failed(remote);
       throw wrong();
@@ -63,22 +63,22 @@ export class Logins {
     return found;
   }
 
-  async #verify(user: string, password: string): Promise<LoggedIn | null> {
+  async #verify(user: string, password: string, remote: string): Promise<LoggedIn | null> {
     const address = addressOf(user);
     if (!address || password === '' || Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return null;
     const tried = new Set<string>();
-    let found = await this.#try(address, password, tried);
+    let found = await this.#try(address, password, remote, tried);
     if (!found) {
       await this.#directory.ask(); // a "no" is never given from memory
-      found = await this.#try(address, password, tried);
+      found = await this.#try(address, password, remote, tried);
     }
     return found;
   }
 
-  async #try(address: string, password: string, tried: Set<string>): Promise<LoggedIn | null> {
+  async #try(address: string, password: string, remote: string, tried: Set<string>): Promise<LoggedIn | null> {
     const record = this.#directory.state.owner(address);
     if (!record) return null;
-    const opened = await this.#root(record, password, (kind) => kind === 'app', tried);
+    const opened = await this.#root(record, password, (kind) => kind === 'app', tried, remote);
     return opened && { record, ...opened };
   }
 
@@ -92,9 +92,15 @@ export class Logins {
     }
   }
 
-  async #withPassword(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>): Promise<Buffer | null> {
+  #withPassword(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>, remote: string | null): Promise<Buffer | null> {
     const known = this.#cache.find(record.id, wrap.id, password);
-    if (known) return known;
+    if (known) return Promise.resolve(known);
+    if (remote === null) return this.#derived(wrap, record, password, tried);
+    // The connections that a client opens together bring one password: the first in line pays for all.
+    return this.#throttle.turn(remote, async () => this.#cache.find(record.id, wrap.id, password) ?? this.#derived(wrap, record, password, tried));
+  }
+
+  async #derived(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>): Promise<Buffer | null> {
     try {
       const root = await unwrapWithPassword(wrap.bytes, record.id, password, this.#pool);
       this.#cache.remember(record.id, wrap.id, password, root);
@@ -108,11 +114,11 @@ export class Logins {
 
   /** The root key by any secret of the user, recovery codes included: for changing passwords. Null: wrong. */
   async rootKey(record: UserRecord, secret: string): Promise<Buffer | null> {
-    return (await this.#root(record, secret, () => true, new Set()))?.root ?? null;
+    return (await this.#root(record, secret, () => true, new Set(), null))?.root ?? null;
   }
 
   /** By a code if the text is one that `allowed` kinds of wraps know, else by a chosen password. */
-  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>): Promise<Opened | null> {
+  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>, remote: string | null): Promise<Opened | null> {
     const token = findToken(secret);
     const wrap = token && record.wraps.get(token.id);
     if (wrap && wrap.kind !== 'password') {
@@ -121,7 +127,7 @@ export class Logins {
     }
     for (const chosen of record.wraps.values()) {
       if (chosen.kind !== 'password' || tried.has(chosen.id)) continue;
-      const root = await this.#withPassword(chosen, record, secret, tried);
+      const root = await this.#withPassword(chosen, record, secret, tried, remote);
       if (root) return { root, wrap: chosen.id };
     }
     return null;

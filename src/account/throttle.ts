@@ -1,6 +1,7 @@
 // Wrong passwords cost the sender time: each from one address waits twice as long as the one before, and after many
-// the address is refused at once. Bounded in memory: the addresses that failed longest ago are forgotten first.
-import { Refused, limits } from '../base/index.ts';
+// the address is refused at once. Of one address one password is tried at a time, so a flood waits in its own line and
+// not before everybody else. Bounded in memory: the addresses that failed longest ago are forgotten first.
+import { Refused, Unavailable, limits } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 
 const ADDRESSES_MAX = 10_000;
@@ -8,6 +9,7 @@ const REMEMBERED_MS = 10 * 60 * 1000;
 
 export class Throttle {
   readonly #failures = new Map<string, { count: number; last: number }>();
+  readonly #lines = new Map<string, { waiting: number; last: Promise<unknown> }>();
   readonly #clock: Clock;
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,6 +26,26 @@ export class Throttle {
   /** Refused when this address has failed too often. Before the password is looked at. */
   check(remote: string): void {
     if (this.#recent(remote) >= limits.password_failures_max) throw new Refused('Too many wrong passwords, try again later', 'AUTHENTICATIONFAILED');
+  }
+
+  /**
+   * Runs `task` when the tasks of this address before it have ended. Refused when it has failed too often meanwhile,
+   * Unavailable when more wait than one address may have connections.
+   */
+  turn<T>(remote: string, task: () => Promise<T>): Promise<T> {
+    const line = this.#lines.get(remote) ?? { waiting: 0, last: Promise.resolve() };
+    if (line.waiting >= limits.connections_per_address_max) return Promise.reject(new Unavailable('too many log-ins at once: try again'));
+    this.#lines.set(remote, line);
+    line.waiting++;
+    const mine = line.last.then(() => {
+      this.check(remote);
+      return task();
+    });
+    const done = () => {
+      if (--line.waiting === 0) this.#lines.delete(remote);
+    };
+    line.last = mine.then(done, done);
+    return mine;
   }
 
   /** Counts a wrong password and waits. */
