@@ -384,9 +384,12 @@ export class Listing {
     return entry !== undefined && (entry.bundled || entry.generation === this.#generation);
   }
 
-  /** Ends when no LIST is under way. */
+  /** Ends when no LIST was under way for a moment; another may have begun when the caller hears of it (`busy`). */
   async quiet(): Promise<void> {
     while (this.#running) await this.#running.promise.then(noop, noop);
+  }
+  get busy(): boolean {
+    return this.#running !== null;
   }
 }
 

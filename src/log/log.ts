@@ -188,7 +188,9 @@ export class Log<Op> {
 
   async #attach(source: FoldSource<Op>): Promise<Fold<Op>> {
     const listing = this.#listing;
-    await listing.quiet();
+    // A LIST that goes on while all is forgotten would leave the log listed and yet not begun.
+    do await listing.quiet();
+    while (listing.busy);
     listing.attached = true;
     listing.restart();
     try {
