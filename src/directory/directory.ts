@@ -60,9 +60,13 @@ export class Directory {
     });
   }
 
-  /** Reads all of it. Unavailable, Corrupt (also: the cluster secret isn't the one that wrote it). */
+  /**
+   * Reads all of it. Corrupt (also: the cluster secret isn't the one that wrote it), Unavailable; also while an event is
+   * missing: what it took back must not be given from what is left.
+   */
   async open(): Promise<void> {
     await this.#attach();
+    if (this.log.pending > 0) await this.caughtUp();
     this.#poll();
   }
 
