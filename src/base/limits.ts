@@ -85,6 +85,10 @@ export const limits = {
   search_keys_max: 20_000,
   /** BODY and TEXT keys of one search: each goes through whole messages. */
   search_text_keys_max: 100,
+  /** Messages of a mailbox whose sort ranks are kept: 4 bytes each for each criterion in use. */
+  sort_kept_messages_max: 200_000,
+  /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
+  search_contexts_max: 16,
   /** Time of one search, all waiting included. */
   search_ms_max: 5 * MINUTE,
 
@@ -204,11 +208,59 @@ export const limits = {
   /** How long a user's secret and state stay in memory after the last session. */
   user_linger_ms: 1 * MINUTE,
 
+  // Sending
+  /** Time of one attempt to send; nobody else connects for these recipients before it is over. */
+  queue_attempt_ms: 40 * MINUTE,
+  /** Of it, what must be left when the last line of a message is sent: the other server may take 10 minutes to answer. */
+  queue_answer_ms: 15 * MINUTE,
+  /** On top of an attempt, for clocks of the store's nodes that differ and a LIST that is some seconds old. */
+  queue_margin_ms: 2 * MINUTE,
+  /** First and longest wait before a message is tried again; between them it is the message's age. */
+  queue_retry_ms_min: 5 * MINUTE,
+  queue_retry_ms_max: 4000 * SECOND,
+  /** Age at which a message is given up (RFC 5321 §4.5.4.1 asks for 4 to 5 days at least). */
+  queue_age_ms_max: 5 * DAY,
+  /** Age at which the sender hears that it takes long. */
+  queue_delay_notice_ms: 4 * HOUR,
+  /** A message that another replica took in is left to it for so long after it is due. */
+  queue_takeover_ms: 30 * SECOND,
+  /** How often a replica looks for messages that are due. */
+  queue_look_ms: 5 * SECOND,
+  queue_poll_ms: 30 * SECOND,
+  /** Attempts at once of one replica, and to one destination. */
+  queue_attempts_max: 20,
+  queue_attempts_per_destination_max: 4,
+  /** Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8 asks servers for 100 at least). */
+  queue_recipients_per_transaction_max: 100,
+  /** An open connection waits so long for the next message. */
+  queue_connection_idle_ms: 5 * SECOND,
+  queue_connect_ms_max: 30 * SECOND,
+  /** Addresses of one destination that are tried in one attempt. */
+  queue_addresses_max: 8,
+  /** Time for one DNS question with its repetitions. */
+  dns_ms_max: 20 * SECOND,
+  /** Events between two snapshots of the queue. */
+  queue_snapshot_events: 200,
+  /** Bytes of the original that a DSN brings back; more than that, its header alone. */
+  dsn_original_bytes_max: 256 * KIB,
+  /** Recipients that one user may send to in an hour and in a day, through any replica. */
+  submission_recipients_per_hour_max: 500,
+  submission_recipients_per_day_max: 2500,
+  /** Wrong passwords of one connection before it is closed. */
+  submission_failures_max: 3,
+
   // Peers
   /** Bytes of hints waiting for one slow peer; beyond it hints are dropped. */
   peer_queue_bytes_max: 4 * MIB,
   /** Bytes of one frame of the peer channel. */
   peer_frame_bytes_max: 1 * MIB,
+
+  /** Bytes of one request of the command line to a replica. */
+  peer_request_bytes_max: 64 * KIB,
+  /** Requests of the command line that a replica works on at once. */
+  peer_requests_max: 16,
+  /** Bytes of one message of an answer to it: a list of all users. */
+  peer_answer_bytes_max: 64 * MIB,
 
   // HTTP
   /** Connections to the HTTP port: health checks and a scraper. */
@@ -221,13 +273,6 @@ export const limits = {
   ready_ms_max: 2 * SECOND,
   /** `/ready` may be so old: many who ask cost one LIST. */
   ready_age_ms_max: 1 * SECOND,
-
-  /** Bytes of one request of the command line to a replica. */
-  peer_request_bytes_max: 64 * KIB,
-  /** Requests of the command line that a replica works on at once. */
-  peer_requests_max: 16,
-  /** Bytes of one message of an answer to it: a list of all users. */
-  peer_answer_bytes_max: 64 * MIB,
 
   // Process
   /** How often a certificate's files are looked at for a change. */

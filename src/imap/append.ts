@@ -47,6 +47,7 @@ export async function runAppend(conn: Connection, first: MessageArrival): Promis
     const { uidValidity, uids } = await appender.commit();
     appender = null;
     conn.tell(true);
+    await conn.updateSearches();
     answer = `OK [APPENDUID ${uidValidity} ${formatSet(uids)}] APPEND completed`;
   } catch (e) {
     appender?.abort();

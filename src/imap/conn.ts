@@ -52,6 +52,7 @@ export class Connection implements Context, Owner {
   #notified = false;
   #after: (() => void | Promise<void>) | null = null;
   #badCommands = 0;
+  #updating: Promise<void> = Promise.resolve();
 
   /** `implicitTls`: the greeting comes behind the handshake. Throws when there is no certificate for it. */
   constructor(host: Host, socket: Socket, remote: string, implicitTls: boolean) {
@@ -182,6 +183,7 @@ export class Connection implements Context, Owner {
       args.end();
       const done = await command.run(this, parsed, byUid);
       this.tell(byUid || command.keepsNumbers !== true);
+      if (this.#opened?.view.contexts.empty === false) await this.updateSearches();
       answer = `OK ${done === '' ? `${byUid ? 'UID ' : ''}${name} completed` : done}`;
     } catch (e) {
       this.#after = null;
@@ -238,6 +240,16 @@ export class Connection implements Context, Owner {
   tell(allowExpunge: boolean): void {
     const view = this.#opened?.view;
     if (view?.behind) view.poll(this.out, { allowExpunge });
+  }
+
+  /** Tells what came into searches that are kept up to date, and what left them. */
+  updateSearches(): Promise<void> {
+    const run = async () => {
+      const view = this.#opened?.view;
+      if (view !== undefined && !view.contexts.empty) await view.contexts.update(this);
+    };
+    // One after the other: what IDLE began must not write into the next command's answer.
+    return (this.#updating = this.#updating.catch(() => {}).then(run));
   }
 
   // --- what commands change ---
@@ -312,6 +324,10 @@ export class Connection implements Context, Owner {
         return;
       }
       this.tell(true);
+      if (!this.#opened.view.contexts.empty) this.updateSearches().then(
+        () => this.out.flush(),
+        (e: unknown) => this.logger.warn('a search was not brought up to date', { reason: reason(e) }),
+      );
       this.out.flush();
     });
   }

@@ -81,7 +81,19 @@ export interface MessageRecord {
   readonly index: MessageIndex;
   /** Header fields that we added; the message as clients see it is `prefix` and then the bytes as received. */
   readonly prefix: Buffer;
-  rendered: { envelope?: string; body?: string; structure?: string } | null;
+  rendered: { envelope?: string; body?: string; structure?: string; sort?: SortTexts; folded?: Record<string, string[]> } | null;
+}
+
+/** What SORT and THREAD compare, folded; each worked out when it is first asked for. */
+export interface SortTexts {
+  subject?: string;
+  /** The subject says that it answers or forwards. */
+  reply?: boolean;
+  from?: string;
+  to?: string;
+  cc?: string;
+  displayFrom?: string;
+  displayTo?: string;
 }
 
 /** Something that happened in a mailbox after `version`. */

@@ -7,6 +7,7 @@ import type { Flag, ModSeq, Uid } from '../base/index.ts';
 import type { Change, MailboxIndex, Selected } from './session.ts';
 import { formatSet } from './wire/index.ts';
 import type { Output, SequenceSet } from './wire/index.ts';
+import { Contexts } from './search/contexts.ts';
 import { gallop, lowerBound, sortedUnique } from './fetch/uidset.ts';
 
 /** Rendered flags by flag set number: shared by all sessions of a mailbox, since equal numbers are equal flags. */
@@ -22,6 +23,8 @@ export class View {
   qresync = false;
   /** What SEARCH RETURN (SAVE) kept, UIDs ascending (RFC 5182): `$` in a sequence set. */
   saved: Uint32Array = NO_UIDS;
+  /** Searches whose results are kept up to date (RFC 5267). */
+  readonly contexts = new Contexts();
   #uids: Uint32Array;
   #count: number;
   #version: number;
@@ -187,6 +190,7 @@ export class View {
   }
 
   #writeGone(out: Output, gone: Uid[]): void {
+    if (!this.contexts.empty) this.contexts.leave(this, out, Uint32Array.from(gone));
     if (this.qresync) {
       // Exact UIDs: clients count them (RFC 7162 §3.2.10).
       out.write(`* VANISHED ${formatSet(gone)}\r\n`);

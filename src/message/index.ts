@@ -26,5 +26,5 @@ export { parseDate, type MailDate } from './date.ts';
 export { parseIds } from './ids.ts';
 export { decodeParameter, findParameter, parseParameters } from './params.ts';
 export { decodeWords } from './words.ts';
-export { baseSubject } from './subject.ts';
+export { baseSubject, splitSubject } from './subject.ts';
 export { decodeText, decodeCharset, knowsCharset } from './text.ts';

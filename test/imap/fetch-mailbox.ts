@@ -8,7 +8,9 @@ import { expunge } from '../../src/imap/command/expunge.ts';
 import { fetch } from '../../src/imap/command/fetch.ts';
 import { move } from '../../src/imap/command/move.ts';
 import { search } from '../../src/imap/command/search.ts';
+import { sort } from '../../src/imap/command/sort.ts';
 import { store } from '../../src/imap/command/store.ts';
+import { thread } from '../../src/imap/command/thread.ts';
 import type { Change, MailboxIndex, MessageRecord, Selected } from '../../src/imap/session.ts';
 import { View } from '../../src/imap/view.ts';
 import { Args } from '../../src/imap/wire/index.ts';
@@ -192,7 +194,7 @@ export class MemorySelected implements Selected {
   close(): void {}
 }
 
-const commands: Record<string, unknown> = { FETCH: fetch, STORE: store, SEARCH: search, COPY: copy, MOVE: move, EXPUNGE: expunge };
+const commands: Record<string, unknown> = { FETCH: fetch, STORE: store, SEARCH: search, COPY: copy, MOVE: move, EXPUNGE: expunge, SORT: sort, THREAD: thread };
 
 /** One session's commands. `send` gives all answers and the tagged line, as the connection would write them. */
 export class Client {

@@ -265,3 +265,36 @@ describe('imap SEARCH', () => {
     }
   });
 });
+
+describe('imap SEARCH: PARTIAL and FUZZY', () => {
+  const esearch = async (client: Client, text: string) => (await client.send(text)).replace(/\r\nA1 OK [\s\S]*$/, '');
+
+  it('gives a part of the result (PARTIAL)', async () => {
+    const { client, uids } = five();
+    assert.equal(await esearch(client, 'SEARCH RETURN (PARTIAL 1:2) ALL'), '* ESEARCH (TAG "A1") PARTIAL (1:2 1:2)');
+    assert.equal(await esearch(client, 'SEARCH RETURN (PARTIAL 4:9 COUNT) ALL'), '* ESEARCH (TAG "A1") COUNT 5 PARTIAL (4:9 4:5)');
+    assert.equal(await esearch(client, 'SEARCH RETURN (PARTIAL 9:6) ALL'), '* ESEARCH (TAG "A1") PARTIAL (9:6 NIL)');
+    assert.equal(await esearch(client, 'UID SEARCH RETURN (PARTIAL -1:-2) ALL'), `* ESEARCH (TAG "A1") UID PARTIAL (-1:-2 ${uids[3]},${uids[4]})`);
+    assert.equal(await esearch(client, 'SEARCH RETURN (PARTIAL -9:-5) ALL'), '* ESEARCH (TAG "A1") PARTIAL (-9:-5 1)');
+    await client.send('SEARCH RETURN (SAVE PARTIAL 2:3) ALL');
+    assert.deepEqual([...client.view.saved], [uids[1], uids[2]]);
+    for (const text of ['PARTIAL', 'PARTIAL 1', 'PARTIAL 0:2', 'PARTIAL -1:2', 'PARTIAL 1:2 ALL', 'PARTIAL 1:2 PARTIAL 3:4']) {
+      assert.equal(await client.send(`SEARCH RETURN (${text}) ALL`), 'A1 BAD\r\n', text);
+    }
+  });
+
+  it('finds whatever the accents are (FUZZY)', async () => {
+    const { client } = five();
+    assert.equal(await found(client, 'SUBJECT resume'), '');
+    assert.equal(await found(client, 'FUZZY SUBJECT resume'), '2');
+    assert.equal(await found(client, 'FUZZY BODY zurich'), '4');
+    assert.equal(await found(client, 'BODY zurich'), '');
+    assert.equal(await found(client, 'FUZZY (OR SUBJECT resume BODY zurich)'), '2 4');
+    assert.equal(await found(client, 'NOT FUZZY SUBJECT resume'), '1 3 4 5');
+    assert.equal(await found(client, 'FUZZY SUBJECT {7}', ['résumé'.slice(0, 5)]), '2');
+    assert.equal(await esearch(client, 'SEARCH RETURN (RELEVANCY ALL) FUZZY OR SUBJECT resume SUBJECT nest'), '* ESEARCH (TAG "A1") ALL 1:2 RELEVANCY (100 50)');
+    const mailbox = new Mailbox();
+    mailbox.add(mail({ Subject: Buffer.from('Smørrebrød æble Łódź').toString('latin1') }));
+    assert.equal(await found(new Client(mailbox), 'FUZZY SUBJECT "smorrebrod aeble lodz"'), '1');
+  });
+});

@@ -1,6 +1,7 @@
 // Every command by its name; those that UID may stand before also as `UID NAME`.
 import { append } from './append.ts';
 import { authenticate } from './authenticate.ts';
+import { cancelupdate } from './cancelupdate.ts';
 import { capability } from './capability.ts';
 import { close, unselect } from './close.ts';
 import type { Command } from './command.ts';
@@ -22,10 +23,12 @@ import { check, noop } from './noop.ts';
 import { rename } from './rename.ts';
 import { search } from './search.ts';
 import { examine, select } from './select.ts';
+import { sort } from './sort.ts';
 import { starttls } from './starttls.ts';
 import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
+import { thread } from './thread.ts';
 
 // What `parse` gives goes to the same command's `run`, and nowhere else.
 const table: Record<string, Command<any>> = {
@@ -56,6 +59,9 @@ const table: Record<string, Command<any>> = {
   EXPUNGE: expunge,
   FETCH: fetch,
   SEARCH: search,
+  SORT: sort,
+  THREAD: thread,
+  CANCELUPDATE: cancelupdate,
   STORE: store,
   COPY: copy,
   MOVE: move,

@@ -10,7 +10,15 @@ export function fold(text: string): string {
   return /^[\x00-\x7f]*$/.test(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
 }
 
-/** The same for a long text, giving way to others now and then. Cut behind line ends, where no character is composed. */
+const OTHER_LETTERS: Record<string, string> = { Ø: 'O', Ł: 'L', Đ: 'D', Ð: 'D', Þ: 'TH', Æ: 'AE', Œ: 'OE', Ħ: 'H', ı: 'I' };
+
+/** A folded text without accents (RFC 6203 leaves to the server what fuzzy means). */
+export function loosely(folded: string): string {
+  if (/^[\x00-\x7f]*$/.test(folded)) return folded;
+  return folded.replace(/\p{M}+/gu, '').replace(/[ØŁĐÐÞÆŒĦı]/g, (letter) => OTHER_LETTERS[letter]);
+}
+
+/** As `fold` for a long text, giving way to others now and then. Cut behind line ends, where no character is composed. */
 export async function foldLong(text: string): Promise<string> {
   let folded = '';
   for (let at = 0; at < text.length; ) {

@@ -1,5 +1,5 @@
 // The program of SEARCH as a tree (RFC 9051 §6.4.4; WITHIN: RFC 5032; MODSEQ: RFC 7162 §3.1.5; EMAILID, THREADID: RFC
-// 8474 §6; SAVEDATE: RFC 8514 §4.3). Chains of OR become one node, so that only real nesting costs depth.
+// 8474 §6; SAVEDATE: RFC 8514 §4.3; FUZZY: RFC 6203 §3). Chains of OR become one node, so that only real nesting costs depth.
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
 import { decodeCharset } from '../../message/index.ts';
@@ -18,8 +18,8 @@ export type Key =
   | { op: 'modseq'; from: ModSeq }
   | { op: 'emailid' | 'threadid'; id: string }
   /** Field name in lower case. */
-  | { op: 'header'; name: string; text: string }
-  | { op: 'body' | 'text'; text: string };
+  | { op: 'header'; name: string; text: string; fuzzy: boolean }
+  | { op: 'body' | 'text'; text: string; fuzzy: boolean };
 
 const FLAGS: Record<string, string> = { ANSWERED: '\\Answered', DELETED: '\\Deleted', DRAFT: '\\Draft', FLAGGED: '\\Flagged', SEEN: '\\Seen' };
 const FIELDS = new Set(['BCC', 'CC', 'FROM', 'SUBJECT', 'TO']);
@@ -46,6 +46,8 @@ class KeyParser {
   #keys = 0;
   #texts = 0;
   #depth = 0;
+  /** Behind FUZZY (RFC 6203): texts match whatever the accents. */
+  #fuzzy = false;
 
   constructor(args: Args, charset: string) {
     this.#args = args;
@@ -76,6 +78,7 @@ class KeyParser {
     const word = args.keyword();
     if (word === 'NOT') return this.#not();
     if (word === 'OR') return this.#or();
+    if (word === 'FUZZY') return this.#fuzzily();
     return this.#leaf(word);
   }
 
@@ -99,6 +102,16 @@ class KeyParser {
     return { op: 'not', key: this.#nested(() => this.#key()) };
   }
 
+  /** Behind `FUZZY`: the next key and all in it; keys without a text are what they always are. */
+  #fuzzily(): Key {
+    const before = this.#fuzzy;
+    this.#args.sp();
+    this.#fuzzy = true;
+    const key = this.#nested(() => this.#key());
+    this.#fuzzy = before;
+    return key;
+  }
+
   /** Behind `OR`: any tree of ORs in prefix order is a flat list of keys, whichever side it grows on. */
   #or(): Key {
     const keys: Key[] = [];
@@ -120,7 +133,7 @@ class KeyParser {
     const args = this.#args;
     if (FLAGS[word]) return { op: 'flag', flag: FLAGS[word] };
     if (word.startsWith('UN') && FLAGS[word.slice(2)]) return { op: 'not', key: { op: 'flag', flag: FLAGS[word.slice(2)] } };
-    if (FIELDS.has(word)) return { op: 'header', name: word.toLowerCase(), text: this.#text() };
+    if (FIELDS.has(word)) return { op: 'header', name: word.toLowerCase(), text: this.#text(), fuzzy: this.#fuzzy };
     if (DATES[word]) {
       args.sp();
       return { op: 'date', ...DATES[word], day: args.date() };
@@ -168,12 +181,12 @@ class KeyParser {
       case 'HEADER': {
         args.sp();
         const name = args.astring().toLowerCase();
-        return { op: 'header', name, text: this.#text() };
+        return { op: 'header', name, text: this.#text(), fuzzy: this.#fuzzy };
       }
       case 'BODY':
       case 'TEXT':
         if (++this.#texts > limits.search_text_keys_max) throw new Refused(`More than ${limits.search_text_keys_max} BODY and TEXT keys`, 'LIMIT');
-        return { op: word === 'BODY' ? 'body' : 'text', text: this.#text() };
+        return { op: word === 'BODY' ? 'body' : 'text', text: this.#text(), fuzzy: this.#fuzzy };
     }
     throw new Malformed(`unknown search key ${word}`);
   }

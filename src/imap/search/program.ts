@@ -8,7 +8,7 @@ import { ownFields } from '../fetch/locate.ts';
 import { lowerBound } from '../fetch/uidset.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
-import { fold } from './fold.ts';
+import { fold, loosely } from './fold.ts';
 import type { Key } from './keys.ts';
 
 export type Answer = 0 | 1 | 2;
@@ -18,6 +18,8 @@ export const UNKNOWN = 2;
 
 /** What is loaded: 0 the index only, 1 the record, 2 the whole header, 3 the body's texts. */
 export type Level = 0 | 1 | 2 | 3;
+
+const OFTEN = new Set(['subject', 'from', 'to', 'cc']);
 
 /** One message that is looked at. Later levels' members are set from that level on. */
 export class Candidate {
@@ -29,18 +31,25 @@ export class Candidate {
   header: readonly KeptField[] | null = null;
   /** Folded texts of the body's parts and their headers. */
   texts: readonly string[] | null = null;
+  /** Some text matched in its fuzzy reading only. */
+  loose = false;
   #fields = new Map<string, string[]>();
   #headerText: string | null = null;
 
   /** Folded values of the fields of one name, from what is loaded when it is first asked. */
   values(name: string): string[] {
     let values = this.#fields.get(name);
-    if (values === undefined) {
-      const fields = this.header ?? [...ownFields(this.record!), ...this.record!.index.fields];
-      values = fields.filter((field) => field.name === name).map((field) => fold(decodeWords(field.value)));
-      this.#fields.set(name, values);
-    }
+    if (values === undefined && this.header === null && OFTEN.has(name)) {
+      // Mail apps search these fields again and again: kept with the record.
+      const folded = ((this.record!.rendered ??= {}).folded ??= {});
+      this.#fields.set(name, (values = folded[name] ??= this.#read(name)));
+    } else if (values === undefined) this.#fields.set(name, (values = this.#read(name)));
     return values;
+  }
+
+  #read(name: string): string[] {
+    const fields = this.header ?? [...ownFields(this.record!), ...this.record!.index.fields];
+    return fields.filter((field) => field.name === name).map((field) => fold(decodeWords(field.value)));
   }
 
   /** All of the header, folded: names, colons and decoded values, a field a line. */
@@ -121,10 +130,10 @@ export function compile(key: Key, view: View, now: number): Test {
     case 'date':
       return dateTest(key, index);
     case 'header':
-      return headerTest(key.name, fold(key.text));
+      return headerTest(key.name, matcher(key));
     case 'body':
     case 'text':
-      return textTest(key.op === 'text', fold(key.text));
+      return textTest(key.op === 'text', matcher(key));
   }
 }
 
@@ -177,20 +186,35 @@ function dateTest(key: Key & { op: 'date' }, index: MailboxIndex): Test {
   }
 }
 
+/** Whether a folded text holds the key's; a fuzzy match that an exact one isn't is noted on the candidate. */
+type Matcher = (text: string, c: Candidate) => boolean;
+
+function matcher(key: Key & { op: 'header' | 'body' | 'text' }): Matcher {
+  const wanted = fold(key.text);
+  if (!key.fuzzy) return (text) => text.includes(wanted);
+  const loose = loosely(wanted);
+  return (text, c) => {
+    if (text.includes(wanted)) return true;
+    if (!loosely(text).includes(loose)) return false;
+    c.loose = true;
+    return true;
+  };
+}
+
 /** An empty text asks for the field's presence (RFC 9051 §6.4.4 HEADER). */
-function headerTest(name: string, text: string): Test {
+function headerTest(name: string, matches: Matcher): Test {
   return (c) => {
     if (c.level < 1) return UNKNOWN;
-    if (c.values(name).some((value) => value.includes(text))) return YES;
+    if (c.values(name).some((value) => matches(value, c))) return YES;
     return c.level < 2 && c.record!.index.place(name) === 'blob' ? UNKNOWN : NO;
   };
 }
 
-function textTest(header: boolean, text: string): Test {
-  if (text === '') return () => YES;
+function textTest(header: boolean, matches: Matcher): Test {
   return (c) => {
-    if (header && c.level >= 2 && c.headerText.includes(text)) return YES;
+    if (c.level === 0 && matches('', c)) return YES;
+    if (header && c.level >= 2 && matches(c.headerText, c)) return YES;
     if (c.level < 3) return UNKNOWN;
-    return c.texts!.some((one) => one.includes(text)) ? YES : NO;
+    return c.texts!.some((one) => matches(one, c)) ? YES : NO;
   };
 }

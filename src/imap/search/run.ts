@@ -1,6 +1,7 @@
 // Runs a search in passes: all messages by the index, what stays undecided by records, then by headers, then by
 // bodies. Gives way to others every few milliseconds, ends when the client has gone or the time is over.
 import { Refused, limits } from '../../base/index.ts';
+import type { Uid } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
 import { Pace } from '../fetch/pace.ts';
 import type { MessageRecord } from '../session.ts';
@@ -13,9 +14,12 @@ import type { Level, Test } from './program.ts';
 
 const RECORDS = 256;
 
-/** UIDs that match, ascending. */
-export async function search(context: Context, key: Key): Promise<Uint32Array> {
-  const run = new Run(context, key);
+/** What a search needs of its connection: also of a mailbox that is not the selected one. */
+export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock'>;
+
+/** UIDs that match, ascending. `among` (ascending): only these are looked at. `loose` takes those that FUZZY alone found. */
+export async function search(context: Searching, key: Key, among: Uint32Array | null = null, loose: Set<Uid> | null = null): Promise<Uint32Array> {
+  const run = new Run(context, key, among, loose);
   await run.byIndex();
   await run.byRecord();
   await run.byBytes(2);
@@ -24,7 +28,8 @@ export async function search(context: Context, key: Key): Promise<Uint32Array> {
 }
 
 class Run {
-  #context: Context;
+  #context: Searching;
+  #loose: Set<Uid> | null;
   #view: View;
   #test: Test;
   #uids: Uint32Array;
@@ -36,12 +41,13 @@ class Run {
   /** There are BODY or TEXT keys. */
   #bodies: boolean;
 
-  constructor(context: Context, key: Key) {
+  constructor(context: Searching, key: Key, among: Uint32Array | null, loose: Set<Uid> | null) {
     this.#context = context;
+    this.#loose = loose;
     this.#view = context.view;
     this.#test = compile(key, context.view, context.clock.now());
     this.#bodies = uses(key, 'body') || uses(key, 'text');
-    this.#uids = universe(key, context.view);
+    this.#uids = among ?? universe(key, context.view);
     this.#matches = new Uint8Array(this.#uids.length);
     this.#pace = new Pace(context.clock);
     this.#began = context.clock.monotonic();
@@ -61,6 +67,7 @@ class Run {
       if (i >= 0) {
         c.i = i;
         c.uid = uid;
+        c.loose = false;
         c.seq = this.#view.uids[c.seq] === uid ? c.seq + 1 : this.#view.seqOf(uid);
         this.#decide(c, k, this.#open);
       }
@@ -147,8 +154,11 @@ class Run {
 
   #decide(c: Candidate, k: number, undecided: number[]): void {
     const answer = this.#test(c);
-    if (answer === YES) this.#matches[k] = 1;
-    else if (answer === UNKNOWN) undecided.push(k);
+    if (answer === YES) {
+      this.#matches[k] = 1;
+      if (c.loose) this.#loose?.add(c.uid);
+    }
+    if (answer === UNKNOWN) undecided.push(k);
   }
 
   async #rest(): Promise<void> {

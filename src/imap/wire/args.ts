@@ -42,6 +42,11 @@ export class Args {
     this.utf8 = utf8;
   }
 
+  /** The command's tag. */
+  get tag(): string {
+    return this.text.slice(0, this.text.indexOf(' '));
+  }
+
   /** Whether nothing is left. */
   get done(): boolean {
     return this.at >= this.text.length;

@@ -1,0 +1,61 @@
+// What SEARCH and SORT have in common: run, SAVE, ESEARCH, and keeping the result up to date.
+import { Malformed } from '../../base/index.ts';
+import type { Uid } from '../../base/index.ts';
+import type { Context } from '../command/command.ts';
+import { sorted } from '../sort/order.ts';
+import type { SortKey } from '../sort/order.ts';
+import { quote } from '../wire/index.ts';
+import { uses } from './keys.ts';
+import type { Key } from './keys.ts';
+import { esearch, highestModSeq, named, resultText } from './result.ts';
+import type { Found, Returned } from './result.ts';
+import { search } from './run.ts';
+
+export interface Request {
+  tag: string;
+  /** Null: the answer of old. */
+  returned: Returned | null;
+  key: Key;
+  /** SORT. */
+  order: readonly SortKey[] | null;
+}
+
+/** Runs it and writes the answer. */
+export async function find(context: Context, request: Request, byUid: boolean): Promise<void> {
+  const { view, out } = context;
+  const { tag, returned, key, order } = request;
+  const updating = returned?.options.has('UPDATE') === true;
+  // RFC 5267 §4.3.1: a tag names one result as long as it is kept.
+  if (updating && view.contexts.has(tag)) throw new Malformed('this tag names a search that is kept up to date');
+  const { version } = view.index;
+  const found = await run(context, request);
+  const name = byUid ? (uid: Uid) => uid : (uid: Uid) => view.seqOf(uid);
+  const byModSeq = uses(key, 'modseq');
+  if (returned === null) {
+    const modSeq = byModSeq && found.uids.length > 0 ? ` (MODSEQ ${highestModSeq(view, found.uids)})` : '';
+    const numbers = byUid ? found.ordered : found.ordered.map(name);
+    out.line(`* ${order === null ? 'SEARCH' : 'SORT'}${numbers.length > 0 ? ` ${numbers.join(' ')}` : ''}${modSeq}`);
+    return;
+  }
+  const { options, partial } = returned;
+  if (options.has('SAVE')) view.saved = named(found, returned);
+  const silent = partial === null && !['MIN', 'MAX', 'ALL', 'COUNT'].some((option) => options.has(option as 'ALL'));
+  if (!silent) {
+    let text = resultText(found, returned, name);
+    if (byModSeq && found.uids.length > 0) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
+    out.line(esearch(tag, byUid, text));
+  }
+  if (updating && !view.contexts.add(view, tag, byUid, key, order, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+}
+
+async function run(context: Context, { key, order, returned }: Request): Promise<Found> {
+  const loose = new Set<Uid>();
+  try {
+    const uids = await search(context, key, null, loose);
+    return { uids, ordered: order === null ? uids : await sorted(context, uids, order), loose };
+  } catch (e) {
+    // RFC 5182 §2.1: a search that fails leaves nothing behind.
+    if (returned?.options.has('SAVE')) context.view.saved = new Uint32Array(0);
+    throw e;
+  }
+}
