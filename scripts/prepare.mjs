@@ -50,4 +50,6 @@ if (!installed()) {
     fail('npm ci failed: see above');
   }
   if (nodeVersion() === null) fail('node_modules/.bin/node does not run: npm must be allowed to run install scripts (npm config set ignore-scripts false)');
+  // Only saves time and memory: what fails here fails at the start again, and says so.
+  spawnSync(`${root}node_modules/.bin/node`, [`${root}scripts/warm.mjs`]);
 }

@@ -1,6 +1,7 @@
 // The command line's entry: `node src/main.ts COMMAND …`. All it knows is where the words come from and where text goes.
-import { run } from './cli/run.ts';
 import type { ServerModule } from './cli/admin.ts';
+
+const { run } = await import('./cli/run.ts');
 
 process.exitCode = await run(process.argv.slice(2), {
   stdin: process.stdin,

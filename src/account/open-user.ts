@@ -19,6 +19,8 @@ export interface Listener {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** Messages of one event that weigh as much as an event of its own when a snapshot is due. */
+const MESSAGES_PER_EVENT = 16;
 
 export class OpenUser {
   readonly at: UserLog;
@@ -67,8 +69,9 @@ export class OpenUser {
         seal: (name, plain) => sealNamed(ring.sessions[0], name, NOTHING, pack(plain), this.replica.random),
         open: (name, sealed) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)),
       },
-      onApplied: () => {
-        this.#eventsSinceSnapshot++;
+      onApplied: (event) => {
+        // A few events can hold many messages, and reading those again costs as much as many events.
+        this.#eventsSinceSnapshot += 1 + event.messages / MESSAGES_PER_EVENT;
         this.#afterChange();
       },
       onForgotten: () => {

@@ -1,4 +1,5 @@
 // `serve` and `start`: a replica until a signal ends it.
+import module from 'node:module';
 import { Malformed, reason } from '../base/index.ts';
 import type { Config } from '../config.ts';
 import type { Service } from './admin.ts';
@@ -31,6 +32,7 @@ async function replica(c: Context, ready: (service: Service) => Promise<void>): 
     const service = await (await c.server()).serve(c.config, c.logger);
     try {
       await ready(service);
+      module.flushCompileCache?.(); // a process that is killed later leaves its compiled modules to the next
       c.logger.info('ready', { ...service.ports, pid: process.pid });
       const name = await signal.caught;
       c.logger.info('stopping', { signal: name });

@@ -1,6 +1,10 @@
 // Bytes of a text part to text: transfer encoding (RFC 2045 §6), then charset. Everything decodes, broken bytes to U+FFFD.
 import { isAscii, isUtf8 } from 'node:buffer';
-import iconv from 'iconv-lite';
+import { createRequire } from 'node:module';
+
+// Loaded with the first text that needs it: its tables take megabytes, and most mail is UTF-8 or ASCII.
+let tables: typeof import('iconv-lite') | null = null;
+const iconv = (): typeof import('iconv-lite') => (tables ??= createRequire(import.meta.url)('iconv-lite') as typeof import('iconv-lite'));
 
 /** The body of a part as text; `encoding` and `charset` as the header says them, any case, unknown ones tolerated. */
 export function decodeText(bytes: Uint8Array, encoding: string, charset: string): string {
@@ -98,15 +102,15 @@ const UNDECIDED = new Set(['', 'us-ascii', 'ascii', 'utf-8', 'utf8', 'unknown-8b
 export function decodeCharset(bytes: Uint8Array, charset: string): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const name = charset.trim().toLowerCase();
-  if (name.startsWith('utf-16') || name.startsWith('utf-32') || name === 'utf-7' || name.startsWith('ucs-')) return iconv.decode(buffer, name);
+  if (name.startsWith('utf-16') || name.startsWith('utf-32') || name === 'utf-7' || name.startsWith('ucs-')) return iconv().decode(buffer, name);
   if (name === ISO_2022_JP) return new TextDecoder(ISO_2022_JP).decode(buffer);
   const stateful = name.startsWith('iso-2022') || name.startsWith('hz');
   if (!stateful && isAscii(buffer)) return buffer.toString('latin1', 0, buffer.length);
-  if (!UNDECIDED.has(name) && knowsCharset(name)) return iconv.decode(buffer, name === 'iso-8859-1' ? 'windows-1252' : name);
+  if (!UNDECIDED.has(name) && knowsCharset(name)) return iconv().decode(buffer, name === 'iso-8859-1' ? 'windows-1252' : name);
   if (isUtf8(buffer)) return stripBom(buffer.toString('utf8', 0, buffer.length));
   // Mostly UTF-8 with a broken place stays UTF-8 when it was announced.
   if (name === 'utf-8' || name === 'utf8') return stripBom(buffer.toString('utf8', 0, buffer.length));
-  return iconv.decode(buffer, 'windows-1252');
+  return iconv().decode(buffer, 'windows-1252');
 }
 
 function stripBom(text: string): string {
@@ -116,5 +120,5 @@ function stripBom(text: string): string {
 /** Whether decodeCharset knows the name (SEARCH CHARSET, RFC 9051 §6.4.4). */
 export function knowsCharset(name: string): boolean {
   if (name.toLowerCase() === ISO_2022_JP) return true;
-  return name.length > 0 && name.length <= 40 && !/^(base64|hex|binary|internal)$/i.test(name) && iconv.encodingExists(name);
+  return name.length > 0 && name.length <= 40 && !/^(base64|hex|binary|internal)$/i.test(name) && iconv().encodingExists(name);
 }

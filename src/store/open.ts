@@ -4,7 +4,6 @@ import type { Clock, Logger, Random } from '../base/index.ts';
 import { DiskStore } from './disk.ts';
 import { MemoryWorld } from './memory.ts';
 import type { ObjectStore, Stores } from './object-store.ts';
-import { openS3 } from './s3.ts';
 
 export interface S3Settings {
   /** `http://host:port` or `https://…`. Buckets are addressed by path. */
@@ -43,6 +42,7 @@ export async function openStores(settings: StoreSettings, clock: Clock, random: 
   for (const name of names) if (!BUCKET.test(name)) throw new Malformed(`not the name of a bucket: ${JSON.stringify(name)}`);
   if (new Set(names).size !== names.length) throw new Malformed('a bucket is named twice');
   if (!settings.s3) throw new Malformed('the store "s3:" needs endpoint, region, access key and secret key');
+  const { openS3 } = await import('./s3.ts'); // undici is large, and a disk store needs none of it
   const { stores, close } = await openS3(settings.s3, names, clock, random, logger);
   return {
     home: stores[0],

@@ -15,7 +15,7 @@ import { admin } from '../../src/server.ts';
 import { Imap } from './imap.ts';
 import { Mail } from './mail.ts';
 
-export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../bin/colombier.mjs', import.meta.url));
 export const DOMAIN = 'real.example';
 const START_MS = 20_000;
 const STOP_MS = 20_000;

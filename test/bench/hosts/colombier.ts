@@ -12,7 +12,7 @@ import { open } from '../wire.ts';
 import { DOMAIN, UNSEEN, USERS, eventually, freePorts } from './host.ts';
 import type { Host, User } from './host.ts';
 
-const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../bin/colombier.mjs', import.meta.url));
 
 export interface ColombierOptions {
   folder: string;
@@ -21,7 +21,7 @@ export interface ColombierOptions {
   tls: { cert: string; key: string };
   /** Where CPU profiles go, or null. */
   profile: string | null;
-  /** In place of `src/main.ts serve`. */
+  /** In place of `colombier serve`. */
   entry?: string[];
   users?: number;
   unseen?: number;
