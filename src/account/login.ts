@@ -142,6 +142,7 @@ export class Logins {
   }
 
   async close(): Promise<void> {
+    this.#throttle.close();
     this.#cache.close();
     await this.#pool.close();
   }

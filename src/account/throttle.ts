@@ -11,6 +11,7 @@ export class Throttle {
   readonly #failures = new Map<string, { count: number; last: number }>();
   readonly #lines = new Map<string, { waiting: number; last: Promise<unknown> }>();
   readonly #clock: Clock;
+  readonly #closed = new AbortController();
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -54,7 +55,13 @@ export class Throttle {
     this.#failures.delete(remote);
     this.#failures.set(remote, { count, last: this.#clock.monotonic() });
     if (this.#failures.size > ADDRESSES_MAX) this.#failures.delete(this.#failures.keys().next().value!);
-    await this.#clock.sleep(Math.min(limits.password_delay_ms_max, limits.password_delay_ms_min * 2 ** (count - 1)));
+    const wait = Math.min(limits.password_delay_ms_max, limits.password_delay_ms_min * 2 ** (count - 1));
+    await this.#clock.sleep(wait, this.#closed.signal).catch(() => {});
+  }
+
+  /** Nobody waits any longer: the process ends. */
+  close(): void {
+    this.#closed.abort();
   }
 
   succeeded(remote: string): void {

@@ -38,4 +38,14 @@ describe('account/throttle', () => {
     await assert.rejects(throttle.turn('3.3.3.3', () => Promise.reject(new Error('x'))));
     assert.equal(await throttle.turn('3.3.3.3', async () => 1), 1);
   });
+
+  it('lets nobody wait once it is closed', async () => {
+    const throttle = new Throttle(systemClock);
+    const begun = performance.now();
+    const waiting = Array.from({ length: 20 }, () => throttle.failed('1.1.1.1'));
+    throttle.close();
+    await Promise.all(waiting);
+    await throttle.failed('1.1.1.1');
+    assert.ok(performance.now() - begun < limits.password_delay_ms_min);
+  });
 });
