@@ -15,8 +15,8 @@ export class Mail {
   #closed = false;
   #wake: () => void = () => {};
 
-  static async connect(port: number, protocol: 'smtp' | 'lmtp'): Promise<Mail> {
-    const mail = new Mail(await connect(port));
+  static async connect(port: number, protocol: 'smtp' | 'lmtp', from?: string): Promise<Mail> {
+    const mail = new Mail(await connect(port, false, from));
     const greeting = await mail.reply();
     assert.ok(greeting?.startsWith('220'), `greeting: ${greeting}`);
     assert.ok((await mail.say(`${protocol === 'smtp' ? 'EHLO' : 'LHLO'} elsewhere.example`))?.startsWith('250'));
