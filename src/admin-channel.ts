@@ -27,6 +27,7 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   addressAdd: [text, text],
   addressRemove: [text],
   addresses: [maybeText],
+  replicas: [],
 };
 
 interface Failure {

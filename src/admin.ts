@@ -1,7 +1,8 @@
 // What the command line asks, answered by this process.
 import { Administration, UserLogs, checkUser, totalsOf } from './account/index.ts';
 import type { Replica } from './account/index.ts';
-import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, UserDetails, UserSummary } from './cli/admin.ts';
+import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, ReplicaSummary, UserDetails, UserSummary } from './cli/admin.ts';
+import { replicasOf } from './replicas.ts';
 
 export class LocalAdmin implements Admin {
   readonly #a: Administration;
@@ -78,6 +79,10 @@ export class LocalAdmin implements Admin {
       sum.bytes += one.bytes;
     }
     return sum;
+  }
+
+  replicas(): Promise<ReplicaSummary[]> {
+    return replicasOf(this.#replica);
   }
 
   close(): Promise<void> {

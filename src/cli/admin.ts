@@ -56,6 +56,21 @@ export interface CheckSummary {
   findings: number;
 }
 
+/** A replica, as its presence in the store tells. */
+export interface ReplicaSummary {
+  id: string;
+  /** `host:port` of its peer channel; empty: takes no calls. */
+  address: string;
+  version: string;
+  slot: number;
+  /** By its own clock, ms since 1970. */
+  sinceMs: number;
+  /** How long ago it was seen, by the store's own time, ms. */
+  lagMs: number;
+  /** `here`: the one that answers; `silent`: not seen for so long that its slot is free; `left`: ended, with a write unanswered. */
+  state: 'here' | 'alive' | 'late' | 'silent' | 'left';
+}
+
 /** Who asks may do so by the old password or by a recovery code. */
 export type Proof = { password: string } | { recoveryCode: string };
 
@@ -89,6 +104,9 @@ export interface Admin {
    * code every event and message is opened too.
    */
   check(user: string | null, found: (finding: Finding) => void, proof?: Proof): Promise<CheckSummary>;
+
+  /** All that the store knows, the last seen first. */
+  replicas(): Promise<ReplicaSummary[]>;
 
   close(): Promise<void>;
 }

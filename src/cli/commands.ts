@@ -34,5 +34,6 @@ export const commands: readonly Command[] = [
   command('address add', 'ADDRESS USER', 'an alias, or @DOMAIN for all that has no user', async () => (await import('./address.ts')).add),
   command('address list', '[DOMAIN]', 'aliases and where they lead', async () => (await import('./address.ts')).list),
   command('address remove', 'ADDRESS', 'remove an alias', async () => (await import('./address.ts')).remove),
+  command('replicas', '', 'replicas, where they live, and when each was last seen', async () => (await import('./replicas.ts')).replicas),
   command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong', async () => (await import('./check.ts')).check, { all: false, ...proof }),
 ];

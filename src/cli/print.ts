@@ -18,6 +18,15 @@ export function size(bytes: number): string {
   return `${value.toFixed(1)} TiB`;
 }
 
+/** 90,000 ms → `1.5 min`. */
+export function span(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${(seconds / 60).toFixed(1)} min`;
+  if (seconds < 86_400) return `${(seconds / 3600).toFixed(1)} h`;
+  return `${(seconds / 86_400).toFixed(1)} days`;
+}
+
 /** Names and values, one a line. */
 export function facts(rows: readonly (readonly [string, string])[], indent = ''): string {
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
