@@ -26,6 +26,7 @@ export class Spool {
   #inMemory = 0;
   #onDisk = 0;
   #file: FileHandle | null = null;
+  #disposed = false;
   readonly #random: Random;
   readonly #budget: SpoolBudget;
 
@@ -56,8 +57,10 @@ export class Spool {
     try {
       if (!this.#file) {
         const path = join(tmpdir(), `colombier-${process.pid}-${randomId(this.#random, 80)}`);
-        this.#file = await open(path, 'wx+', 0o600);
+        const file = await open(path, 'wx+', 0o600);
         await unlink(path); // nameless: a killed process leaves nothing behind
+        if (this.#disposed) return void (await file.close());
+        this.#file = file;
       }
       const pieces = this.#pieces;
       this.#pieces = [];
@@ -92,6 +95,7 @@ export class Spool {
   }
 
   dispose(): void {
+    this.#disposed = true;
     this.#pieces = [];
     this.#count(-this.#inMemory);
     const file = this.#file;

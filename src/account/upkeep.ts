@@ -23,6 +23,8 @@ export class Upkeep {
   #cancel: () => void = () => {};
   #working: Promise<void> = Promise.resolve();
   #stopped = false;
+  /** How many names a log had when a bundle was last written or found needless: a look costs a whole LIST. */
+  readonly #bundledAt = new WeakMap<UserLog, number>();
 
   constructor(replica: Replica, users: Users) {
     this.#replica = replica;
@@ -44,7 +46,11 @@ export class Upkeep {
     for (const at of this.#users.logs.all()) {
       if (this.#stopped) return;
       if (at.log.attached) continue;
-      if (at.log.known > limits.bundle_events && (await at.log.writeBundle()) !== null && this.#replica.counts) this.#replica.counts.bundles++;
+      if (at.log.known - (this.#bundledAt.get(at) ?? 0) > limits.bundle_events) {
+        const name = await at.log.writeBundle();
+        this.#bundledAt.set(at, at.log.known);
+        if (name !== null && this.#replica.counts) this.#replica.counts.bundles++;
+      }
       // Names of a log that nobody opens are only ever added to.
       if (at.log.known > NAMES_MAX && at.log.submitting === 0) this.#users.logs.forget(at.record.id);
     }
