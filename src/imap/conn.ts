@@ -1,7 +1,6 @@
 // One connection: pulls commands one after the other, runs each to its tagged answer, tells the client what happened
 // in its mailbox at the moments when it may, and holds next to nothing while idle.
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
 import { Corrupt, Malformed, limits, reason } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { answerTo, clean } from './answer.ts';
@@ -9,27 +8,13 @@ import { runAppend } from './append.ts';
 import { capabilities } from './capabilities.ts';
 import type { Command, Context, Enabled } from './command/command.ts';
 import { commands } from './command/registry.ts';
+import type { Host } from './host.ts';
 import type { Backend, Selected, Session } from './session.ts';
 import { Gone, Transport, timedOut } from './transport.ts';
 import type { Owner } from './transport.ts';
 import { View } from './view.ts';
 import { Args } from './wire/index.ts';
 import type { Arrival, CommandReader, Writer } from './wire/index.ts';
-
-/** What connections need of their server. */
-export interface Host {
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly hostname: string;
-  /** Null: no TLS here. */
-  secureContext(): SecureContext | null;
-  closed(connection: Connection): void;
-  /** A bug ended a connection. */
-  failed(): void;
-  /** A tagged answer, without its tag: for numbers. */
-  answered?(answer: string): void;
-}
 
 /** Pipelined commands that one connection runs before others get their turn. */
 const COMMANDS_A_TURN = 64;

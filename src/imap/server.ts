@@ -5,7 +5,7 @@ import type { SecureContext } from 'node:tls';
 import { limits } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { Connection } from './conn.ts';
-import type { Host } from './conn.ts';
+import type { Host } from './host.ts';
 import type { Backend } from './session.ts';
 
 /** How often time-outs are looked at: they are minutes long. */

@@ -1,0 +1,19 @@
+// What connections need of their server.
+import type { SecureContext } from 'node:tls';
+import type { Clock, Logger } from '../base/index.ts';
+import type { Connection } from './conn.ts';
+import type { Backend } from './session.ts';
+
+export interface Host {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hostname: string;
+  /** Null: no TLS here. */
+  secureContext(): SecureContext | null;
+  closed(connection: Connection): void;
+  /** A bug ended a connection. */
+  failed(): void;
+  /** A tagged answer, without its tag: for numbers. */
+  answered?(answer: string): void;
+}
