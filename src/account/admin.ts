@@ -25,6 +25,9 @@ const PASSWORD_CHARS_MIN = 8;
 const PASSWORD_BYTES_MAX = 1024;
 const KEY_OBJECT_VERSION = 1;
 
+/** The stored form of a wrapped root key outside the directory, with the ring that it opens. */
+export const keyObject = (wrap: StoredWrap, ring: Buffer): Buffer => new ByteWriter().u8(KEY_OBJECT_VERSION).bytes(wrap.bytes).bytes(ring).done();
+
 const pretty = (address: string): string => address.replace(/^\*@/, '@');
 
 /** `@domain` and `*@domain` name a catch-all. */
@@ -125,8 +128,7 @@ export class Administration {
 
   /** What a user with a code can open alone: the wrap and the ring that its root key opens, outside the directory. */
   async #keep(user: string, bucket: string | null, wrap: StoredWrap, ring: Buffer): Promise<void> {
-    const bytes = new ByteWriter().u8(KEY_OBJECT_VERSION).bytes(wrap.bytes).bytes(ring).done();
-    await this.#o.stores.bucket(bucket).put(keyName(userRoot(user), wrap.id), bytes);
+    await this.#o.stores.bucket(bucket).put(keyName(userRoot(user), wrap.id), keyObject(wrap, ring));
   }
 
   async users(domain: string | null): Promise<{ id: string; address: string }[]> {

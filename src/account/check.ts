@@ -7,6 +7,7 @@ import { check, listAll } from '../log/index.ts';
 import { checkBlobForm, openBlob, openNamed, openRing } from '../seal/index.ts';
 import { blobName, keyName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
+import { keyObject } from './admin.ts';
 import { unpack, userCodec } from './codec.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
@@ -46,8 +47,20 @@ export async function checkUser(replica: Replica, record: UserRecord, found: (ob
       if (!secret) await checkForm(store, row.name, found);
     } else if (row.name.startsWith(keyPrefix) && !record.wraps.has(row.name.slice(keyPrefix.length))) found(row.name, 'a wrapped key that the directory does not know');
   }
+  await checkKeys(store, root, record, found);
   if (secret) await checkOpened(replica, secret, blobs, found);
   return sum;
+}
+
+/** What a user with a code can open without us. */
+async function checkKeys(store: ObjectStore, root: string, record: UserRecord, found: (object: string, problem: string) => void): Promise<void> {
+  for (const wrap of record.wraps.values()) {
+    if (wrap.kind === 'password') continue;
+    const name = keyName(root, wrap.id);
+    const object = await store.get(name);
+    if (!object) found(name, 'a wrapped key is missing');
+    else if (!object.bytes.equals(keyObject(wrap, record.ring))) found(name, 'a wrapped key is not what the directory says');
+  }
 }
 
 async function checkForm(store: ObjectStore, name: string, found: (object: string, problem: string) => void): Promise<void> {

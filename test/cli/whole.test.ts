@@ -169,6 +169,9 @@ describe('the command line, whole', function () {
     await with_({ [blobs[1]]: (await read(blobs[1])).subarray(0, 200) }, /Corrupt|truncated|short/i);
     await with_({ [blobs[0]]: await read(blobs[1]), [blobs[1]]: await read(blobs[0]) }, /./);
     for (const line of ['check bob@x.test', 'check --all']) {
+      const [key] = await names('/keys/');
+      await with_({ [key]: null }, /wrapped key is missing/, line, '');
+      await with_({ [key]: altered(await read(key)) }, /not what the directory says/, line, '');
       await with_({ [events[2]]: (await read(events[2])).subarray(0, 100) }, /./, line, '');
       await with_({ [events[2]]: altered(await read(events[2])) }, /./, line, '');
       await with_({ [events[1]]: await read(events[2]), [events[2]]: await read(events[1]) }, /./, line, '');
