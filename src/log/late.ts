@@ -84,7 +84,10 @@ export class Lateness {
   }
 
   #flag(node: Node): void {
-    if (node.pairs.size > 0 || node.missedBy.size > 0 || this.#over(node)) this.#flagged.add(node);
+    // What touches no scope (a mailbox made or renamed) is not shown by UID or MODSEQ: nothing of it can be missed, and no
+    // repair could name it.
+    const touches = node.event.effects.length > 0;
+    if (touches && (node.pairs.size > 0 || node.missedBy.size > 0 || this.#over(node))) this.#flagged.add(node);
     else this.#flagged.delete(node);
   }
 
