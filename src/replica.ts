@@ -89,7 +89,8 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
     });
     const wanted = options.peerPort === 'auto' ? 0 : options.peerPort;
     const peerPort = await peers.start(config.listen[0], wanted === 0 && options.peerPort !== 'auto' ? null : wanted).catch((e) => {
-      throw new Refused(`peer port ${wanted} can not be used: ${(e as NodeJS.ErrnoException).code ?? e}`);
+      const { code } = e as NodeJS.ErrnoException;
+      throw new Refused(`the peer channel cannot listen on ${config.listen[0]}${wanted ? ` port ${wanted}` : ''}: ${code === 'EADDRINUSE' ? 'another program has this port' : (code ?? e)}`);
     });
     undo.push(() => peers.stop());
     const presence = new Presence({

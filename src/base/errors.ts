@@ -1,9 +1,14 @@
 // The four kinds of error. Every protocol maps these, and nothing else, to its own answers (src/imap/answer.ts,
 // src/smtp/answer.ts); anything else that is thrown is a bug: it closes one connection and is counted.
 
-/** What came from outside breaks its grammar or a limit: IMAP `BAD`, SMTP `501`. */
+/** What came from outside breaks its grammar or a limit: IMAP `BAD` (with `code`, if any, in brackets), SMTP `501`. */
 export class Malformed extends Error {
   override name = 'Malformed';
+  readonly code: string | null;
+  constructor(message: string, code: string | null = null) {
+    super(message);
+    this.code = code;
+  }
 }
 
 /**
@@ -25,6 +30,12 @@ export class Refused extends Error {
 /** The store (or a quorum of it) does not answer, or a rule forbids to answer yet: IMAP `NO [UNAVAILABLE]`, SMTP `451`. */
 export class Unavailable extends Error {
   override name = 'Unavailable';
+  /** It stays so until somebody mends it (the disk is full): trying again at once is of no use. */
+  readonly lasting: boolean;
+  constructor(message: string, options: { cause?: unknown; lasting?: boolean } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.lasting = options.lasting ?? false;
+  }
 }
 
 /** Stored bytes are not what was written (altered, truncated, forged, of a newer version): IMAP `NO [SERVERBUG]`; loud, never skipped over. */

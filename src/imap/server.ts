@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { limits } from '../base/index.ts';
+import { Refused, limits } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { Connection } from './conn.ts';
 import type { Host } from './host.ts';
@@ -51,16 +51,17 @@ export class ImapServer implements Host {
     return this.#connections.size;
   }
 
-  /** Resolves with the port. Rejects when it is taken. */
+  /** Resolves with the port. Refused when it can't be had. */
   listen(port: number, host: string, { implicitTls = false } = {}): Promise<number> {
     // Half-open: a client that sent everything and ended may still read its answers.
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS, allowHalfOpen: true });
     server.on('connection', (socket: Socket) => this.#accept(socket, implicitTls));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
-      server.once('error', reject);
+      const failed = (e: NodeJS.ErrnoException) => reject(new Refused(`IMAP cannot listen on ${host} port ${port}: ${e.code === 'EADDRINUSE' ? 'another program has this port' : (e.code ?? e.message)}`));
+      server.once('error', failed);
       server.listen(port, host, () => {
-        server.removeListener('error', reject);
+        server.removeListener('error', failed);
         server.on('error', (e) => this.logger.error('listener failed', { reason: String(e) }));
         const address = server.address();
         resolve(typeof address === 'object' && address !== null ? address.port : port);

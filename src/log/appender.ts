@@ -265,7 +265,7 @@ export class Appender<Op> {
           if (!maySend()) throw late;
           return date;
         } catch (e) {
-          if (!(e instanceof Unavailable) || !maySend()) throw e;
+          if (!(e instanceof Unavailable) || e.lasting || !maySend()) throw e;
           const pause = RESEND_MS[Math.min(sends, RESEND_MS.length - 1)];
           await Promise.race([clock.sleep(pause * (0.5 + random.unit()), over.signal), ended]);
         }
@@ -274,7 +274,7 @@ export class Appender<Op> {
       if (!mutations.positionsNotSpent) identity.spent.set(this.#o.root, Math.max(last, identity.spent.get(this.#o.root) ?? 0));
       this.#writer = randomId(random, WRITER_BITS);
       this.#seq = 0;
-      logger.warn('an event got no acknowledgement in time', { name });
+      logger.warn('an event got no acknowledgement in time', { name, why: e instanceof Error ? e.message : String(e) });
       throw e instanceof Unavailable || e instanceof Refused ? e : new Unavailable(`the event could not be stored: ${String(e)}`, { cause: e });
     } finally {
       cancel();

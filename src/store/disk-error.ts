@@ -12,6 +12,9 @@ const TEXTS: Record<string, string> = {
   ENFILE: 'too many files are open on this machine',
 };
 
+/** What only an administrator ends. */
+const LASTING = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']);
+
 export const codeOf = (e: unknown): string => (e as NodeJS.ErrnoException)?.code ?? '';
 
 /** Nothing is there: the file or a folder above it is missing. */
@@ -23,5 +26,5 @@ export function diskError(e: unknown, what: string): Error {
   const code = codeOf(e);
   if (code === '') return e instanceof Error ? e : new Error(String(e));
   if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ENOTEMPTY' || code === 'EEXIST') return new Malformed(`a name can't be an object and the beginning of others at once (${code})`);
-  return new Unavailable(`disk store ${what}: ${TEXTS[code] ?? 'the file system refuses'} (${code})`, { cause: e });
+  return new Unavailable(`disk store ${what}: ${TEXTS[code] ?? 'the file system refuses'} (${code})`, { cause: e, lasting: LASTING.has(code) });
 }

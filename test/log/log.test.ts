@@ -118,6 +118,18 @@ describe('giving up', () => {
     assert.equal(a.identity.spent.get(ROOT), 9);
   });
 
+  it('what lasts until somebody mends it is told at once, and the position stays spent', async () => {
+    const s = new Stage();
+    const a = await s.place(9).open();
+    const put = a.store.put.bind(a.store);
+    a.store.put = () => Promise.reject(new Unavailable('the disk is full', { lasting: true }));
+    const { writer } = a.log;
+    await assert.rejects(a.append('m1'), /the disk is full/);
+    assert.notEqual(a.log.writer, writer);
+    a.store.put = put;
+    assert.equal((await a.append('m1'))!.first, 9 + 64);
+  });
+
   it('an answer that comes after the minute is not believed', async () => {
     const s = new Stage();
     const a = await s.place().open();

@@ -113,7 +113,7 @@ describe('disk: what can go wrong', function () {
       await store.put('a/kept', Buffer.from('kept'));
       const big = Buffer.alloc(200_000);
       let n = 0;
-      const full = { name: 'Unavailable', message: /the disk is full \(ENOSPC\)/ };
+      const full = { name: 'Unavailable', message: /the disk is full \(ENOSPC\)/, lasting: true };
       await assert.rejects(async () => {
         for (; n < 20; n++) await store.put(`a/${n}`, big);
       }, full);
