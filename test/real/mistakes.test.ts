@@ -1,0 +1,97 @@
+// What an administrator gets wrong: one clear line, exit status 1, no stack trace.
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Site, freePorts } from './site.ts';
+import type { Settings } from './site.ts';
+
+describe('real: mistakes at the start', function () {
+  this.timeout(30_000);
+  let site: Site;
+  let quiet: Settings;
+  before(async () => {
+    site = new Site();
+    quiet = { COLOMBIER_SMTP_PORT: '0', COLOMBIER_LMTP_PORT: '0', COLOMBIER_IMAP_PORT: '0', COLOMBIER_IMAPS_PORT: '0' };
+    await site.people('ann');
+  });
+  after(() => site.end());
+
+  async function fails(settings: Settings, line: RegExp, words: string[] = []): Promise<void> {
+    const { status, err, out } = await site.command(['serve', ...words], '', { ...quiet, ...settings });
+    assert.equal(status, 1, err);
+    assert.match(err, line);
+    // Above it a log line at most (a store that is asked again).
+    assert.match(err, /^(\d{4}-[^\n]+\n)*colombier: [^\n]+\n$/);
+    assert.doesNotMatch(err, /\n\s+at /);
+    assert.equal(out, '');
+  }
+  const at = (name: string) => join(site.folder, name);
+
+  it('a setting that is misspelt, by variable, by flag, in the file', async () => {
+    await fails({ COLOMBIER_IMAP_PROT: '1' }, /unknown setting COLOMBIER_IMAP_PROT; did you mean "imap-port"/);
+    await fails({}, /unknown option --imap-prot; did you mean "imap-port"/, ['--imap-prot', '1']);
+    writeFileSync(at('conf'), 'imap-port = 0\nsmpt-port = 5\n');
+    await fails({ COLOMBIER_CONFIG: at('conf') }, /conf:2: unknown setting "smpt-port"; did you mean "smtp-port"/);
+    await fails({ COLOMBIER_CONFIG: at('none') }, /cannot read .*none: ENOENT/);
+  });
+
+  it('a value that makes no sense', async () => {
+    await fails({ COLOMBIER_SMTP_PORT: '99999' }, /smtp-port: "99999" is not a whole number/);
+    await fails({ COLOMBIER_STORE: 'tape:x' }, /store: "tape:x" is neither disk:PATH nor s3:/);
+    await fails({ COLOMBIER_TLS_CERT: at('none'), COLOMBIER_TLS_KEY: at('none') }, /none/);
+    writeFileSync(at('pem'), 'no certificate');
+    await fails({ COLOMBIER_TLS_CERT: at('pem'), COLOMBIER_TLS_KEY: at('pem') }, /pem/);
+    await fails({ COLOMBIER_LISTEN: '192.0.2.1' }, /the peer channel cannot listen on 192\.0\.2\.1: EADDRNOTAVAIL/);
+  });
+
+  it('a port that is taken, each of them', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const name of ['SMTP', 'LMTP', 'IMAP', 'IMAPS', 'PEER']) await fails({ [`COLOMBIER_${name}_PORT`]: String(port) }, new RegExp(`cannot listen on 127\\.0\\.0\\.1 port ${port}: another program has this port`));
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  it('a folder that can not be written, or is none', async function () {
+    writeFileSync(at('file'), 'x');
+    await fails({ COLOMBIER_STORE: `disk:${at('file')}` }, /file is not a folder/);
+    await fails({ COLOMBIER_STORE: `disk:${at('file')}/below` }, /not a folder|ENOTDIR/);
+    await fails({ COLOMBIER_STORE: 'disk:/proc/colombier' }, /\/proc/);
+    await fails({ COLOMBIER_SETTINGS: `${at('file')}/below` }, /file/);
+    if (process.getuid?.() === 0) return; // root may write everywhere
+    mkdirSync(at('locked'));
+    chmodSync(at('locked'), 0o500);
+    await fails({ COLOMBIER_STORE: `disk:${at('locked')}/store` }, /may not be/);
+  });
+
+  it('a store that is damaged, of a newer version, or of another cluster secret', async () => {
+    const format = join(site.store, 'format');
+    for (const [text, line] of [['nonsense', /"format" is damaged/], ['colombier disk store 9\n', /newer version/]] as const) {
+      writeFileSync(format, text);
+      await fails({}, line);
+    }
+    rmSync(format);
+    await fails({}, /"format" is missing/);
+    writeFileSync(format, 'colombier disk store 1\n');
+    await fails({ COLOMBIER_SETTINGS: at('other-settings') }, /cluster-secret is missing, and the store holds data/);
+    const other = new Site();
+    try {
+      await other.people('bob');
+      await fails({ COLOMBIER_SETTINGS: join(other.folder, 'settings') }, /cluster key|cluster secret/);
+    } finally {
+      await other.end();
+    }
+    writeFileSync(at('secret'), 'not a secret');
+    await fails({ COLOMBIER_CLUSTER_SECRET_FILE: at('secret') }, /secret/);
+  });
+
+  it('an S3 store that does not answer', async () => {
+    const [port] = await freePorts(1);
+    await fails({ COLOMBIER_STORE: 's3:mail', COLOMBIER_S3_ENDPOINT: `http://127.0.0.1:${port}`, COLOMBIER_S3_ACCESS_KEY: 'x', COLOMBIER_S3_SECRET_KEY: 'y' }, /store not available: /);
+  });
+});
