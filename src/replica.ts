@@ -1,5 +1,6 @@
 // What every process of Colombier has, a serving one or the command line: stores, keys, a place among the replicas, and
 // the directory.
+import { networkInterfaces } from 'node:os';
 import { Corrupt, Malformed, Refused, Unavailable, limits, reason, systemClock, systemRandom } from './base/index.ts';
 import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
@@ -49,10 +50,16 @@ function storeSettings(config: Config): StoreSettings {
   return s.kind === 'disk' ? { store: `disk:${s.path}` } : { store: `s3:${s.buckets.join(',')}`, s3: s };
 }
 
+/** Of a machine that listens everywhere: its first address that is not only its own, else its name. */
+function outwardAddress(config: Config): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.find((a) => !a.internal && !a.address.startsWith('fe80:'))?.address ?? config.hostname;
+}
+
 /** How others reach this machine: the first address that it listens on, unless the settings say another. */
 function addressOf(config: Config, port: number): string {
   if (port === 0) return '';
-  const host = config.listen[0];
+  const host = ['0.0.0.0', '::'].includes(config.listen[0]) ? outwardAddress(config) : config.listen[0];
   return config.peerAddress ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 

@@ -39,9 +39,11 @@ export class Logins {
   readonly #pool: PasswordPool;
   readonly #cache: LoginCache;
   readonly #throttle: Throttle;
+  readonly #clock: Clock;
 
   constructor(directory: Directory, clock: Clock, random: Random) {
     this.#directory = directory;
+    this.#clock = clock;
     this.#pool = new PasswordPool(clock);
     this.#cache = new LoginCache(clock, random);
     this.#throttle = new Throttle(clock);
@@ -54,9 +56,10 @@ export class Logins {
   /** Refused(AUTHENTICATIONFAILED) after a delay, Unavailable when the store can't confirm a "no" or Argon2 is overrun. */
   async login(user: string, password: string, remote: string): Promise<LoggedIn> {
     this.#throttle.check(remote);
+    const begun = this.#clock.monotonic();
     const found = await this.#verify(user, password, remote);
     if (!found) {
-      await this.#throttle.failed(remote);
+      await this.#throttle.failed(remote, begun);
       throw wrong();
     }
     this.#throttle.succeeded(remote);

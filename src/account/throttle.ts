@@ -49,14 +49,17 @@ export class Throttle {
     return mine;
   }
 
-  /** Counts a wrong password and waits. */
-  async failed(remote: string): Promise<void> {
+  /**
+   * Counts a wrong password and waits, counted from `begun` (monotonic): so the time tells nobody whether there was a
+   * password to compute.
+   */
+  async failed(remote: string, begun: number): Promise<void> {
     const count = this.#recent(remote) + 1;
     this.#failures.delete(remote);
     this.#failures.set(remote, { count, last: this.#clock.monotonic() });
     if (this.#failures.size > ADDRESSES_MAX) this.#failures.delete(this.#failures.keys().next().value!);
     const wait = Math.min(limits.password_delay_ms_max, limits.password_delay_ms_min * 2 ** (count - 1));
-    await this.#clock.sleep(wait, this.#closed.signal).catch(() => {});
+    await this.#clock.sleep(Math.max(0, begun + wait - this.#clock.monotonic()), this.#closed.signal).catch(() => {});
   }
 
   /** Nobody waits any longer: the process ends. */

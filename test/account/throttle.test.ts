@@ -28,7 +28,7 @@ describe('account/throttle', () => {
     const tried: number[] = [];
     const flood = Array.from({ length: limits.connections_per_address_max }, (_, i) => throttle.turn('1.1.1.1', async () => {
       tried.push(i);
-      await throttle.failed('1.1.1.1');
+      await throttle.failed('1.1.1.1', 0);
     }));
     await assert.rejects(throttle.turn('1.1.1.1', async () => {}), { name: 'Unavailable' });
     const ended = await Promise.allSettled(flood);
@@ -42,10 +42,10 @@ describe('account/throttle', () => {
   it('lets nobody wait once it is closed', async () => {
     const throttle = new Throttle(systemClock);
     const begun = performance.now();
-    const waiting = Array.from({ length: 20 }, () => throttle.failed('1.1.1.1'));
+    const waiting = Array.from({ length: 20 }, () => throttle.failed('1.1.1.1', 0));
     throttle.close();
     await Promise.all(waiting);
-    await throttle.failed('1.1.1.1');
+    await throttle.failed('1.1.1.1', 0);
     assert.ok(performance.now() - begun < limits.password_delay_ms_min);
   });
 });
