@@ -28,6 +28,9 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   addressRemove: [text],
   addresses: [maybeText],
   replicas: [],
+  removed: [text, proof],
+  undelete: [text, proof, (v) => v === 'all' || (typeof v === 'object' && v !== null && Object.keys(v).length === 1 && (text((v as Record<string, unknown>).id) || text((v as Record<string, unknown>).mailbox)))],
+  restored: [],
 };
 
 interface Failure {

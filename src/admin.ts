@@ -1,16 +1,22 @@
 // What the command line asks, answered by this process.
-import { Administration, UserLogs, checkUser, totalsOf } from './account/index.ts';
-import type { Replica } from './account/index.ts';
-import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, ReplicaSummary, UserDetails, UserSummary } from './cli/admin.ts';
+import { Administration, UserLogs, checkUser, listRemoved, markRestored, totalsOf, undelete } from './account/index.ts';
+import type { Replica, Users } from './account/index.ts';
+import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
+import { reason } from './base/index.ts';
 import { replicasOf } from './replicas.ts';
+
+/** Logs that `restored` writes at once. */
+const LOGS_AT_ONCE = 8;
 
 export class LocalAdmin implements Admin {
   readonly #a: Administration;
   readonly #replica: Replica;
   readonly #reader: Replica;
+  readonly #users: Users;
   readonly #close: () => Promise<void>;
-  constructor(administration: Administration, replica: Replica, close: () => Promise<void>) {
+  constructor(administration: Administration, replica: Replica, users: Users, close: () => Promise<void>) {
     this.#a = administration;
+    this.#users = users;
     this.#replica = replica;
     this.#reader = { ...replica, identity: { slot: null, mayWrite: () => false, spent: new Map() } };
     this.#close = close;
@@ -83,6 +89,34 @@ export class LocalAdmin implements Admin {
 
   replicas(): Promise<ReplicaSummary[]> {
     return replicasOf(this.#replica);
+  }
+
+  async removed(user: string, proof: Proof): Promise<RemovedSummary> {
+    const record = await this.#a.record(user);
+    return this.#users.borrow(record, await this.#a.rootKey(record, proof), listRemoved);
+  }
+  async undelete(user: string, proof: Proof, what: Undelete): Promise<number> {
+    const record = await this.#a.record(user);
+    return this.#users.borrow(record, await this.#a.rootKey(record, proof), (open) => undelete(open, what));
+  }
+
+  async restored(): Promise<RestoredSummary> {
+    const { clock, directory } = this.#replica;
+    // The directory first: it says whose logs there are.
+    await directory.restored();
+    const records = await this.#a.records();
+    const sum: RestoredSummary = { users: 0, failed: [] };
+    for (let at = 0; at < records.length; at += LOGS_AT_ONCE) {
+      await Promise.all(records.slice(at, at + LOGS_AT_ONCE).map(async (record) => {
+        try {
+          await markRestored(this.#users.logs.of(record), clock);
+          sum.users++;
+        } catch (e) {
+          sum.failed.push({ user: record.id, problem: reason(e) });
+        }
+      }));
+    }
+    return sum;
   }
 
   close(): Promise<void> {

@@ -54,11 +54,14 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
   }
   const core = await openCore(config, logger, { release, peerPort: null, onUserHint: () => {} });
   const logins = new Logins(core.directory, core.clock, core.random);
+  const replica = replicaOf(core, config);
+  const users = new Users({ replica, logins, plaintextFromLoopback: false });
   const close = async () => {
+    await users.stop();
     await logins.close();
-    await core.close(false);
+    await core.close(users.unanswered);
   };
-  return new LocalAdmin(administration(core, logins), replicaOf(core, config), close);
+  return new LocalAdmin(administration(core, logins), replica, users, close);
 }
 
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
@@ -97,7 +100,7 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
-    own = new LocalAdmin(administration(core, logins), replica, async () => {});
+    own = new LocalAdmin(administration(core, logins), replica, users, async () => {});
     return { stop, ports, admin: own, notices };
   } catch (e) {
     await stop().catch(() => {});

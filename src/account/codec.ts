@@ -43,8 +43,9 @@ export function userCodec(keys: UserPublic, random: Random): UserCodec {
     open: (kind, name, aad, sealed) => {
       if (!codec.ring) throw new Refused('the user is not logged in here');
       const ops = decodeOps(unpack(kind === 'delivered' ? openDelivered(codec.ring.events, name, aad, sealed) : openNamed(codec.ring.sessions, name, aad, sealed)));
-      // Sealing to a public key proves no origin: whoever delivers may add messages and nothing else.
-      if (kind === 'delivered' && ops.some((op) => op.kind !== 'MessageAdded')) throw new Corrupt(`${name}: a delivery that does more than deliver`);
+      // Sealing to a public key proves no origin: whoever delivers may add messages, or leave positions out after a
+      // restore (which its name shows anyway), and nothing else.
+      if (kind === 'delivered' && ops.some((op) => op.kind !== 'MessageAdded' && op.kind !== 'Restored')) throw new Corrupt(`${name}: a delivery that does more than deliver`);
       return ops;
     },
     positions: positionsOf,

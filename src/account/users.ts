@@ -131,9 +131,26 @@ export class Users implements Backend {
     return user;
   }
 
+  /** The user, open here for as long as `run` takes: what is asked on the command line, with a password. */
+  async borrow<T>(record: UserRecord, root: Buffer, run: (open: OpenUser) => Promise<T>): Promise<T> {
+    if (this.#stopped) throw new Refused('Server is shutting down', 'UNAVAILABLE');
+    const entry = this.#entry(record, root);
+    entry.arriving++;
+    try {
+      return await run(await this.#opened(record, entry));
+    } finally {
+      entry.arriving--;
+      this.#unused(record.id, entry);
+    }
+  }
+
   #ended(id: string, entry: Entry, session: UserSession): void {
     entry.sessions.delete(session);
-    if (entry.sessions.size > 0 || this.#entries.get(id) !== entry) return;
+    this.#unused(id, entry);
+  }
+
+  #unused(id: string, entry: Entry): void {
+    if (entry.sessions.size + entry.arriving > 0 || this.#entries.get(id) !== entry) return;
     entry.cancelLinger();
     entry.cancelLinger = this.#o.replica.clock.after(limits.user_linger_ms, () => {
       if (entry.sessions.size + entry.arriving === 0 && this.#entries.get(id) === entry) void this.#close(id, entry);

@@ -71,6 +71,21 @@ export interface ReplicaSummary {
   state: 'here' | 'alive' | 'late' | 'silent' | 'left';
 }
 
+/** Removed messages, the last removed first; `total` counts those too that are not listed. */
+export interface RemovedSummary {
+  total: number;
+  messages: { id: string; mailbox: string; mailboxGone: boolean; from: string; subject: string; dateMs: number; removedMs: number; bytes: number }[];
+}
+
+/** What to bring back. */
+export type Undelete = { id: string } | { mailbox: string } | 'all';
+
+/** What `restored` did: logs that go on further, and users (ids) whose log could not be written. */
+export interface RestoredSummary {
+  users: number;
+  failed: { user: string; problem: string }[];
+}
+
 /** Who asks may do so by the old password or by a recovery code. */
 export type Proof = { password: string } | { recoveryCode: string };
 
@@ -107,6 +122,13 @@ export interface Admin {
 
   /** All that the store knows, the last seen first. */
   replicas(): Promise<ReplicaSummary[]>;
+
+  /** Messages that the user removed and that can be brought back. */
+  removed(user: string, proof: Proof): Promise<RemovedSummary>;
+  /** Brings them back; how many. */
+  undelete(user: string, proof: Proof, what: Undelete): Promise<number>;
+  /** After the buckets came back from a backup: no position that was given out since is given out again. */
+  restored(): Promise<RestoredSummary>;
 
   close(): Promise<void>;
 }

@@ -35,5 +35,7 @@ export const commands: readonly Command[] = [
   command('address list', '[DOMAIN]', 'aliases and where they lead', async () => (await import('./address.ts')).list),
   command('address remove', 'ADDRESS', 'remove an alias', async () => (await import('./address.ts')).remove),
   command('replicas', '', 'replicas, where they live, and when each was last seen', async () => (await import('./replicas.ts')).replicas),
+  command('undelete', 'USER [MAILBOX]', 'list what a user removed in the last 23 days; with MAILBOX, --id ID or --all bring it back', async () => (await import('./undelete.ts')).undelete, { ...proof, id: true, all: false }),
+  command('restored', '', 'once after the buckets came back from a backup: no UID is given out twice', async () => (await import('./restored.ts')).restored),
   command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong', async () => (await import('./check.ts')).check, { all: false, ...proof }),
 ];

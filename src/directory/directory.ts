@@ -168,14 +168,19 @@ export class Directory {
   }
 
   /** Appends what `build` returns, decided on the newest state. Its first operation's place, for claims. */
-  async write(build: (state: DirectoryState) => DirectoryOp[]): Promise<string | null> {
+  async write(build: (state: DirectoryState) => DirectoryOp[], jump = 0): Promise<string | null> {
     if (!this.log.attached || this.#attaching) await this.#attach();
     const submitted = await this.log.submit('directory', () => {
       const ops = build(this.#folded);
       return ops.length > 0 ? { ops } : null;
-    });
+    }, { jump });
     if (!submitted) return null;
     return this.#folded.claimAt(submitted.first, submitted.ref.writer);
+  }
+
+  /** The store came back from a backup: takes a position far beyond all that was given out since. Unavailable. */
+  async restored(): Promise<void> {
+    await this.write(() => [{ kind: 'Restored', at: this.#o.clock.now() }], limits.restored_jump);
   }
 
   /**

@@ -24,4 +24,5 @@ export { encodeOps, decodeOps } from './op-format.ts';
 export { mailboxId, uidValidity, DEFAULT_NAMES } from './ids.ts';
 export { UserState } from './user-state.ts';
 export type { UserStateOptions } from './user-state.ts';
+export type { RemovedMessage } from './removed.ts';
 export { MailboxState } from './mailbox-state.ts';

@@ -74,6 +74,15 @@ export class MailboxNames {
     for (const [name, said] of other.subscriptions) this.subscribe(name, said);
   }
 
+  #said(r: Registration): { role: SpecialUse | null; said: Stamp & { name: string } } {
+    const role = r.created ? r.created.specialUse : (this.#roles.get(r.id) ?? null);
+    return { role, said: r.renamed ?? r.created ?? { name: role ? DEFAULT_NAMES[role] : `Recovered ${r.id.slice(0, 4)}`, position: 0, writer: '' } };
+  }
+  /** What a mailbox is or was called, also when it was deleted. */
+  calledLast(id: MailboxId): string {
+    return id === this.inbox ? 'INBOX' : this.#said(this.registrations.get(id) ?? { id, created: null, renamed: null, deleted: false }).said.name;
+  }
+
   /**
    * The mailboxes that are there: not deleted, or brought back by a message that the deleter had not seen. Of several
    * with one name the one named first keeps it; the others get a suffix from their ids, which stays the same whatever
@@ -86,8 +95,7 @@ export class MailboxNames {
       if (r.id === this.inbox) continue;
       const exists = (r.created !== null || r.renamed !== null) && !r.deleted;
       if (!exists && messages(r.id) === 0) continue;
-      const role = r.created ? r.created.specialUse : (this.#roles.get(r.id) ?? null);
-      const said = r.renamed ?? r.created ?? { name: role ? DEFAULT_NAMES[role] : `Recovered ${r.id.slice(0, 4)}`, position: 0, writer: '' };
+      const { role, said } = this.#said(r);
       there.push({ name: said.name, position: said.position, writer: said.writer, id: r.id, specialUse: role });
     }
     there.sort((a, b) => (later(a, b) ? 1 : later(b, a) ? -1 : a.id < b.id ? -1 : 1));

@@ -39,7 +39,7 @@ export interface AddedMessage {
 export type MessageSet = MessageRef[];
 
 export type Op =
-  /** One position each message: its UID. `at`: SAVEDATE, ms since 1970. The only operation in a delivered event. */
+  /** One position each message: its UID. `at`: SAVEDATE, ms since 1970. With Restored the only operation in a delivered event. */
   | { kind: 'MessageAdded'; mailbox: MailboxId; at: number; messages: AddedMessage[] }
   /**
    * One position each source, in the order of `sources` (ascending UID). Content and INTERNALDATE are the source's;
@@ -64,7 +64,10 @@ export type Op =
   | { kind: 'Repaired'; mailbox: MailboxId; repaired: EventRef[]; renumbered: MessageSet; touched: MessageSet }
   /** One position each. Ends the waiting for an event that can't be found; a later finding counts as passed over. */
   | { kind: 'EventLost'; lost: EventRef }
-  /** After a restore from backup: takes a position 2^24 beyond all that is listed; changes nothing else. */
+  /**
+   * After a restore from backup: takes a position 2^24 beyond all that is listed; changes nothing else. It needs no secret,
+   * so it comes in a delivered event.
+   */
   | { kind: 'Restored'; at: number }
   /** UID = position - this event's position from here on; adds one to `made` in every UIDVALIDITY. The smallest wins. */
   | { kind: 'EpochBegan' };

@@ -10,6 +10,7 @@ import { encodeRoot, encodeVanished } from './root-format.ts';
 import type { RootMailbox } from './root-format.ts';
 import { encodeRows } from './row-format.ts';
 import { ROOT_KEY, Source, vanishedKey } from './source.ts';
+import { removedSince } from './removed.ts';
 import { DROPPED } from './rows.ts';
 import type { EncodedState, Manifest, MissingPart, Part, StateMutations, StoredPart, Wanted } from './types.ts';
 
@@ -50,7 +51,7 @@ export class Snapshots {
     if (!this.#joined) this.#sources.forEach((s, i) => [...s.mailboxes.keys()].forEach((id) => need(i, s.missing(id))));
     else if (this.#sources.length > 0) for (const id of this.#boxes(what)) need(0, this.#sources[0].missing(id));
     if (out.length > 0) return out;
-    const chunks = what.kind === 'contents' ? this.#contentsOf(what.mailbox, what.uids) : what.kind === 'encode' ? this.#contentsToEncode(what.stored) : [];
+    const chunks = what.kind === 'contents' ? this.#contentsOf(what.mailbox, what.uids) : what.kind === 'removed' ? this.#contentsRemoved(what.since) : what.kind === 'encode' ? this.#contentsToEncode(what.stored) : [];
     for (const key of chunks) {
       const { manifest, key: name, id } = this.#origins.get(key)!;
       out.push({ manifest, key: name, id });
@@ -84,9 +85,14 @@ export class Snapshots {
         if (what.stored) for (const [key, id] of this.#sources[0].mailboxOf) if (!what.stored.has(this.#sources[0].ids.get(key)!)) out.add(id);
         return out;
       }
+      case 'removed':
       case 'everything':
         return core.boxes.keys();
     }
+  }
+  #contentsRemoved(since: number): Set<string> {
+    const { contents } = this.core;
+    return new Set(removedSince(this.core, since).filter((m) => !contents.has(m.chunk, m.entry)).map((m) => contents.chunks.get(m.chunk)!.key));
   }
   #contentsOf(id: MailboxId, uids: ArrayLike<Uid>): Set<string> {
     const { core } = this;

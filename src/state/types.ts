@@ -97,6 +97,8 @@ export type Wanted =
   | { kind: 'rows'; mailbox: MailboxId }
   /** `content` of these UIDs; rows come first. */
   | { kind: 'contents'; mailbox: MailboxId; uids: ArrayLike<Uid> }
+  /** `removedSince(since)` and `removedContent`. */
+  | { kind: 'removed'; since: number }
   /** `encode(stored)`: what the tail touched, and what is in no stored part any more. */
   | { kind: 'encode'; stored: ReadonlySet<string> | null }
   /** All rows of all mailboxes: `referencedBlobs`, `expungedBefore`, `fingerprint`. */

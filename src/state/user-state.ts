@@ -8,6 +8,8 @@ import { isInbox } from './ids.ts';
 import type { MailboxState } from './mailbox-state.ts';
 import type { Shown } from './mailbox-names.ts';
 import type { Content, Op } from './ops.ts';
+import { removedSince } from './removed.ts';
+import type { RemovedMessage } from './removed.ts';
 import { planRepair } from './repair.ts';
 import { DROPPED, EXPUNGED, NO_CHUNK } from './rows.ts';
 import { Snapshots } from './snapshots.ts';
@@ -183,6 +185,14 @@ export class UserState {
       out.push({ mailbox: box.id, ref: box.rows.ref(row, this.#core.shared.writers), blob, words: box.texts.text(box.rows.ids[row], 3) || null, at: box.rows.gone(row) });
     });
     return out;
+  }
+  /** What was removed since then (ms since 1970) and is in no mailbox any more. After `missing({ kind: 'removed', since })`. */
+  removedSince(since: number): (RemovedMessage & { name: string })[] {
+    return removedSince(this.#core, since).map((m) => ({ ...m, name: this.byId(m.mailbox)?.name ?? this.#core.names.calledLast(m.mailbox) }));
+  }
+  /** Its arrays are views: don't change them. Throws Corrupt. */
+  removedContent(message: RemovedMessage): Content {
+    return decodeContent(this.#core.contents.get(message.chunk, message.entry));
   }
   /** Forgets the records of messages expunged before `at`: their UIDs stay among the vanished, their blobs may go. */
   forgetExpunged(at: number): void {

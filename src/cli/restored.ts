@@ -1,0 +1,10 @@
+// `restored`: after the buckets came back from a backup, and before anyone logs in.
+import type { Run } from './context.ts';
+
+export const restored: Run = async (c) => {
+  const { users, failed } = await (await c.admin()).restored();
+  for (const f of failed) c.out(`${f.user}: ${f.problem}\n`);
+  c.out(`the directory and ${users} log${users === 1 ? '' : 's'} go on 2^24 positions further\n`);
+  if (failed.length > 0) c.err(`${failed.length} could not be written: run it again before these users log in\n`);
+  return failed.length === 0 ? 0 : 1;
+};
