@@ -1,0 +1,109 @@
+// What kinds of histories there are: how many replicas, what is done how often, and what goes wrong.
+
+export interface Rates {
+  deliver: number;
+  /** A sender that wasn't told 250 (or didn't hear it) sends again. */
+  again: number;
+  append: number;
+  store: number;
+  copy: number;
+  move: number;
+  expunge: number;
+  read: number;
+  create: number;
+  remove: number;
+  rename: number;
+  sync: number;
+  noop: number;
+  crash: number;
+  /** A process is stopped for a while, or its machine sleeps. */
+  stop: number;
+  /** A replica loses its way to the store for a while. */
+  cut: number;
+  /** A wall clock is set. */
+  wall: number;
+  snapshot: number;
+  bundle: number;
+  collect: number;
+  /** Some hours go by, with or without life. */
+  hours: number;
+}
+
+export interface Profile {
+  replicas: [min: number, max: number];
+  steps: [min: number, max: number];
+  rates: Partial<Rates>;
+  /** Share of PUTs of events that take seconds (up to minutes), and that fail in one way or another. */
+  slowPuts: number;
+  badPuts: number;
+  /** Share of other requests that fail or take seconds. */
+  badOthers: number;
+  /** Longest of what is slow, and longest until a late PUT lands, ms. */
+  slowest: number;
+  latest: number;
+  hintsLost: number;
+  /** Share of answers right after which the process is killed. */
+  killedAfterAnswer: number;
+  /** Mailboxes that come and go are used too. */
+  mortal: boolean;
+  /** Share of steps that follow at once; the others wait seconds. */
+  bursts: number;
+  upkeep: boolean;
+  /** Expunged records are forgotten at once before a snapshot: as thirty days would do, where nobody copies. */
+  forgets?: boolean;
+  /** Two users instead of one. */
+  two?: boolean;
+  /** Objects are altered at the end. */
+  tamper?: boolean;
+}
+
+const mail: Profile = {
+  replicas: [2, 4],
+  steps: [20, 60],
+  rates: { deliver: 16, again: 3, append: 6, store: 12, copy: 3, move: 6, expunge: 5, read: 2, sync: 16, noop: 8, crash: 2, stop: 1, cut: 1, wall: 0.5 },
+  slowPuts: 0.3,
+  badPuts: 0.12,
+  badOthers: 0.02,
+  slowest: 30_000,
+  latest: 240_000,
+  hintsLost: 0.2,
+  killedAfterAnswer: 0.03,
+  mortal: false,
+  bursts: 0.5,
+  upkeep: false,
+};
+
+export const profiles: Record<string, Profile> = {
+  mail,
+  /** Much goes wrong at once. */
+  storm: {
+    ...mail,
+    rates: { ...mail.rates, again: 6, crash: 6, stop: 4, cut: 3, wall: 2 },
+    slowPuts: 0.4,
+    badPuts: 0.35,
+    badOthers: 0.06,
+    slowest: 150_000,
+    hintsLost: 0.5,
+    killedAfterAnswer: 0.1,
+  },
+  /** Mailboxes are made, renamed and deleted under everybody's feet. */
+  boxes: { ...mail, rates: { ...mail.rates, create: 8, remove: 5, rename: 6, append: 8, move: 8 }, mortal: true },
+  /** Snapshots, bundles, collection, and absences of days. */
+  days: {
+    ...mail,
+    steps: [20, 50],
+    rates: { ...mail.rates, snapshot: 6, bundle: 3, collect: 4, hours: 7 },
+    upkeep: true,
+    badPuts: 0.06,
+  },
+  /** As days, for what only a session may forget. */
+  forget: {
+    ...mail,
+    replicas: [2, 3],
+    rates: { deliver: 14, again: 2, append: 6, store: 8, expunge: 10, sync: 12, noop: 6, crash: 1, snapshot: 14, collect: 2, hours: 3 },
+    badPuts: 0.04,
+    upkeep: false,
+    forgets: true,
+  },
+  tamper: { ...mail, replicas: [2, 2], steps: [10, 25], rates: { ...mail.rates, snapshot: 5, bundle: 3, crash: 0, stop: 0 }, two: true, tamper: true },
+};

@@ -1,0 +1,85 @@
+// The store of the simulated world: the memory store with its faults, an archive of every event that ever landed, and
+// for each process a way to it that ends with the process.
+import { Unavailable } from '../../src/base/index.ts';
+import type { Random } from '../../src/base/index.ts';
+import { MemoryWorld } from '../../src/store/index.ts';
+import type { Faults, ListOptions, ListPage, MemoryStore, ObjectStore, PutOptions, StoredObject, Stores } from '../../src/store/index.ts';
+import type { ProcessClock, WorldClock } from './time.ts';
+
+export class SimWorld extends MemoryWorld {
+  /** Bytes of every event that ever landed, whatever became of it. */
+  readonly archive = new Map<string, Buffer>();
+  /** Told before an object is there. */
+  onLanding: (name: string, bytes: Buffer, full: boolean) => void = () => {};
+
+  constructor(clock: WorldClock, random: Random) {
+    super(clock, random);
+  }
+  override land(name: string, bytes: Buffer, full: boolean, firstModified: number | null): void {
+    this.onLanding(name, bytes, full);
+    if (name.includes('/log/')) this.archive.set(name, bytes);
+    super.land(name, bytes, full, firstModified);
+  }
+}
+
+/** One process's way to the world: a stopped process hears answers when it goes on, a dead one never. */
+export class ProcessStore implements ObjectStore {
+  readonly #inner: MemoryStore;
+  readonly #clock: ProcessClock;
+  constructor(world: SimWorld, clock: ProcessClock, faults: Faults) {
+    this.#inner = world.client(faults);
+    this.#clock = clock;
+  }
+  get counts() {
+    return this.#inner.counts;
+  }
+  get faults(): Faults {
+    return this.#inner.faults;
+  }
+  set faults(faults: Faults) {
+    this.#inner.faults = faults;
+  }
+
+  async #heard<T>(ask: () => Promise<T>): Promise<T> {
+    // Nothing is sent by a process that doesn't run.
+    await this.#clock.turn();
+    try {
+      const answer = await ask();
+      await this.#clock.turn();
+      return answer;
+    } catch (e) {
+      await this.#clock.turn();
+      throw e;
+    }
+  }
+  /** Who gives up a PUT doesn't take it back: it may land all the same. */
+  put(name: string, bytes: Uint8Array | Uint8Array[], options?: PutOptions): Promise<{ date: number }> {
+    return this.#heard(() => {
+      const { signal } = options ?? {};
+      if (signal?.aborted || options?.maySend?.() === false) throw new Unavailable('not sent');
+      const put = this.#inner.put(name, bytes, { firstModified: options?.firstModified });
+      if (!signal) return put;
+      put.catch(() => {});
+      return Promise.race([put, new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Unavailable('given up')), { once: true }))]);
+    });
+  }
+  putStream(name: string, bytes: number, source: () => AsyncIterable<Uint8Array>, options?: PutOptions): Promise<{ date: number }> {
+    return this.#heard(() => this.#inner.putStream(name, bytes, source, options));
+  }
+  get(name: string, options?: { from?: number; to?: number; signal?: AbortSignal }): Promise<StoredObject | null> {
+    return this.#heard(() => this.#inner.get(name, options));
+  }
+  list(options: ListOptions): Promise<ListPage> {
+    return this.#heard(() => this.#inner.list(options));
+  }
+  delete(name: string, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#heard(() => this.#inner.delete(name, options));
+  }
+  confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void> {
+    return this.#heard(() => this.#inner.confirm(name, bytes, firstModified));
+  }
+  async close(): Promise<void> {}
+}
+
+/** One bucket for all. */
+export const oneBucket = (store: ObjectStore): Stores => ({ bucket: () => store, home: store, names: [null], close: async () => {} });
