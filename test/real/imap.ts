@@ -29,7 +29,7 @@ export class Imap {
   #wanted = 0;
   #bytes = 0;
   #tag = 0;
-  #tagged: { tag: string; line: string } | null = null;
+  #tagged: { tag: string; line: string; untagged: string[] } | null = null;
   #plus = false;
   readonly #wakes = new Set<() => void>();
 
@@ -88,7 +88,7 @@ export class Imap {
   #response(line: string): void {
     if (line.startsWith('* ')) this.heard.push(line.slice(2));
     else if (line.startsWith('+')) this.#plus = true;
-    else this.#tagged = { tag: line.slice(0, line.indexOf(' ')), line: line.slice(line.indexOf(' ') + 1) };
+    else this.#tagged = { tag: line.slice(0, line.indexOf(' ')), line: line.slice(line.indexOf(' ') + 1), untagged: this.heard.splice(0) };
   }
 
   async #until<T>(look: () => T | null, what: string, ms = WAIT_MS): Promise<T> {
@@ -128,10 +128,10 @@ export class Imap {
   }
 
   async #answer(tag: string, what: string, ms?: number): Promise<Answer> {
-    const { line } = await this.#until(() => (this.#tagged?.tag === tag ? this.#tagged : null), `answer to ${what}`, ms);
+    const { line, untagged } = await this.#until(() => (this.#tagged?.tag === tag ? this.#tagged : null), `answer to ${what}`, ms);
     const m = /^(OK|NO|BAD) ?([^]*)$/.exec(line);
     assert.ok(m, `a strange answer to ${what}: ${line}`);
-    return { status: m[1] as Answer['status'], text: m[2], untagged: this.heard.splice(0) };
+    return { status: m[1] as Answer['status'], text: m[2], untagged };
   }
 
   /** Untagged responses of a command that must be OK. */
