@@ -8,10 +8,10 @@ import { digestBytes, encodeEvent, eventId, placeOps, readEvent } from './event.
 import type { Listing, ListTime } from './listing.ts';
 import type { LogMutations } from './mutations.ts';
 import type { Tail } from './tail.ts';
-import type { Authenticator, Estimate, EventCodec, EventHeader, EventKind, Hint, ReplicaIdentity, Seen, Submitted } from './types.ts';
+import type { Authenticator, Estimate, EventCodec, EventHeader, EventKind, Hint, Made, ReplicaIdentity, Seen, Submitted } from './types.ts';
 
 /** Called right before sealing, possibly again when it didn't fit; `first` is the position of its first operation. */
-export type Build<Op> = (first: Position) => { ops: Op[] } | null;
+export type Build<Op> = (first: Position) => Made<Op> | null;
 
 interface Job<Op> {
   build: Build<Op>;
@@ -25,6 +25,7 @@ interface Built<Op> {
   job: Job<Op>;
   first: Position;
   ops: Op[];
+  after: Promise<unknown> | null;
 }
 
 export interface AppenderOptions<Op> {
@@ -121,10 +122,17 @@ export class Appender<Op> {
     }
     const built = this.#build(queue);
     if (built.length === 0) return;
+    const after = comesAfter(built);
     try {
-      await this.#append(kind, built, listed);
+      await this.#append(kind, built, listed, after.all);
     } catch (e) {
-      for (const { job } of built) job.reject(e);
+      if (after.failed.size === 0) {
+        for (const { job } of built) job.reject(e);
+        return;
+      }
+      // Nothing was sent: those whose blob is stored go into the next event.
+      for (const { job } of built) if (after.failed.has(job)) job.reject(after.failed.get(job));
+      queue.unshift(...built.map((b) => b.job).filter((job) => !after.failed.has(job)));
     }
   }
 
@@ -185,7 +193,7 @@ export class Appender<Op> {
           queue.unshift(job);
           break;
         }
-        built.push({ job, first: next, ops: made.ops });
+        built.push({ job, first: next, ops: made.ops, after: made.after ?? null });
         next += n * limits.slots;
         bytes += jobBytes;
       } catch (e) {
@@ -195,7 +203,7 @@ export class Appender<Op> {
     return built;
   }
 
-  async #append(kind: EventKind, built: Built<Op>[], listed: ListTime): Promise<void> {
+  async #append(kind: EventKind, built: Built<Op>[], listed: ListTime, after: Promise<unknown> | undefined): Promise<void> {
     const { codec, limits, root, authenticator, mutations } = this.#o;
     const ops = built.length === 1 ? built[0].ops : built.flatMap((b) => b.ops);
     const first = built[0].first;
@@ -208,7 +216,7 @@ export class Appender<Op> {
     const bytes = encodeEvent(authenticator, name, header, (clear) => codec.seal(kind, name, clear, ops));
     this.#seq++;
     if (!mutations.positionsNotSpent) this.#spent = last;
-    const modified = await this.#put(name, bytes, eventId(ref.writer, ref.seq), last, listed);
+    const modified = await this.#put(name, bytes, eventId(ref.writer, ref.seq), last, listed, after);
     this.#acknowledged(name, leaf, bytes, modified, header, ops);
     this.#o.onAppended({ root, name, bytes });
     for (const b of built) b.job.resolve({ ref, first: b.first });
@@ -247,7 +255,7 @@ export class Appender<Op> {
    * Resolves with the store's time when the PUT was acknowledged within the minute. Otherwise its outcome is unknown for
    * ever: a new writer id, the position stays spent, Unavailable.
    */
-  async #put(name: string, bytes: Buffer, id: string, last: Position, listed: ListTime): Promise<number> {
+  async #put(name: string, bytes: Buffer, id: string, last: Position, listed: ListTime, after: Promise<unknown> | undefined): Promise<number> {
     const { store, clock, limits, identity, listing, logger, random, mutations } = this.#o;
     const inTime = () => clock.monotonic() - listed.mono < limits.give_up_ms && clock.now() - listed.wall < limits.give_up_ms;
     const maySend = () => inTime() && identity.mayWrite();
@@ -256,12 +264,14 @@ export class Appender<Op> {
     const cancel = clock.after(Math.max(0, limits.give_up_ms - (clock.monotonic() - listed.mono)), () => over.abort(late));
     const ended = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(late), { once: true }));
     ended.catch(noop);
+    // What must be stored before was not: no resend can change that.
+    after?.catch((e) => over.abort(e));
     listing.putting = { id, bytes };
     try {
       for (let sends = 0; ; sends++) {
         if (!maySend()) throw late;
         try {
-          const { date } = await Promise.race([store.put(name, bytes, { signal: over.signal, maySend }), ended]);
+          const { date } = await Promise.race([store.put(name, bytes, { signal: over.signal, maySend, after }), ended]);
           if (!maySend()) throw late;
           return date;
         } catch (e) {
@@ -281,6 +291,18 @@ export class Appender<Op> {
       listing.putting = null;
     }
   }
+}
+
+/** What all of one event wait for, and in the end whose part of it failed. */
+function comesAfter<Op>(built: Built<Op>[]): { all: Promise<unknown> | undefined; failed: Map<Job<Op>, unknown> } {
+  const failed = new Map<Job<Op>, unknown>();
+  const waits = built.filter((b) => b.after !== null).map(({ job, after }) => after!.catch((e) => void failed.set(job, e)));
+  if (waits.length === 0) return { all: undefined, failed };
+  const all = Promise.all(waits).then(() => {
+    if (failed.size > 0) throw new Unavailable('what an event tells of could not be stored');
+  });
+  all.catch(noop);
+  return { all, failed };
 }
 
 function noop(): void {}

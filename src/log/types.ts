@@ -93,6 +93,13 @@ export interface Submitted {
   first: Position;
 }
 
+/** What a submission makes of its position. */
+export interface Made<Op> {
+  ops: Op[];
+  /** The event appears only when this has resolved (a blob's PUT, already begun); when it rejects, so does the submission. */
+  after?: Promise<unknown>;
+}
+
 /** What the caller knows of a submission before it is built, so that one event doesn't grow without end. */
 export interface Estimate {
   positions?: number;

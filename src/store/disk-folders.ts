@@ -2,7 +2,7 @@
 // new itself, was fsynced. One fsync serves all who renamed before it began.
 import fs from 'node:fs';
 import path from 'node:path';
-import { fsync } from './disk-io.ts';
+import { fsync, mkdir, rename } from './disk-io.ts';
 import { codeOf, isAbsent } from './disk-error.ts';
 
 /** Folders whose own name is known to be durable; the oldest are forgotten (they only cost an fsync more). */
@@ -70,12 +70,30 @@ export class DiskFolders {
     if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
   }
 
+  /** The folder was there and durable when it was looked at last. */
+  known(folder: string): boolean {
+    return folder === this.root || this.#known.has(folder);
+  }
+
+  /** Makes a folder with those above it, and their names durable. */
+  async make(folder: string): Promise<void> {
+    try {
+      await mkdir(folder);
+    } catch (e) {
+      if (isAbsent(e) && folder !== this.root) {
+        await this.make(path.dirname(folder));
+        await mkdir(folder);
+      } else if (codeOf(e) !== 'EEXIST') throw e;
+    }
+    await this.sync(folder);
+  }
+
   /** Renames a finished file into `folder`, which is made if it is missing. */
-  rename(from: string, folder: string, leaf: string): void {
+  async rename(from: string, folder: string, leaf: string): Promise<void> {
     const to = `${folder}/${leaf}`;
     for (let left = TRIES; ; left--) {
       try {
-        return fs.renameSync(from, to);
+        return await rename(from, to);
       } catch (e) {
         if (!isAbsent(e) || left === 0) throw e;
       }

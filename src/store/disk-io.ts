@@ -59,6 +59,10 @@ export class DiskIo {
 type Done = (e: NodeJS.ErrnoException | null) => void;
 const pooled = (start: (done: Done) => void): Promise<void> => new Promise((resolve, reject) => start((e) => (e ? reject(e) : resolve())));
 
+/** Makes a file that isn't there yet. */
+export const openNew = (path: string): Promise<number> => new Promise((resolve, reject) => fs.open(path, 'wx', 0o600, (e, fd) => (e ? reject(e) : resolve(fd))));
+export const mkdir = (path: string): Promise<void> => pooled((done) => fs.mkdir(path, { mode: 0o700 }, done));
+export const rename = (from: string, to: string): Promise<void> => pooled((done) => fs.rename(from, to, done));
 export const fsync = (fd: number): Promise<void> => pooled((done) => fs.fsync(fd, done));
 export const fdatasync = (fd: number): Promise<void> => pooled((done) => fs.fdatasync(fd, done));
 

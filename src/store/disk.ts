@@ -16,12 +16,12 @@ import { DiskCache } from './disk-cache.ts';
 import { codeOf, diskError, isAbsent } from './disk-error.ts';
 import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
 import { DiskFolders } from './disk-folders.ts';
-import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
+import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
 import { DiskList } from './disk-list.ts';
 import { prepareFolder } from './disk-open.ts';
 import { placeOf } from './disk-path.ts';
 import { Gate } from './gate.ts';
-import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
+import { checkMaySend, checkSignal, comeBefore, gaveUp } from './give-up.ts';
 import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 
 /** Bytes written to the page cache here and now; more goes through libuv's pool. */
@@ -30,6 +30,15 @@ const SYNC_WRITE_BYTES_MAX = 256 * 1024;
 const MTIME_LATE_MS = 1000;
 
 type Source = Uint8Array[] | (() => AsyncIterable<Uint8Array> | Uint8Array[]);
+/** A file on its way to its name. */
+interface Temp {
+  readonly path: string;
+  readonly name: string;
+  readonly folder: string;
+  readonly leaf: string;
+  /** When its last byte was written, by the clock. */
+  wrote: number;
+}
 /** Over when the caller got an error already. */
 interface Call {
   over: boolean;
@@ -39,6 +48,7 @@ interface Call {
 
 export class DiskStore implements ObjectStore {
   readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly preparesPuts = true;
   readonly #clock: Clock;
   readonly #what: string;
   readonly #objects: string;
@@ -89,62 +99,83 @@ export class DiskStore implements ObjectStore {
     checkSignal(options?.signal);
     this.counts.put++;
     const call: Call = { over: false, maySend: options?.maySend };
-    return this.#bounded(this.#inLine(name, size, source, options?.firstModified ?? null, call), size, call, options?.signal);
+    const { folder, leaf } = placeOf(name);
+    const file: Temp = { path: this.#temp + this.#n++, name, folder: folder === '' ? this.#objects : `${this.#objects}/${folder}`, leaf, wrote: 0 };
+    const first = options?.firstModified ?? null;
+    const work = options?.after
+      ? this.#both(file, size, source, first, call, options.after)
+      : this.#inLine(file, async () => {
+          await this.#write(file, size, source, first, call);
+          return this.#show(file, call);
+        });
+    return this.#bounded(work, size, call, options?.signal);
+  }
+
+  /** Written while `after` is under way, shown when it has come; what waits for another keeps no place in line. */
+  async #both(file: Temp, size: number, source: Source, first: number | null, call: Call, after: Promise<unknown>): Promise<{ date: number }> {
+    const allowed = comeBefore(after).then(() => null, (e: unknown) => e);
+    await this.#inLine(file, () => this.#write(file, size, source, first, call));
+    const refused = await allowed;
+    return this.#inLine(file, () => {
+      if (refused) throw refused;
+      return this.#show(file, call);
+    });
   }
 
   /** A place in line is kept until the disk has answered, also when the caller no longer waits. */
-  async #inLine(name: string, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
+  async #inLine<T>(file: Temp, work: () => Promise<T>): Promise<T> {
     const busy = this.#gate.enter();
     if (busy) await busy;
     try {
-      return await this.#write(name, size, source, first, call);
+      return await work();
+    } catch (e) {
+      // Where it was renamed already there is none.
+      fs.rmSync(file.path, { force: true });
+      throw diskError(e, this.#what);
     } finally {
       this.#gate.leave();
     }
   }
 
-  async #write(name: string, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
+  /** Complete and durable, still under a temporary name. What may wait for the journal goes through the pool. */
+  async #write(file: Temp, size: number, source: Source, first: number | null, call: Call): Promise<void> {
     if (call.over) throw new Unavailable('given up');
     checkMaySend(call.maySend);
-    const temp = this.#temp + this.#n++;
-    let renamed = false;
+    // A new folder, and its name in those above, becomes durable beside the file.
+    const ready = this.#folders.known(file.folder) ? null : this.#folders.make(file.folder).catch(noop);
+    const fd = await openNew(file.path);
     try {
-      const fd = fs.openSync(temp, 'wx', 0o600);
-      let wrote: number;
-      try {
-        if (Array.isArray(source)) {
-          writeAllSync(fd, [...source, trailer(size, first)]);
-        } else {
-          let left = size;
-          for await (const piece of source()) {
-            left -= piece.length;
-            if (left < 0 || call.over) break;
-            await writeAll(fd, piece);
-          }
-          if (left !== 0) throw new Unavailable(`the source of ${name} did not give ${size} bytes`);
-          await writeAll(fd, trailer(size, first));
+      if (Array.isArray(source)) {
+        writeAllSync(fd, [...source, trailer(size, first)]);
+      } else {
+        let left = size;
+        for await (const piece of source()) {
+          left -= piece.length;
+          if (left < 0 || call.over) break;
+          await writeAll(fd, piece);
         }
-        wrote = this.#clock.now();
-        await fdatasync(fd);
-      } finally {
-        fs.closeSync(fd);
+        if (left !== 0) throw new Unavailable(`the source of ${file.name} did not give ${size} bytes`);
+        await writeAll(fd, trailer(size, first));
       }
-      // Whoever gave up must not be surprised by the object later, where that can be helped.
-      if (call.over) throw new Unavailable('given up');
-      checkMaySend(call.maySend);
-      const { folder, leaf } = placeOf(name);
-      const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
-      this.#touchIfLate(temp, wrote);
-      this.#folders.rename(temp, full, leaf);
-      renamed = true;
-      this.#touchIfLate(`${full}/${leaf}`, wrote);
-      this.#cache.forget(full, leaf);
-      await this.#folders.sync(full);
-      return { date: this.#clock.now() };
-    } catch (e) {
-      if (!renamed) fs.rmSync(temp, { force: true });
-      throw diskError(e, this.#what);
+      file.wrote = this.#clock.now();
+      await fdatasync(fd);
+    } finally {
+      fs.closeSync(fd);
     }
+    await ready;
+  }
+
+  async #show(file: Temp, call: Call): Promise<{ date: number }> {
+    // Whoever gave up must not be surprised by the object later, where that can be helped.
+    if (call.over) throw new Unavailable('given up');
+    checkMaySend(call.maySend);
+    const { folder, leaf } = file;
+    this.#touchIfLate(file.path, file.wrote);
+    await this.#folders.rename(file.path, folder, leaf);
+    this.#touchIfLate(`${folder}/${leaf}`, file.wrote);
+    this.#cache.forget(folder, leaf);
+    await this.#folders.sync(folder);
+    return { date: this.#clock.now() };
   }
 
   /** An object's age counts from when it could be seen: a process may be stopped between write and rename. */
@@ -270,3 +301,5 @@ export class DiskStore implements ObjectStore {
     });
   }
 }
+
+function noop(): void {}

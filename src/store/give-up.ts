@@ -13,6 +13,15 @@ export function checkMaySend(maySend: (() => boolean) | undefined): void {
   if (maySend && !maySend()) throw new Unavailable('too late to be sent to the store');
 }
 
+/** Resolves when what must be stored before (`PutOptions.after`) is; Unavailable when it can't be. */
+export async function comeBefore(after: Promise<unknown>): Promise<void> {
+  try {
+    await after;
+  } catch (e) {
+    throw new Unavailable('what had to be stored before was not', { cause: e });
+  }
+}
+
 /** Throws when the caller has given up already. */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw gaveUp(signal);

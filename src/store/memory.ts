@@ -4,7 +4,7 @@
 import { Unavailable } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
-import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
+import { checkMaySend, checkSignal, comeBefore, gaveUp } from './give-up.ts';
 import { drawFault } from './memory-faults.ts';
 import type { Fault, Faults, Operation } from './memory-faults.ts';
 import type { Listed, ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
@@ -95,6 +95,7 @@ export class MemoryStore implements ObjectStore {
   readonly world: MemoryWorld;
   faults: Faults;
   readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly preparesPuts = true;
 
   constructor(world: MemoryWorld, faults: Faults) {
     this.world = world;
@@ -105,6 +106,7 @@ export class MemoryStore implements ObjectStore {
     checkName(name);
     // The caller's buffers are its own again when this returns to it.
     const copy = joined(bytes);
+    if (options?.after) await comeBefore(options.after);
     const fault = await this.#begin('put', name, options?.signal);
     checkMaySend(options?.maySend);
     const first = options?.firstModified ?? null;

@@ -46,6 +46,11 @@ export interface PutOptions {
   firstModified?: number;
   /** Asked before every send, the first one too: when it says no, nothing more is sent and the PUT fails with Unavailable. */
   maySend?: () => boolean;
+  /**
+   * The object appears only when this has resolved; until then the adapter prepares what it can. When it rejects nothing
+   * appears, ever, and the PUT fails with Unavailable. `maySend` is asked afterwards.
+   */
+  after?: Promise<unknown>;
   signal?: AbortSignal;
 }
 
@@ -73,6 +78,8 @@ export interface ObjectStore {
    * fsync of the folder; elsewhere a PUT of the same bytes with the first LastModified.
    */
   confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void>;
+  /** A PUT with `after` does most of its work while it waits; elsewhere whoever waits first knows more when writing. */
+  readonly preparesPuts?: boolean;
   /** Requests made so far, by kind: for benchmarks and metrics. */
   readonly counts: { put: number; get: number; list: number; delete: number };
   close(): Promise<void>;

@@ -5,6 +5,7 @@ import { hash, createHash } from 'node:crypto';
 import { Malformed, Unavailable, limits } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
+import { comeBefore } from './give-up.ts';
 import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 import { S3Refusal, S3Transport } from './s3-request.ts';
 import type { Answer, Call } from './s3-request.ts';
@@ -88,7 +89,8 @@ export class S3Store implements ObjectStore {
     return this.#put(name, () => counted(name, bytes, source), bytes, UNSIGNED, options);
   }
 
-  #put(name: string, body: Call['body'], bytes: number, payload: string, options: PutOptions | undefined): Promise<{ date: number }> {
+  async #put(name: string, body: Call['body'], bytes: number, payload: string, options: PutOptions | undefined): Promise<{ date: number }> {
+    if (options?.after) await comeBefore(options.after);
     const first = options?.firstModified;
     return this.#transport.call(
       {

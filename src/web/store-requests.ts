@@ -79,6 +79,9 @@ class MeasuredStore implements ObjectStore {
     this.#store = store;
     this.#requests = requests;
   }
+  get preparesPuts(): boolean {
+    return this.#store.preparesPuts === true;
+  }
   get counts(): ObjectStore['counts'] {
     return this.#store.counts;
   }

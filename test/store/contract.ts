@@ -62,6 +62,23 @@ export function contract(title: string, open: (this: Mocha.Context) => Promise<S
       assert.ok(asked > 0);
     });
 
+    it('shows nothing before what it comes after, and nothing ever when that fails', async () => {
+      let allow = () => {};
+      let asked = 0;
+      const after = new Promise<void>((resolve) => (allow = resolve));
+      const put = store.put(`${root}after`, Buffer.from('after'), { after, maySend: () => ++asked > 0 });
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (const s of [store, subject.other]) assert.equal(await s.get(`${root}after`), null);
+      const before = asked;
+      allow();
+      await put;
+      assert.ok(asked > before, 'not asked again whether it may be sent');
+      assert.equal(text(await subject.other.get(`${root}after`)), 'after');
+      const failed = Promise.reject(new TypeError('no'));
+      await assert.rejects(store.put(`${root}never`, Buffer.from('never'), { after: failed }), Unavailable);
+      assert.equal(await subject.other.get(`${root}never`), null);
+    });
+
     it('says null for an object that is missing, and lists nothing', async () => {
       assert.equal(await store.get(`${root}none`), null);
       assert.equal(await store.get(`${root}none/at/all`, { from: 3, to: 5 }), null);
