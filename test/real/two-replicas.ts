@@ -112,9 +112,11 @@ export function twoReplicas({ site: make, count }: Setting): void {
     // The sender repeats what got no 250, at the other replica; and gets its 250 at once.
     const again = await b.sender();
     for (const token of [...unsure, ...todo]) await again.stored(people.bob.address, message(token));
+    // Some 250s were lost on the way to the sender: the same bytes come again.
+    for (const token of sure.slice(-5)) await again.stored(people.bob.address, message(token));
     const told = await watch.done();
     const exists = told.filter((line) => / EXISTS/.test(line)).map((line) => Number.parseInt(line, 10));
-    assert.ok(exists.length > 0 && exists.every((n, i) => i === 0 || n >= exists[i - 1] - unsure.length), `EXISTS ${exists.join()}`);
+    assert.ok(exists.length > 0 && exists.every((n, i) => i === 0 || n >= exists[i - 1] - unsure.length - 5), `EXISTS ${exists.join()}`);
 
     const fresh = await b.client(people.bob);
     assert.equal((await opened(fresh))[1], validity);
