@@ -78,11 +78,12 @@ export class Listing {
       if (this.listed && now - this.listed.mono <= maxAgeMs) return Promise.resolve();
       if (this.#running && now - this.#running.began <= maxAgeMs) return this.#running.promise;
     }
-    if (!this.#running) return this.#begin(full).promise;
+    // Between the end of one and the beginning of the next there is a moment in which none runs.
+    if (!this.#running && !this.#next) return this.#begin(full).promise;
     if (!this.#next) {
       const next: Running = { began: Infinity, full, promise: Promise.resolve() };
       this.#next = next;
-      next.promise = this.#running.promise.then(noop, noop).then(() => {
+      next.promise = this.#running!.promise.then(noop, noop).then(() => {
         this.#next = null;
         return this.#begin(next.full).promise;
       });
@@ -386,10 +387,11 @@ export class Listing {
 
   /** Ends when no LIST was under way for a moment; another may have begun when the caller hears of it (`busy`). */
   async quiet(): Promise<void> {
-    while (this.#running) await this.#running.promise.then(noop, noop);
+    for (let last = this.#next ?? this.#running; last; last = this.#next ?? this.#running) await last.promise.then(noop, noop);
   }
+  /** A LIST is under way, or begins as soon as those who waited for the last one hear of its end. */
   get busy(): boolean {
-    return this.#running !== null;
+    return this.#running !== null || this.#next !== null;
   }
 }
 
