@@ -234,11 +234,17 @@ export class OpenUser {
     }
   }
 
-  /** Before a mailbox is shown: what was passed over is repaired first. Unavailable when that can't be written. */
+  /**
+   * Before a mailbox is shown: what is late there is repaired first. A client that synchronised past a late removal and is
+   * shown the mailbox without the message would not hear of it again while it stays connected: the repair gives a MODSEQ
+   * to what is there no more, and whatever else it hears meanwhile takes it past that MODSEQ. What becomes late
+   * during the repair happens before the client's eyes, but what was passed over is waited for. Unavailable when
+   * that can't be written.
+   */
   async showable(mailbox: MailboxId): Promise<void> {
     for (let round = 0; round < 3; round++) {
       const late = this.#late().filter((l) => l.event.effects.some((e) => e.scope === mailbox));
-      if (!late.some((l) => l.passedOver)) return;
+      if (late.length === 0 || (round > 0 && !late.some((l) => l.passedOver))) return;
       await this.repair();
     }
     throw new Unavailable('The mailbox is being put in order, try again');
