@@ -99,7 +99,9 @@ export class Commands {
       await selected.expunge(uids);
       const { index } = selected;
       const left = new Set(Array.from({ length: index.count }, (_, i) => this.#ledger.bySize(index.size(i))));
-      for (const mail of mails) if (!left.has(mail)) mail.removed = true;
+      // What is withheld comes back under another UID.
+      const withheld = process.open(player)?.state.mailbox(selected.id).withheld ?? 1;
+      for (const mail of mails) if (withheld === 0 && !left.has(mail)) mail.removed = true;
       this.#ledger.acks++;
     });
   }
