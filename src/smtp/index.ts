@@ -1,5 +1,6 @@
 /**
- * smtp/: mail comes in, by SMTP from strangers and by LMTP from one's own relays.
+ * smtp/: mail comes in, by SMTP from strangers, by LMTP from one's own relays, and by submission (submission/) from mail
+ * apps that send.
  *
  * Flow in: connections. Flow out: calls of a Receiver (receiver.ts), which the accounts implement.
  * Invariants:
@@ -18,3 +19,6 @@
 export type { Outcome, Receiver, Recipient, Transaction, TransactionInfo } from './receiver.ts';
 export { LmtpServer, SmtpServer } from './server.ts';
 export type { MailServerOptions } from './server.ts';
+export { SubmissionServer } from './submission/server.ts';
+export type { SubmissionServerOptions } from './submission/server.ts';
+export type { SentMail, SentTo, Submission, Submitter } from './submission/submitter.ts';

@@ -17,6 +17,10 @@ export interface Trace {
   /** Version and cipher, or null in clear. */
   tls: { protocol: string; cipher: string } | null;
   utf8: boolean;
+  /** The client has logged in. */
+  authenticated?: boolean;
+  /** Its name and address are left out. */
+  hideClient?: boolean;
   /** As the client called itself. */
   helo: string;
   /** The client's IP address. */
@@ -28,7 +32,7 @@ export interface Trace {
 
 /** RFC 3848, RFC 6531 §4.3. */
 function protocolOf(t: Trace): string {
-  const tls = t.tls === null ? '' : 'S';
+  const tls = `${t.tls === null ? '' : 'S'}${t.authenticated ? 'A' : ''}`;
   if (t.lmtp) return t.utf8 ? `UTF8LMTP${tls}` : `LMTP${tls}`;
   if (!t.extended) return 'SMTP';
   return t.utf8 ? `UTF8SMTP${tls}` : `ESMTP${tls}`;
@@ -41,7 +45,8 @@ export function receivedField(t: Trace, recipient: string | null): string {
   const address = t.remote.includes(':') ? `[IPv6:${t.remote}]` : `[${t.remote}]`;
   const tls = t.tls === null ? '' : ` (${t.tls.protocol} ${t.tls.cipher})`;
   const forWhom = recipient === null ? '' : `\r\n\tfor <${recipient}>`;
-  return `Received: from ${helo} (${address})\r\n\tby ${t.hostname} with ${protocolOf(t)}${tls} id ${t.id}${forWhom};\r\n\t${mailDate(t.now)}\r\n`;
+  const from = t.hideClient ? '' : `from ${helo} (${address})\r\n\t`;
+  return `Received: ${from}by ${t.hostname} with ${protocolOf(t)}${tls} id ${t.id}${forWhom};\r\n\t${mailDate(t.now)}\r\n`;
 }
 
 /** All that stands before the copy of one recipient. */

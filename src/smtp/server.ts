@@ -1,8 +1,9 @@
 // Listening, admission, drain.
+import type { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { Admission, type Clock, limits as defaultLimits, type Limits, type Logger, type Random, reason, Refused } from '../base/index.ts';
-import { answers } from './answer.ts';
+import { type Answer, answers } from './answer.ts';
 import { Connection } from './connection.ts';
 import { type Host, libraryServer } from './host.ts';
 import type { Receiver } from './receiver.ts';
@@ -21,21 +22,33 @@ export interface MailServerOptions {
   admission?: Admission;
 }
 
+/** What a listener asks of a connection. */
+export interface Served extends EventEmitter {
+  init(): void;
+  readonly idle: boolean;
+  readonly _closing: boolean;
+  leave(a: Answer): void;
+  destroy(): void;
+}
+
 /** Time that a client gets to close after our 421, milliseconds. */
 const LINGER_MS = 500;
 
-class MailServer {
-  readonly #host: Host;
+/** Listens for one protocol; `connect` makes its connections. */
+export class MailServer<H extends Host = Host> {
+  readonly #name: string;
+  readonly #host: H;
   readonly #admission: Admission;
   readonly #listeners: Server[] = [];
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<Served>();
+  readonly #connect: (host: H, socket: Socket, closed: () => void) => Served;
   #emptied: (() => void) | null = null;
 
-  constructor(options: MailServerOptions, lmtp: boolean) {
-    const { receiver, hostname, tls, clock, random, logger, limits = defaultLimits } = options;
-    const host = { lmtp, receiver, hostname, tls, limits, clock, random, logger: logger.room(lmtp ? 'lmtp' : 'smtp'), draining: false };
-    this.#host = Object.assign(host, { library: libraryServer(host) });
-    this.#admission = options.admission ?? new Admission(limits);
+  constructor(name: string, host: H, admission: Admission | undefined, connect: (host: H, socket: Socket, closed: () => void) => Served) {
+    this.#name = name;
+    this.#host = host;
+    this.#admission = admission ?? new Admission(host.limits);
+    this.#connect = connect;
   }
 
   /** Open connections. */
@@ -45,7 +58,7 @@ class MailServer {
 
   /** Listens on one address more; port 0 takes any. Gives the port. Refused when it can't be had. */
   async listen(address: string, port: number): Promise<number> {
-    const name = this.#host.lmtp ? 'LMTP' : 'SMTP';
+    const name = this.#name;
     const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`${name} cannot listen on ${address} port ${port}: ${listenError(e)}`)));
@@ -71,7 +84,7 @@ class MailServer {
       this.#host.logger.debug('refused', { remote: address, reason: a.text });
       return;
     }
-    const connection: Connection = new Connection(this.#host, socket, () => {
+    const connection: Served = this.#connect(this.#host, socket, () => {
       release();
       this.#connections.delete(connection);
       if (this.#connections.size === 0) this.#emptied?.();
@@ -117,16 +130,23 @@ function listenError(e: NodeJS.ErrnoException): string {
   return e.code ?? e.message;
 }
 
+function hostOf(options: MailServerOptions, lmtp: boolean): Host {
+  const { receiver, hostname, tls, clock, random, logger, limits = defaultLimits } = options;
+  const host = { lmtp, receiver, hostname, tls, limits, clock, random, logger: logger.room(lmtp ? 'lmtp' : 'smtp'), draining: false };
+  return Object.assign(host, { library: libraryServer(host) });
+}
+const connection = (host: Host, socket: Socket, closed: () => void) => new Connection(host, socket, closed);
+
 /** Mail from other servers (RFC 5321). */
 export class SmtpServer extends MailServer {
   constructor(options: MailServerOptions) {
-    super(options, false);
+    super('SMTP', hostOf(options, false), options.admission, connection);
   }
 }
 
 /** Mail from own relays, one answer for each recipient (RFC 2033). */
 export class LmtpServer extends MailServer {
   constructor(options: MailServerOptions) {
-    super(options, true);
+    super('LMTP', hostOf(options, true), options.admission, connection);
   }
 }
