@@ -209,10 +209,14 @@ export const limits = {
   user_linger_ms: 1 * MINUTE,
 
   // Sending
-  /** Time of one attempt to send; nobody else connects for these recipients before it is over. */
-  queue_attempt_ms: 40 * MINUTE,
-  /** Of it, what must be left when the last line of a message is sent: the other server may take 10 minutes to answer. */
-  queue_answer_ms: 15 * MINUTE,
+  /** Time of one attempt to send, its bytes apart; nobody else connects for these recipients before it is over. */
+  queue_attempt_ms: 16 * MINUTE,
+  /** Bytes a millisecond of the slowest link to another server: a larger message gets so much more time. */
+  queue_bytes_per_ms_min: 16,
+  /** Silence of another server before the connection is cut (RFC 5321 §4.5.3.2.6 asks for 10 minutes after the last line). */
+  queue_silence_ms_max: 10 * MINUTE,
+  /** What must be left of an attempt when the last line of a message is sent: the answer is waited for. */
+  queue_answer_ms: 11 * MINUTE,
   /** On top of an attempt, for clocks of the store's nodes that differ and a LIST that is some seconds old. */
   queue_margin_ms: 2 * MINUTE,
   /** First and longest wait before a message is tried again; between them it is the message's age. */

@@ -7,6 +7,8 @@ export const REPLICAS = 'replicas/';
 
 /** The root of a user's objects; a log's functions below take such a root (`directory/` is one too). */
 export const userRoot = (user: string): string => `users/${user}/`;
+/** The root of a part of the outgoing queue. */
+export const queueRoot = (shard: number): string => `queue/${shard}/`;
 export const replicaName = (writer: Writer): string => `${REPLICAS}${writer}`;
 
 export const keyName = (root: string, id: string): string => `${root}keys/${id}`;

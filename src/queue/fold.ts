@@ -1,0 +1,232 @@
+// The queue's state: a join of its events in any order. A message is there from its Queued until every recipient is
+// done with and whoever had to be told was told. Pure: no clock, no chance.
+import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+import { NOTIFY, readOutcome, readQueued, writeOutcome, writeQueued } from './ops.ts';
+import type { Notice, Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
+
+/** What was last said of a recipient; `stamp` orders two that have not seen each other. */
+export interface Said extends Outcome {
+  stamp: string;
+  at: number;
+  by: string;
+  /** How often it was put off. */
+  tries: number;
+}
+
+export interface RecipientState extends RecipientSpec {
+  said: Said | null;
+  told: Set<Notice>;
+  dropped: boolean;
+}
+
+export interface Attempt {
+  id: string;
+  recipients: number[];
+  /** By the store's own time, ms; a margin comes on top. */
+  until: number;
+}
+
+export interface QueuedMessage extends Omit<QueuedSpec, 'recipients'> {
+  /** The event that made it. */
+  ref: { writer: string; seq: number };
+  recipients: RecipientState[];
+  attempts: Map<string, Attempt>;
+  held: { stamp: string; on: boolean };
+  retried: { stamp: string; at: number };
+}
+
+interface QueueEvent {
+  ref: { position: number; writer: string; seq: number };
+  born: number;
+  ops: { first: number; op: QueueOp }[];
+}
+
+const VERSION = 1;
+const HOUR_MS = 60 * 60 * 1000;
+/** Hours of each user's counts that are kept. */
+const HOURS_KEPT = 25;
+const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
+const NOTICES: readonly Notice[] = ['failure', 'delay', 'success'];
+
+export const isFinal = (r: RecipientState): boolean => r.dropped || (r.said !== null && r.said.result !== 'deferred');
+
+/** The notice that is owed for a recipient now, delays apart; null: none. */
+export function owed(m: QueuedMessage, r: RecipientState): Notice | null {
+  if (r.dropped || r.said === null || m.from === '') return null;
+  const asked = r.notify === 0 ? NOTIFY.failure | NOTIFY.delay : r.notify;
+  if (r.said.result === 'failed' && asked & NOTIFY.failure && !r.told.has('failure')) return 'failure';
+  if (r.said.result === 'delivered' && asked & NOTIFY.success && !r.told.has('success')) return 'success';
+  return null;
+}
+
+export const wantsDelayNotice = (m: QueuedMessage, r: RecipientState): boolean =>
+  m.from !== '' && !isFinal(r) && !r.told.has('delay') && (r.notify === 0 || (r.notify & NOTIFY.delay) !== 0);
+
+const isDone = (m: QueuedMessage): boolean => m.recipients.every((r) => isFinal(r) && owed(m, r) === null);
+
+/** Of two that were said: delivered counts before failed before deferred, then the greater stamp. */
+function better(a: Said | null, b: Said | null): Said | null {
+  if (a === null || b === null) return a ?? b;
+  const rank = (s: Said) => (s.result === 'delivered' ? 2 : s.result === 'failed' ? 1 : 0);
+  if (rank(a) !== rank(b)) return rank(a) > rank(b) ? a : b;
+  return a.stamp > b.stamp ? a : b;
+}
+
+export class QueueState {
+  readonly messages = new Map<string, QueuedMessage>();
+  /** Recipients by user and hour since 1970, for limits. */
+  readonly #sent = new Map<string, Map<number, number>>();
+
+  apply(event: QueueEvent): void {
+    for (const { first, op } of event.ops) this.#applyOp(op, stampOf(first, event.ref.writer), event);
+  }
+
+  #applyOp(op: QueueOp, stamp: string, event: QueueEvent): void {
+    if (op.kind === 'Queued') return this.#queue(op, event);
+    // Everything else was written by someone who knew its Queued: what is not here is done with.
+    const m = this.messages.get(op.message);
+    if (!m) return;
+    switch (op.kind) {
+      case 'Attempting':
+        if (!m.attempts.has(op.attempt)) m.attempts.set(op.attempt, { id: op.attempt, recipients: op.recipients, until: event.born + op.lastsMs });
+        break;
+      case 'Attempted': {
+        m.attempts.delete(op.attempt);
+        for (const o of op.outcomes) {
+          const r = m.recipients[o.recipient];
+          if (r) r.said = better(r.said, { ...o, stamp, at: op.at, by: op.by, tries: (r.said?.tries ?? 0) + 1 });
+        }
+        break;
+      }
+      case 'Held':
+        if (m.held.stamp < stamp) m.held = { stamp, on: op.on };
+        break;
+      case 'Retried':
+        if (m.retried.stamp < stamp) m.retried = { stamp, at: op.at };
+        break;
+      case 'Dropped':
+        for (const r of m.recipients) if (!isFinal(r)) r.dropped = true;
+        break;
+      case 'Told':
+        for (const i of op.recipients) m.recipients[i]?.told.add(op.notice);
+    }
+    this.#finish(m);
+  }
+
+  #finish(m: QueuedMessage): void {
+    if (isDone(m)) this.messages.delete(m.id);
+  }
+
+  #queue(op: QueuedSpec, event: QueueEvent): void {
+    if (this.messages.has(op.id)) return;
+    const recipients = op.recipients.map((r): RecipientState => ({ ...r, said: null, told: new Set(), dropped: false }));
+    const { writer, seq } = event.ref;
+    this.messages.set(op.id, { ...op, ref: { writer, seq }, recipients, attempts: new Map(), held: { stamp: '', on: false }, retried: { stamp: '', at: 0 } });
+    this.#count(op.user, Math.floor(op.at / HOUR_MS), recipients.length, true);
+  }
+
+  #count(user: string, hour: number, n: number, add: boolean): void {
+    if (user === '') return;
+    let hours = this.#sent.get(user);
+    if (!hours) this.#sent.set(user, (hours = new Map()));
+    const was = hours.get(hour) ?? 0;
+    hours.set(hour, add ? was + n : Math.max(was, n));
+    const newest = Math.max(...hours.keys());
+    for (const h of hours.keys()) if (h <= newest - HOURS_KEPT) hours.delete(h);
+  }
+
+  /** Recipients that a user has sent to within the last `hours` clock hours before `at`, this one included. */
+  sentBy(user: string, at: number, hours: number): number {
+    const now = Math.floor(at / HOUR_MS);
+    let n = 0;
+    for (const [hour, count] of this.#sent.get(user) ?? []) if (hour > now - hours && hour <= now) n += count;
+    return n;
+  }
+
+  /** The whole state in its stored form. */
+  encode(): Buffer {
+    const w = new ByteWriter(4096).u8(VERSION).varint(this.messages.size);
+    for (const m of this.messages.values()) {
+      writeQueued(w, m);
+      w.string(m.ref.writer).varint(m.ref.seq);
+      for (const r of m.recipients) {
+        w.u8((r.dropped ? 1 : 0) | (r.said ? 2 : 0)).u8(NOTICES.reduce((bits, n, i) => bits | (r.told.has(n) ? 1 << i : 0), 0));
+        if (r.said) writeOutcome(w.string(r.said.stamp).varint(r.said.at).string(r.said.by).varint(r.said.tries), r.said);
+      }
+      w.varint(m.attempts.size);
+      for (const a of m.attempts.values()) {
+        w.string(a.id).varint(a.until).varint(a.recipients.length);
+        for (const n of a.recipients) w.varint(n);
+      }
+      w.string(m.held.stamp).u8(m.held.on ? 1 : 0).string(m.retried.stamp).varint(m.retried.at);
+    }
+    w.varint(this.#sent.size);
+    for (const [user, hours] of this.#sent) {
+      w.string(user).varint(hours.size);
+      for (const [hour, n] of hours) w.varint(hour).varint(n);
+    }
+    return w.done();
+  }
+
+  /**
+   * Joins a stored state into this one. `had(ref)`: what this one is made of had that event, so a message that is not
+   * here is done with. `has(ref)`: likewise of the stored one. Throws Corrupt.
+   */
+  join(bytes: Uint8Array, had: (ref: QueuedMessage['ref']) => boolean, has: (ref: QueuedMessage['ref']) => boolean): void {
+    const r = new ByteReader(bytes);
+    if (r.u8() !== VERSION) throw new Corrupt('queue: a state written by a newer version');
+    const theirs = new Map<string, QueuedMessage>();
+    for (let n = r.count(10); n > 0; n--) {
+      const m = readMessage(r);
+      theirs.set(m.id, m);
+    }
+    for (let n = r.count(2); n > 0; n--) {
+      const user = r.string();
+      for (let k = r.count(2); k > 0; k--) this.#count(user, r.varint(), r.varint(), false);
+    }
+    r.finish();
+    for (const m of [...this.messages.values()]) if (!theirs.has(m.id) && has(m.ref)) this.messages.delete(m.id);
+    for (const m of theirs.values()) {
+      const mine = this.messages.get(m.id);
+      if (mine) joinMessage(mine, m);
+      else if (!had(m.ref)) this.messages.set(m.id, m);
+    }
+    for (const m of [...this.messages.values()]) if (isDone(m)) this.messages.delete(m.id);
+  }
+}
+
+function readMessage(r: ByteReader): QueuedMessage {
+  const spec = readQueued(r);
+  const ref = { writer: r.string(), seq: r.varint() };
+  const recipients = spec.recipients.map((x): RecipientState => {
+    const bits = r.u8();
+    const told = r.u8();
+    let said: Said | null = null;
+    if (bits & 2) {
+      const [stamp, at, by, tries] = [r.string(), r.varint(), r.string(), r.varint()];
+      said = { stamp, at, by, tries, ...readOutcome(r) };
+    }
+    return { ...x, said, told: new Set(NOTICES.filter((_, i) => told & (1 << i))), dropped: (bits & 1) !== 0 };
+  });
+  const attempts = new Map<string, Attempt>();
+  for (let n = r.count(3); n > 0; n--) {
+    const [id, until] = [r.string(), r.varint()];
+    attempts.set(id, { id, until, recipients: Array.from({ length: r.count() }, () => r.varint()) });
+  }
+  return { ...spec, ref, recipients, attempts, held: { stamp: r.string(), on: r.u8() === 1 }, retried: { stamp: r.string(), at: r.varint() } };
+}
+
+function joinMessage(mine: QueuedMessage, other: QueuedMessage): void {
+  for (const [i, r] of mine.recipients.entries()) {
+    const o = other.recipients[i];
+    const tries = Math.max(r.said?.tries ?? 0, o.said?.tries ?? 0);
+    r.said = better(r.said, o.said);
+    if (r.said) r.said.tries = tries;
+    for (const n of o.told) r.told.add(n);
+    r.dropped ||= o.dropped;
+  }
+  // One that has ended for the one and not for the other is waited for until its time is over: that does no harm.
+  for (const a of other.attempts.values()) if (!mine.attempts.has(a.id)) mine.attempts.set(a.id, a);
+  if (other.held.stamp > mine.held.stamp) mine.held = other.held;
+  if (other.retried.stamp > mine.retried.stamp) mine.retried = other.retried;
+}

@@ -1,0 +1,78 @@
+// What submission does to a header (RFC 6409 §6, §8): Bcc goes, Date and Message-ID come where they are missing, and
+// From must be the user's own.
+import { Malformed, limits, randomId } from '../base/index.ts';
+import type { Random } from '../base/index.ts';
+import { filterHeader, parseAddresses, readFields } from '../message/index.ts';
+import { mailDate } from './date.ts';
+
+export interface Rewritten {
+  /** With the empty line. */
+  header: Buffer;
+  /** Addresses of From and Sender: all must be the sender's own. */
+  authors: string[];
+  /** Domain of the first address in From: it signs. */
+  domain: string;
+  received: number;
+  eightBit: boolean;
+}
+
+const END = Buffer.from('\r\n\r\n');
+const MESSAGE_ID_BITS = 120;
+
+/** Collects a header from the pieces of a message. */
+export class HeaderReader {
+  readonly #pieces: Buffer[] = [];
+  #bytes = 0;
+  #tail = Buffer.alloc(0);
+
+  /** The whole header with its empty line, and what follows it in this piece; null while it goes on. Throws Malformed. */
+  push(piece: Buffer): { header: Buffer; rest: Buffer } | null {
+    const joined = Buffer.concat([this.#tail, piece]);
+    const first = this.#bytes === 0 && this.#tail.length === 0 && joined.length >= 2 && joined[0] === 13 && joined[1] === 10;
+    const at = first ? -2 : joined.indexOf(END);
+    if (at !== -1) {
+      const cut = at + 4 - this.#tail.length;
+      this.#pieces.push(Buffer.from(piece.subarray(0, cut)));
+      return { header: Buffer.concat(this.#pieces), rest: piece.subarray(cut) };
+    }
+    this.#pieces.push(Buffer.from(piece));
+    this.#bytes += piece.length;
+    if (this.#bytes > limits.header_bytes_max) throw new Malformed('the header is too long');
+    this.#tail = Buffer.from(joined.subarray(Math.max(0, joined.length - 3)));
+    return null;
+  }
+
+  /** The message is over and had no body. */
+  finish(): Buffer {
+    return Buffer.concat([...this.#pieces, Buffer.from('\r\n')]);
+  }
+}
+
+/** Throws Malformed: no From, or more than one. */
+export function rewriteHeader(header: Buffer, now: number, random: Random): Rewritten {
+  const fields = readFields(header.toString('latin1'));
+  const named = (name: string) => fields.filter((f) => f.name === name);
+  const one = (name: string) => {
+    const all = named(name);
+    if (all.length > 1) throw new Malformed(`the message has more than one ${name[0].toUpperCase()}${name.slice(1)} field`);
+    return all[0]?.value ?? null;
+  };
+  const from = one('from');
+  if (from === null) throw new Malformed('the message has no From field');
+  const sender = one('sender');
+  const addresses = (value: string) => parseAddresses(value).filter((a) => a.host !== null).map((a) => Buffer.from(`${a.mailbox}@${a.host}`, 'latin1').toString());
+  const authors = addresses(from);
+  if (authors.length === 0) throw new Malformed('the From field has no address');
+  const domain = authors[0].slice(authors[0].lastIndexOf('@') + 1).toLowerCase();
+  const kept = fields.some((f) => f.name === 'bcc' || f.name === 'resent-bcc') ? filterHeader(header, ['Bcc', 'Resent-Bcc'], true) : header;
+  let added = '';
+  if (named('date').length === 0) added += `Date: ${mailDate(now)}\r\n`;
+  if (named('message-id').length === 0) added += `Message-ID: <${randomId(random, MESSAGE_ID_BITS)}@${/^[\x21-\x7e]+$/.test(domain) ? domain : 'localhost'}>\r\n`;
+  return {
+    header: added === '' ? kept : Buffer.concat([Buffer.from(added), kept]),
+    authors: [...authors, ...(sender === null ? [] : addresses(sender))],
+    domain,
+    received: named('received').length,
+    eightBit: kept.some((b) => b > 127),
+  };
+}

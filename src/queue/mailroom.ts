@@ -1,0 +1,80 @@
+// Delivery to users here, through the same Receiver as mail from outside. What is repeated is known by its delivery key.
+import { Corrupt, Malformed, Refused, limits } from '../base/index.ts';
+import type { Receiver } from '../smtp/receiver.ts';
+import { deliveryStatus, headerOf } from './dsn.ts';
+import type { QueuedMessage } from './fold.ts';
+import type { Notice, Outcome } from './ops.ts';
+import type { Queue } from './queue.ts';
+import { mailDate } from './date.ts';
+import { outcomeOf } from './remote.ts';
+
+export interface MailroomOptions {
+  receiver: Receiver;
+  hasDomain: (domain: string) => boolean;
+  hostname: string;
+}
+
+export class Mailroom {
+  readonly #o: MailroomOptions;
+  constructor(options: MailroomOptions) {
+    this.#o = options;
+  }
+
+  isHere(address: string): boolean {
+    return this.#o.hasDomain(address.slice(address.lastIndexOf('@') + 1).toLowerCase());
+  }
+
+  /** Never rejects: an outcome for each recipient. */
+  async deliver(m: QueuedMessage, recipients: number[], message: () => AsyncIterable<Buffer>): Promise<Outcome[]> {
+    return Promise.all(
+      recipients.map(async (index) => {
+        try {
+          await this.#one(m.from, m.recipients[index].address, message());
+          return outcomeOf(index, '250 2.1.5 delivered', '');
+        } catch (e) {
+          return outcomeOf(index, answerOf(e), '');
+        }
+      }),
+    );
+  }
+
+  async #one(from: string, to: string, message: AsyncIterable<Buffer>): Promise<void> {
+    const recipient = await this.#o.receiver.recipient(to, null);
+    const transaction = this.#o.receiver.begin({ from, recipients: [recipient], declaredBytes: null });
+    try {
+      for await (const piece of message) await transaction.write(piece);
+    } catch (e) {
+      transaction.abort();
+      throw e;
+    }
+    const [{ error }] = await transaction.commit((r) => Buffer.from(`Return-Path: <${from}>\r\nDelivered-To: ${r.address}\r\n`));
+    if (error) throw error;
+  }
+
+  /** Tells the sender, into the INBOX. Refused when there is no such user (any more), Unavailable. */
+  async notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[], queue: Queue): Promise<void> {
+    if (!this.isHere(m.from)) throw new Refused('the sender is not of this server', 'NONEXISTENT');
+    const whole = m.returnFull && m.plainBytes <= limits.dsn_original_bytes_max;
+    const pieces: Buffer[] = [];
+    for await (const piece of queue.read(m, whole ? Infinity : limits.dsn_original_bytes_max)) pieces.push(piece);
+    const bytes = Buffer.concat(pieces);
+    const original = whole ? bytes : headerOf(bytes);
+    // The host that made the last attempt speaks, whoever writes this: two replicas give the same bytes.
+    const hostname = m.recipients[recipients[0]].said?.by || this.#o.hostname;
+    const report = deliveryStatus({ message: m, notice, recipients, hostname, at, original, whole, ageMsMax: queue.limits.queue_age_ms_max, date: mailDate });
+    await this.#one('', m.from, (async function* () {
+      yield report;
+    })());
+  }
+}
+
+/** What a refusal here says to the sender. */
+function answerOf(e: unknown): string {
+  if (e instanceof Refused) {
+    const code = e.smtp ?? (e.code === 'OVERQUOTA' ? '552 5.2.2' : '550 5.0.0');
+    return `${/^\d{3}$/.test(code) ? `${code} ${code[0]}.0.0` : code} ${e.message}`;
+  }
+  if (e instanceof Malformed) return `554 5.6.0 ${e.message}`;
+  if (e instanceof Corrupt) return '451 4.3.5 the message can not be read';
+  return '451 4.3.0 the store does not answer';
+}

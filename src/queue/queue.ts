@@ -1,0 +1,207 @@
+// The queue at one replica: its log, folded, kept fresh by hints and a poll; and the sealed messages that it names.
+import { Unavailable, limits as defaultLimits, reason } from '../base/index.ts';
+import type { Clock, Limits, Logger, Random } from '../base/index.ts';
+import { Log, collect } from '../log/index.ts';
+import type { Authenticator, Fold, LogMutations, OpenedEvent, ReplicaIdentity, SnapshotView } from '../log/index.ts';
+import { openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
+import { blobName, queueRoot } from '../store/index.ts';
+import type { ObjectStore } from '../store/index.ts';
+import { QueueState } from './fold.ts';
+import type { QueuedMessage } from './fold.ts';
+import type { QueueKeys } from './keys.ts';
+import { decodeQueueOps, encodeQueueOps } from './ops.ts';
+import type { QueueOp } from './ops.ts';
+
+export interface QueueOptions {
+  store: ObjectStore;
+  keys: QueueKeys;
+  identity: ReplicaIdentity;
+  authenticator: Authenticator;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  limits?: Limits;
+  mutations?: Partial<LogMutations>;
+  onAppended?: (root: string, name: string, bytes: Uint8Array) => void;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** Of a message that is read back, at a time. */
+const READ_BYTES = 512 * 1024;
+/** A blob without an event: its writer died, or the event is about to come. */
+const BLOB_KEPT_MS = 24 * 60 * 60 * 1000;
+const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
+
+export class Queue {
+  readonly root = queueRoot(0);
+  readonly log: Log<QueueOp>;
+  readonly store: ObjectStore;
+  readonly keys: QueueKeys;
+  readonly limits: Limits;
+  state = new QueueState();
+  readonly #o: QueueOptions;
+  #folded = this.state;
+  #attaching: Promise<void> | null = null;
+  #events = 0;
+  #stopped = false;
+  #cancelPoll: () => void = () => {};
+  #collectedAt: number;
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(options: QueueOptions) {
+    this.#o = options;
+    this.store = options.store;
+    this.keys = options.keys;
+    this.limits = options.limits ?? defaultLimits;
+    this.#collectedAt = options.clock.monotonic();
+    const { clock, random, logger, identity, authenticator, mutations } = options;
+    this.log = new Log<QueueOp>({
+      store: options.store,
+      root: this.root,
+      identity, clock, random, logger, authenticator, mutations,
+      limits: options.limits,
+      codec: {
+        positions: () => 1,
+        sizes: (ops) => ({ messages: ops.filter((op) => op.kind === 'Queued').length, bytes: 0 }),
+        seal: (_kind, name, aad, ops) => sealNamed(options.keys.events[0], name, aad, encodeQueueOps(ops), random),
+        open: (_kind, name, aad, sealed) => decodeQueueOps(openNamed(options.keys.events, name, aad, sealed)),
+      },
+      onAppended: (hint) => options.onAppended?.(hint.root, hint.name, hint.bytes),
+    });
+  }
+
+  /** Calls back after each change, with the change in `state`. */
+  onChanged(run: () => void): void {
+    this.#listeners.push(run);
+  }
+  #changed(): void {
+    for (const run of this.#listeners) run();
+  }
+
+  /** Reads all of it. Unavailable, Corrupt. */
+  async open(): Promise<void> {
+    await this.#attach();
+    this.#poll();
+  }
+
+  #attach(): Promise<void> {
+    this.#attaching ??= this.#read().finally(() => (this.#attaching = null));
+    return this.#attaching;
+  }
+
+  async #read(): Promise<void> {
+    const { keys, random, logger } = this.#o;
+    await this.log.attach({
+      open: (_kind, name, aad, sealed) => decodeQueueOps(openNamed(keys.events, name, aad, sealed)),
+      load: (snapshots, fetch) => this.#load(snapshots, fetch),
+      box: {
+        seal: (name, plain) => sealNamed(keys.events[0], name, NOTHING, plain, random),
+        open: (name, sealed) => openNamed(keys.events, name, NOTHING, sealed),
+      },
+      onApplied: () => {
+        if (++this.#events >= this.limits.queue_snapshot_events) this.#snapshot();
+        if (this.state === this.#folded) this.#changed();
+      },
+      onForgotten: () => {
+        this.#attach().catch((e) => logger.warn('the queue could not be read anew', { why: reason(e) }));
+      },
+    });
+    this.state = this.#folded;
+    this.#changed();
+  }
+
+  async #load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Promise<Fold<QueueOp>> {
+    const state = new QueueState();
+    const joined: SnapshotView[] = [];
+    for (const snapshot of snapshots) {
+      const had = (ref: QueuedMessage['ref']) => joined.some((s) => s.covers(ref));
+      for (const part of snapshot.parts) state.join(await fetch(part.id), had, (ref) => snapshot.covers(ref));
+      joined.push(snapshot);
+    }
+    this.#folded = state;
+    return {
+      apply: (event: OpenedEvent<QueueOp>) => state.apply(event),
+      effects: () => ({ effects: [], repaired: [], lost: null, restored: false }),
+    };
+  }
+
+  /** All that was acknowledged before the call is in `state` afterwards. Unavailable, Corrupt. */
+  async caughtUp(): Promise<void> {
+    if (!this.log.attached || this.#attaching) await this.#attach();
+    await this.log.caughtUp();
+    if (this.#attaching) await this.#attaching;
+  }
+
+  /** Appends what `build` returns, decided on the newest state; false when it gave nothing. Unavailable: it may be there or not. */
+  async write(build: (state: QueueState) => QueueOp[], bytes = 200): Promise<boolean> {
+    if (!this.log.attached || this.#attaching) await this.#attach();
+    const submitted = await this.log.submit('session', () => {
+      const ops = build(this.#folded);
+      return ops.length > 0 ? { ops } : null;
+    }, { bytes });
+    return submitted !== null;
+  }
+
+  hint(name: string, bytes: Uint8Array): void {
+    this.log.hint({ name, bytes });
+  }
+
+  /** The store's own time, ms since 1970: what attempts are judged by. Unavailable. */
+  async storeTime(): Promise<number> {
+    return (await this.store.list({ prefix: this.root, maxKeys: 1 })).date;
+  }
+
+  /** The message as it goes out, in pieces: what stands before it, then its bytes. Unavailable, Corrupt. */
+  async *read(m: QueuedMessage, bytesMax = Infinity): AsyncGenerator<Buffer> {
+    yield m.prefix;
+    const name = blobName(this.root, m.blob);
+    const end = Math.min(m.plainBytes, bytesMax);
+    for (let from = 0; from < end; from += READ_BYTES) {
+      const to = Math.min(from + READ_BYTES, end);
+      const range = sealedRange(from, to, m.plainBytes);
+      const object = await this.store.get(name, range);
+      if (!object) throw new Unavailable(`${name}: the message is not there`);
+      yield openRange(m.contentKey, object.bytes, range.from, from, to);
+    }
+  }
+
+  /** Removes the bytes of a message that is done with, if it is. What stays after a crash, collection finds. */
+  forget(m: QueuedMessage): void {
+    if (this.state.messages.has(m.id)) return;
+    this.store.delete(blobName(this.root, m.blob)).catch((e) => this.#o.logger.debug('a sent message is not removed yet', { why: reason(e) }));
+  }
+
+  #snapshot(): void {
+    this.#events = 0;
+    this.log
+      .writeSnapshot({ encode: () => ({ parts: [{ key: 'queue', bytes: this.#folded.encode() }], kept: [], messages: this.#folded.messages.size, bytes: 0 }) })
+      .catch((e) => this.#o.logger.warn('snapshot of the queue not written', { why: reason(e) }));
+  }
+
+  #poll(): void {
+    const wait = this.limits.queue_poll_ms * (0.9 + 0.2 * this.#o.random.unit());
+    this.#cancelPoll = this.#o.clock.after(wait, () => {
+      if (this.#stopped) return;
+      this.caughtUp()
+        .then(() => (this.#o.clock.monotonic() - this.#collectedAt > COLLECT_EVERY_MS ? this.collect() : undefined))
+        .catch((e) => this.#o.logger.debug('poll of the queue failed', { why: reason(e) }));
+      this.#poll();
+    });
+  }
+
+  /** One pass over events, snapshots and blobs that nothing needs any more. Unavailable, Corrupt. */
+  async collect(): Promise<void> {
+    this.#collectedAt = this.#o.clock.monotonic();
+    const referenced = async () => {
+      await this.caughtUp();
+      return new Set([...this.#folded.messages.values()].map((m) => m.blob));
+    };
+    const { joinNeeded } = await collect({ ...this.log.reading, limits: { ...this.limits, blob_kept_ms: BLOB_KEPT_MS }, random: this.#o.random, referenced, mutations: this.#o.mutations });
+    if (joinNeeded) this.#snapshot();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPoll();
+  }
+}

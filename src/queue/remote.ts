@@ -1,0 +1,236 @@
+// The SMTP client: one transaction with another server over a connection that may be kept for the next one.
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import SMTPConnection from 'nodemailer/lib/smtp-connection';
+import { Unavailable, limits, reason } from '../base/index.ts';
+import type { Clock } from '../base/index.ts';
+import type { Host } from './dns.ts';
+import type { Outcome } from './ops.ts';
+
+export interface RemoteSettings {
+  /** In EHLO. */
+  hostname: string;
+  clock: Clock;
+  /** Of the smarthost; null: none is asked for. */
+  auth: { user: string; pass: string } | null;
+  /** A smarthost's certificate is checked, and without TLS no password is sent; another server's TLS is as it comes. */
+  trusted: boolean;
+  /** TLS from the first byte (port 465). */
+  implicitTls: boolean;
+}
+
+export interface Envelope {
+  from: string;
+  to: { index: number; address: string }[];
+  bytes: number;
+  eightBit: boolean;
+  utf8: boolean;
+}
+
+interface NodemailerError extends Error {
+  code?: string;
+  responseCode?: number;
+  response?: string;
+  command?: string;
+  recipient?: string;
+  rejectedErrors?: NodemailerError[];
+}
+
+/** Nothing was sent: another host may be tried. */
+export class NotConnected extends Unavailable {}
+
+const noLogger = false;
+const CODE = /^(\d{3})[ -](?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?/;
+/** Characters of another server's answer that are kept. */
+const TEXT_MAX = 300;
+
+/** What another server said, as an outcome. `late`: ms since 1970 of the next try is the caller's affair. */
+export function outcomeOf(index: number, response: string, host: string): Outcome {
+  const m = CODE.exec(response);
+  const code = m?.[1] ?? '451';
+  const result = code[0] === '5' ? 'failed' : code[0] === '2' ? 'delivered' : 'deferred';
+  const digit = result === 'failed' ? '5' : result === 'delivered' ? '2' : '4';
+  const status = m?.[2]?.startsWith(digit) ? m[2] : `${digit}.0.0`;
+  return { recipient: index, result, status, text: printable(response), host, nextAt: 0 };
+}
+
+export const printable = (text: string): string => text.replace(/[\x00-\x1f\x7f]+/g, ' ').trim().slice(0, TEXT_MAX);
+
+export class Remote {
+  readonly host: Host;
+  readonly #connection: SMTPConnection;
+  #open = true;
+  /** The last line of a message was handed over and nothing was heard since: it may have been delivered. */
+  uncertain = false;
+  onClosed: () => void = () => {};
+  /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
+  #giveUp: (e: Error) => void = () => {};
+
+  constructor(host: Host, connection: SMTPConnection) {
+    this.host = host;
+    this.#connection = connection;
+    connection.on('error', () => this.#ended());
+    connection.on('end', () => this.#ended());
+  }
+
+  #ended(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.onClosed();
+  }
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Connects, says EHLO, upgrades, logs in. NotConnected. */
+  static async connect(host: Host, port: number, settings: RemoteSettings): Promise<Remote> {
+    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`);
+    const socket = await dial(host.address, port).catch((e) => Promise.reject(say(e)));
+    try {
+      return await Remote.#connect(host, port, settings, socket, false);
+    } catch (e) {
+      if (settings.trusted || (e as NodemailerError).responseCode !== undefined) throw say(e);
+    }
+    // A host whose TLS can't be had is spoken to in clear, once more from the start (RFC 7435), but never a smarthost.
+    try {
+      return await Remote.#connect(host, port, settings, await dial(host.address, port), true);
+    } catch (e) {
+      throw say(e);
+    }
+  }
+
+  static async #connect(host: Host, port: number, settings: RemoteSettings, socket: Socket, inClear: boolean): Promise<Remote> {
+    const connection = new SMTPConnection({
+      connection: socket,
+      host: host.name,
+      port,
+      name: settings.hostname,
+      secure: settings.implicitTls,
+      ignoreTLS: inClear,
+      requireTLS: settings.trusted && settings.auth !== null && !settings.implicitTls,
+      tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(host.name) || /^[\d.]+$/.test(host.name) ? undefined : host.name, minVersion: 'TLSv1.2' },
+      connectionTimeout: limits.queue_connect_ms_max,
+      greetingTimeout: limits.smtp_idle_ms_max,
+      socketTimeout: limits.queue_silence_ms_max,
+      logger: noLogger,
+    });
+    const remote = new Remote(host, connection);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        connection.once('error', reject);
+        connection.connect((e) => (e ? reject(e) : resolve()));
+      });
+      if (settings.auth) await new Promise<void>((resolve, reject) => connection.login({ ...settings.auth!, credentials: undefined } as never, (e) => (e ? reject(e) : resolve())));
+    } catch (e) {
+      connection.close();
+      socket.destroy();
+      throw e;
+    }
+    return remote;
+  }
+
+  /**
+   * One transaction. `mayEnd` is asked when all but the last line was handed over: when it says no, the connection is cut
+   * and nothing is delivered. `over` cuts it at any time. NotConnected when the server never heard of the message.
+   */
+  async send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
+    const { name } = this.host;
+    if (envelope.utf8 && !this.#supports('SMTPUTF8')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.6.7 ${name} does not take internationalized mail`, name));
+    if (envelope.eightBit && !this.#supports('8BITMIME')) return envelope.to.map((r) => outcomeOf(r.index, `554 5.6.3 ${name} does not take 8-bit mail`, name));
+    const cut = () => this.close();
+    over.addEventListener('abort', cut, { once: true });
+    try {
+      return await this.#send(envelope, message, mayEnd);
+    } finally {
+      over.removeEventListener('abort', cut);
+    }
+  }
+
+  #supports(extension: string): boolean {
+    return (this.#connection as unknown as { _supportedExtensions: string[] })._supportedExtensions.includes(extension);
+  }
+
+  async #send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean): Promise<Outcome[]> {
+    const close = () => this.close();
+    const end = () => (this.uncertain = true);
+    async function* checked() {
+      yield* message;
+      if (mayEnd()) {
+        end();
+        return;
+      }
+      close();
+      throw new Unavailable('the time of this attempt is over');
+    }
+    const source = Readable.from(checked(), { objectMode: false });
+    // An error that comes after the transaction is over concerns nobody.
+    source.on('error', close);
+    const to = envelope.to.map((r) => r.address);
+    try {
+      const info = await new Promise<{ rejectedErrors?: NodemailerError[]; response: string }>((resolve, reject) => {
+        this.#giveUp = reject;
+        this.#connection.send({ from: envelope.from, to, size: envelope.bytes, use8BitMime: envelope.eightBit } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
+      });
+      this.uncertain = false;
+      return this.#outcomes(envelope, info.response, info.rejectedErrors ?? []);
+    } catch (e) {
+      return this.#failed(envelope, e as NodemailerError);
+    } finally {
+      source.destroy();
+    }
+  }
+
+  #outcomes(envelope: Envelope, response: string, rejected: NodemailerError[]): Outcome[] {
+    const { name } = this.host;
+    const refused = new Map(rejected.map((e) => [e.recipient, e.response ?? '451 4.0.0 refused']));
+    return envelope.to.map((r) => outcomeOf(r.index, refused.get(r.address) ?? response, name));
+  }
+
+  #failed(envelope: Envelope, e: NodemailerError): Outcome[] {
+    if (e.rejectedErrors && e.rejectedErrors.length > 0 && e.rejectedErrors.length === envelope.to.length) return this.#outcomes(envelope, '451 4.0.0 refused', e.rejectedErrors);
+    if (e.code === 'EMESSAGE' && e.command === 'MAIL FROM') return envelope.to.map((r) => outcomeOf(r.index, `552 5.3.4 larger than ${this.host.name} takes`, this.host.name));
+    // What a server says before it hangs up counts; 421 and a broken connection are about now, not about the message.
+    const response = e.response && /^[45]\d\d/.test(e.response) ? e.response : null;
+    if (response === null) this.close();
+    else this.uncertain = false;
+    return envelope.to.map((r) => outcomeOf(r.index, response ?? `451 4.4.2 ${reason(e)}`, this.host.name));
+  }
+
+  /** Ready for another message, or false. */
+  async reset(): Promise<boolean> {
+    if (!this.#open) return false;
+    return new Promise((resolve) => this.#connection.reset((e) => resolve(!e && this.#open)));
+  }
+
+  async quit(): Promise<void> {
+    if (!this.#open) return;
+    this.#connection.quit();
+  }
+
+  close(): void {
+    this.#connection.close();
+    const socket = (this.#connection as unknown as { _socket?: Socket | false })._socket;
+    if (socket) socket.destroy();
+    this.#ended();
+    this.#giveUp(new Unavailable('the connection was cut'));
+  }
+}
+
+function dial(address: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address, port, noDelay: true, timeout: limits.queue_connect_ms_max });
+    const failed = (e: Error) => {
+      socket.destroy();
+      reject(e);
+    };
+    socket.once('error', failed);
+    socket.once('timeout', () => failed(new Error('no connection in time')));
+    socket.once('connect', () => {
+      socket.removeListener('error', failed);
+      socket.removeAllListeners('timeout');
+      socket.setTimeout(0);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,325 @@
+// Sends what is due. A replica writes `Attempting` before it connects; who sees another's attempt leaves the recipients
+// alone until its time and a margin are over, by the store's own time. A message can be delivered twice only when the
+// owner dies, is stopped or loses the store between its last line and its own result.
+import { Refused, randomId, reason } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { isFinal, owed, wantsDelayNotice } from './fold.ts';
+import type { QueueState, QueuedMessage } from './fold.ts';
+import type { Mailroom } from './mailroom.ts';
+import type { Notice, Outcome } from './ops.ts';
+import type { Queue } from './queue.ts';
+import { outcomeOf } from './remote.ts';
+import type { Envelope } from './remote.ts';
+
+/** Where messages go; `Route` is one. */
+export interface Sender {
+  destination(address: string): string;
+  send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]>;
+  close(): void;
+}
+
+export interface WorkerOptions {
+  queue: Queue;
+  sender: Sender;
+  /** Delivers to users here: local recipients, and notifications. */
+  mailroom: Mailroom;
+  hostname: string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  /** Rules that a test switches off to see its check fail. Never set elsewhere. */
+  mutations?: { noClaim?: boolean; noConfirm?: boolean; noTimeCheck?: boolean };
+}
+
+const ATTEMPT_ID_BITS = 80;
+/** Local recipients: their own queue, so a slow destination holds up nobody here. */
+const HERE = 'here';
+const WRITE_AGAIN_MS = 10_000;
+
+interface Due {
+  message: QueuedMessage;
+  destination: string;
+  recipients: number[];
+}
+
+export class Worker {
+  readonly counts = { delivered: 0, deferred: 0, failed: 0, notices: 0, withdrawn: 0 };
+  readonly #o: WorkerOptions;
+  /** Messages that this replica took in or has tried: it need not wait for others. */
+  readonly #own = new Set<string>();
+  /** `message destination` under way here. */
+  readonly #busy = new Set<string>();
+  readonly #perDestination = new Map<string, number>();
+  readonly #telling = new Set<string>();
+  readonly #over = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  #cancel: () => void = () => {};
+  #stopped = false;
+  #soon = false;
+  #storeTime = { at: 0, mono: -Infinity };
+
+  constructor(options: WorkerOptions) {
+    this.#o = options;
+    options.queue.onChanged(() => this.#lookSoon());
+  }
+
+  start(): void {
+    this.#schedule();
+    this.#lookSoon();
+  }
+
+  /** This replica took the message in: it sends it at once. */
+  own(message: string): void {
+    this.#own.add(message);
+    this.#lookSoon();
+  }
+
+  #schedule(): void {
+    const { clock, queue } = this.#o;
+    this.#cancel = clock.after(queue.limits.queue_look_ms, () => {
+      if (this.#stopped) return;
+      this.look();
+      this.#schedule();
+    });
+  }
+
+  #lookSoon(): void {
+    if (this.#soon || this.#stopped) return;
+    this.#soon = true;
+    void Promise.resolve().then(() => {
+      this.#soon = false;
+      if (!this.#stopped) this.look();
+    });
+  }
+
+  /** Begins what is due and has room. */
+  look(): void {
+    const { queue, clock } = this.#o;
+    const now = clock.now();
+    for (const id of this.#own) if (!queue.state.messages.has(id)) this.#own.delete(id);
+    for (const message of queue.state.messages.values()) {
+      this.#tell(message, now);
+      for (const due of this.#dueOf(message, now)) {
+        if (this.#busy.size >= queue.limits.queue_attempts_max) return;
+        this.#begin(due);
+      }
+    }
+  }
+
+  /** When a recipient is due, ms since 1970. */
+  dueAt(m: QueuedMessage, recipient: number): number {
+    const { said } = m.recipients[recipient];
+    const at = said === null ? m.at : said.nextAt;
+    const retried = m.retried.stamp > (said?.stamp ?? '') ? m.retried.at : Infinity;
+    return Math.min(at, retried) + (this.#own.has(m.id) ? 0 : this.#o.queue.limits.queue_takeover_ms);
+  }
+
+  #dueOf(m: QueuedMessage, now: number): Due[] {
+    if (m.held.on) return [];
+    const by = new Map<string, number[]>();
+    for (const [i, r] of m.recipients.entries()) {
+      if (isFinal(r) || this.dueAt(m, i) > now || this.#claimed(m, i)) continue;
+      const destination = this.#o.mailroom.isHere(r.address) ? HERE : this.#o.sender.destination(r.address);
+      if (this.#busy.has(`${m.id} ${destination}`)) continue;
+      const list = by.get(destination);
+      if (list) list.push(i);
+      else by.set(destination, [i]);
+    }
+    const max = this.#o.queue.limits.queue_recipients_per_transaction_max;
+    return [...by].map(([destination, recipients]) => ({ message: m, destination, recipients: recipients.slice(0, max) }));
+  }
+
+  /** An attempt whose time and margin are not surely over, other than `mine`. */
+  #claimed(m: QueuedMessage, recipient: number, mine = ''): boolean {
+    for (const a of m.attempts.values()) {
+      if (a.id === mine || !a.recipients.includes(recipient)) continue;
+      if (!this.#isOver(a.until + this.#o.queue.limits.queue_margin_ms)) return true;
+    }
+    return false;
+  }
+
+  /** Whether the store's own time is past `until`: only its own answer says so. It is asked in the background when it may be. */
+  #isOver(until: number): boolean {
+    const { clock, queue, logger } = this.#o;
+    if (this.#storeTime.at > until) return true;
+    const age = clock.monotonic() - this.#storeTime.mono;
+    if (this.#storeTime.at + age > until || age > 60_000) {
+      if (age < queue.limits.queue_look_ms) return false;
+      this.#storeTime.mono = clock.monotonic();
+      queue.storeTime().then(
+        (at) => (this.#storeTime = { at, mono: clock.monotonic() }),
+        (e) => logger.debug('the store was not asked for its time', { why: reason(e) }),
+      );
+    }
+    return false;
+  }
+
+  #begin(due: Due): void {
+    const { queue, logger } = this.#o;
+    const here = this.#perDestination.get(due.destination) ?? 0;
+    if (here >= queue.limits.queue_attempts_per_destination_max && due.destination !== HERE) return;
+    const key = `${due.message.id} ${due.destination}`;
+    this.#busy.add(key);
+    this.#perDestination.set(due.destination, here + 1);
+    const task = this.#attempt(due)
+      .catch((e) => {
+        logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
+        return this.#pause(WRITE_AGAIN_MS);
+      })
+      .finally(() => {
+        this.#busy.delete(key);
+        const left = this.#perDestination.get(due.destination)! - 1;
+        if (left === 0) this.#perDestination.delete(due.destination);
+        else this.#perDestination.set(due.destination, left);
+        this.#tasks.delete(task);
+        this.#lookSoon();
+      });
+    this.#tasks.add(task);
+  }
+
+  async #attempt({ message, destination, recipients }: Due): Promise<void> {
+    const { queue, clock, random, sender, mailroom, hostname, mutations = {} } = this.#o;
+    const attempt = randomId(random, ATTEMPT_ID_BITS);
+    const begun = { mono: clock.monotonic(), wall: clock.now() };
+    const { queue_attempt_ms, queue_answer_ms: answer, queue_bytes_per_ms_min: speed } = queue.limits;
+    const lasts = queue_attempt_ms + Math.ceil(message.plainBytes / speed);
+    const left = () => lasts - Math.max(clock.monotonic() - begun.mono, clock.now() - begun.wall);
+    const mine = await this.#claim(message.id, attempt, lasts, recipients);
+    if (mine === null) return;
+    this.#own.add(message.id);
+    const over = new AbortController();
+    const cancel = clock.after(Math.max(0, left() - answer / 10), () => over.abort());
+    const stop = () => over.abort();
+    this.#over.signal.addEventListener('abort', stop, { once: true });
+    let outcomes: Outcome[];
+    try {
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, address: message.recipients[index].address })), bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8 };
+      // By both clocks, right before the last line. A clock that went back can't make the time longer.
+      const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
+      if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
+      else outcomes = await sender.send(destination, envelope, () => queue.read(message), mayEnd, over.signal);
+    } catch (e) {
+      outcomes = mine.map((i) => outcomeOf(i, `451 4.3.0 ${reason(e)}`, ''));
+    } finally {
+      cancel();
+      this.#over.signal.removeEventListener('abort', stop);
+    }
+    const at = clock.now();
+    const settled = outcomes.map((o) => this.#settle(message, o, at));
+    for (const o of settled) this.counts[o.result]++;
+    await this.#write((state) => (state.messages.has(message.id) ? [{ kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
+    for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
+    queue.forget(message);
+  }
+
+  /** Puts off, or gives up what is too old. */
+  #settle(m: QueuedMessage, o: Outcome, at: number): Outcome {
+    if (o.result !== 'deferred') return o;
+    const { queue_age_ms_max: oldest, queue_retry_ms_min: least, queue_retry_ms_max: most } = this.#o.queue.limits;
+    const age = at - m.at;
+    if (age >= oldest) return { ...o, result: 'failed', status: '4.4.7' };
+    return { ...o, nextAt: at + Math.min(most, Math.max(least, age)) };
+  }
+
+  /** The recipients that are ours for now, or null. A claim, and then a LIST that shows no other's (as with addresses). */
+  async #claim(id: string, attempt: string, lastsMs: number, wanted: number[]): Promise<number[] | null> {
+    const { queue, mutations = {} } = this.#o;
+    if (mutations.noClaim) return wanted;
+    let mine: number[] = [];
+    const free = (state: QueueState, own: string) => {
+      const m = state.messages.get(id);
+      return m && !m.held.on ? wanted.filter((i) => !isFinal(m.recipients[i]) && !this.#claimed(m, i, own)) : [];
+    };
+    const written = await queue.write((state) => {
+      mine = free(state, '');
+      return mine.length > 0 ? [{ kind: 'Attempting', message: id, attempt, lastsMs, recipients: mine }] : [];
+    });
+    if (!written) return null;
+    if (mutations.noConfirm) return mine;
+    await queue.caughtUp();
+    const still = free(queue.state, attempt);
+    if (mine.every((i) => still.includes(i))) return mine;
+    // Someone else wrote at the same moment; both step back, and one of them comes first the next time.
+    this.counts.withdrawn++;
+    await this.#write((state) => (state.messages.has(id) ? [{ kind: 'Attempted', message: id, attempt, at: this.#o.clock.now(), by: '', outcomes: [] }] : []));
+    await this.#pause(500 + 4500 * this.#o.random.unit());
+    return null;
+  }
+
+  /** Writes until it is written, or this replica stops. */
+  async #write(build: Parameters<Queue['write']>[0]): Promise<void> {
+    for (;;) {
+      try {
+        await this.#o.queue.write(build, 1000);
+        return;
+      } catch (e) {
+        if (this.#stopped) throw e;
+        this.#o.logger.warn('a result is not written yet', { why: reason(e) });
+        await this.#pause(WRITE_AGAIN_MS);
+        if (this.#stopped) throw e;
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#o.clock.sleep(ms, this.#over.signal).catch(() => {});
+  }
+
+  /** Notices that are owed: at once by who has just tried, by others when that one seems gone. */
+  #tell(m: QueuedMessage, now: number): void {
+    const { queue } = this.#o;
+    const late = this.#own.has(m.id) ? 0 : queue.limits.queue_takeover_ms;
+    const groups = new Map<string, { notice: Notice; at: number; recipients: number[] }>();
+    for (const [i, r] of m.recipients.entries()) {
+      const notice = owed(m, r) ?? (now - m.at >= queue.limits.queue_delay_notice_ms && wantsDelayNotice(m, r) ? 'delay' : null);
+      if (notice === null) continue;
+      const at = notice === 'delay' ? m.at + queue.limits.queue_delay_notice_ms : r.said!.at;
+      if (now - at < late) continue;
+      // Recipients of one result are told together; the same at every replica.
+      const key = `${m.id} ${notice} ${notice === 'delay' ? '' : r.said!.stamp}`;
+      const group = groups.get(key);
+      if (group) group.recipients.push(i);
+      else groups.set(key, { notice, at, recipients: [i] });
+    }
+    for (const [key, group] of groups) {
+      if (this.#telling.has(key)) continue;
+      this.#telling.add(key);
+      const task = this.#notify(m, group.notice, group.at, group.recipients)
+        .catch((e) => {
+          this.#o.logger.warn('a notice is put off', { message: m.id, why: reason(e) });
+          return this.#pause(WRITE_AGAIN_MS * 6);
+        })
+        .finally(() => {
+          this.#telling.delete(key);
+          this.#tasks.delete(task);
+        });
+      this.#tasks.add(task);
+    }
+  }
+
+  async #notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[]): Promise<void> {
+    const { queue, mailroom, logger } = this.#o;
+    try {
+      await mailroom.notify(m, notice, at, recipients, queue);
+      this.counts.notices++;
+    } catch (e) {
+      // A full mailbox may have room again; a sender who is gone can be told no more.
+      if (!(e instanceof Refused) || (e.code === 'OVERQUOTA' && this.#o.clock.now() - at < queue.limits.queue_age_ms_max)) throw e;
+      logger.warn('a notice has no recipient', { message: m.id, why: e.message });
+    }
+    await this.#write((state) => (state.messages.has(m.id) ? [{ kind: 'Told', message: m.id, notice, recipients }] : []));
+    queue.forget(m);
+  }
+
+  /** Begins nothing more, gives what is under way `ms`, then cuts it; waits for the results to be written. */
+  async stop(ms = 0): Promise<void> {
+    this.#stopped = true;
+    this.#cancel();
+    const enough = new AbortController();
+    await Promise.race([Promise.allSettled([...this.#tasks]), this.#o.clock.sleep(ms, enough.signal).catch(() => {})]);
+    enough.abort();
+    this.#over.abort();
+    this.#o.sender.close();
+    await Promise.allSettled([...this.#tasks]);
+  }
+}
