@@ -84,13 +84,18 @@ export class MailAppender implements Appender {
   async commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
     const user = this.#user;
     if (this.#messages.length === 0) return { uidValidity: user.state.status(this.#mailbox).uidValidity, uids: [] };
-    const listing = user.at.log.refresh(limits.list_age_ms_max).catch(() => {}); // beside the blobs; submit lists again if it failed
-    if (!user.replica.mutations.eventBeforeBlob) await Promise.all([...this.#puts, listing]);
+    const { eventBeforeBlob } = user.replica.mutations;
+    // Where the store can prepare it, the event is on its way beside the blobs, and appears after them.
+    const beside = !eventBeforeBlob && user.at.store.preparesPuts === true && this.#copies.every((copy) => copy.spool.inMemory);
+    const after = beside ? Promise.all(this.#puts) : undefined;
+    after?.catch(() => {}); // the event tells, if there ever is one
+    // Elsewhere the LIST goes beside the blobs; submit lists again if it failed.
+    if (!beside && !eventBeforeBlob) await Promise.all([...this.#puts, user.at.log.refresh(limits.list_age_ms_max).catch(() => {})]);
     const messages = this.#messages;
     const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
       positions: messages.length,
       bytes: messages.reduce((sum, m) => sum + m.content.index.length + 300, 0),
-    });
+    }, after);
     await Promise.all(this.#puts);
     const uids = first === null ? [] : messages.map((_, i) => user.state.uidAt(first + i * limits.slots));
     return { uidValidity: user.state.mailbox(this.#mailbox).uidValidity, uids };

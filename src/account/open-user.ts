@@ -146,12 +146,12 @@ export class OpenUser {
 
   /**
    * Appends what `build` returns; it runs synchronously on the newest state, to which `pending` comes. What it puts there
-   * under its own name ends with it. Null when it had nothing to write.
+   * under its own name ends with it. The event appears only when `after` has resolved. Null when it had nothing to write.
    */
-  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }): Promise<number | null> {
+  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }, after?: Promise<unknown>): Promise<number | null> {
     const answer = this.at.log.submit('session', () => {
       const ops = build();
-      return ops && ops.length > 0 ? { ops } : null;
+      return ops && ops.length > 0 ? { ops, after } : null;
     }, estimate);
     if (this.replica.mutations.answerBeforePut) {
       answer.catch(() => {}).finally(() => this.pending.end(build));

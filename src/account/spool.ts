@@ -44,6 +44,11 @@ export class Spool {
     return this.#onDisk + this.#inMemory;
   }
 
+  /** Nothing of it had to go to disk: its PUT takes no longer than others. */
+  get inMemory(): boolean {
+    return this.#file === null;
+  }
+
   /** Takes pieces in order. Unavailable when the disk takes no more. */
   async push(pieces: Buffer[]): Promise<void> {
     for (const piece of pieces) {

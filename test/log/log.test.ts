@@ -86,6 +86,23 @@ describe('group commit', () => {
     assert.equal(good.status, 'fulfilled');
   });
 
+  it('what an event tells of is stored first; when that fails the others of its event go on', async () => {
+    const s = new Stage();
+    const a = await s.place().open();
+    let fail = (_: Error) => {};
+    const gone = new Promise<void>((_, reject) => (fail = reject));
+    const ops = (id: string): ToyOp[] => [{ t: 'add', id, mailbox: 'INBOX' } as ToyOp];
+    const bad = assert.rejects(a.log.submit('session', () => ({ ops: ops('bad'), after: gone })), /blob/);
+    const good = a.append('good');
+    await s.clock.advance(100);
+    assert.equal(s.events().length, 0);
+    fail(new Unavailable('the blob'));
+    await Promise.all([bad, good]);
+    assert.equal(a.live(), 'good');
+    assert.equal(s.events().length, 1);
+    assert.equal((await s.place().open()).live(), 'good');
+  });
+
   it('a batch ends at the limit of its positions; a command beyond 2^22 positions is refused', async () => {
     const s = new Stage();
     const a = await s.place().open();

@@ -141,6 +141,7 @@ export class WorldStore implements ObjectStore {
   async put(name: string, given: Uint8Array | Uint8Array[], options?: PutOptions): Promise<{ date: number }> {
     await this.#alive('put');
     const bytes = Array.isArray(given) ? Buffer.concat(given) : Buffer.from(given);
+    if (options?.after) await options.after.catch((e) => { throw new Unavailable('not sent', { cause: e }); });
     if (options?.firstModified !== undefined || !this.parks(name)) {
       this.world.land(name, bytes, true, options?.firstModified ?? null);
       return { date: this.world.clock.time };
