@@ -70,13 +70,20 @@ export class UserSession implements Session {
   async select(name: string, readOnly: boolean): Promise<Selected> {
     this.#selected?.close();
     this.#selected = null;
+    return (this.#selected = await this.#open(name, readOnly));
+  }
+
+  look(name: string): Promise<Selected> {
+    return this.#open(name, true);
+  }
+
+  async #open(name: string, readOnly: boolean): Promise<SelectedMailbox> {
     const found = await this.#find(name);
     await this.#user.need({ kind: 'rows', mailbox: found.id });
     await this.#user.showable(found.id);
     const index = this.#user.state.mailbox(found.id);
     if (![...this.#user.listeners].some((l) => l.mailbox === found.id)) index.showWithheld();
-    this.#selected = new SelectedMailbox(this.#user, found.id, found.name, readOnly);
-    return this.#selected;
+    return new SelectedMailbox(this.#user, found.id, found.name, readOnly);
   }
 
   async create(name: string, specialUse: SpecialUse | null): Promise<MailboxId> {

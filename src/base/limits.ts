@@ -85,6 +85,10 @@ export const limits = {
   search_keys_max: 20_000,
   /** BODY and TEXT keys of one search: each goes through whole messages. */
   search_text_keys_max: 100,
+  /** A command that works on tells so this often (RFC 9585 §3.1 asks for at least 10 seconds between). */
+  imap_progress_ms: 10 * SECOND,
+  /** Mailboxes named one by one in ESEARCH or NOTIFY. */
+  imap_sources_max: 1000,
   /** Messages of a mailbox whose sort ranks are kept: 4 bytes each for each criterion in use. */
   sort_kept_messages_max: 200_000,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */

@@ -4,12 +4,14 @@ import { encodeUtf8 } from './wire/index.ts';
 
 /** A tagged answer without its tag; null for a bug, which closes the connection. */
 export function answerTo(error: unknown): string | null {
-  if (error instanceof Malformed) return `BAD ${clean(error.message)}`;
-  if (error instanceof Refused) return `NO ${error.code === null ? '' : `[${error.code}] `}${clean(error.message)}`;
+  if (error instanceof Malformed) return `BAD ${coded(error.code)}${clean(error.message)}`;
+  if (error instanceof Refused) return `NO ${coded(error.code)}${clean(error.message)}`;
   if (error instanceof Unavailable) return `NO [UNAVAILABLE] ${clean(error.message)}`;
   if (error instanceof Corrupt) return `NO [SERVERBUG] ${clean(error.message)}`;
   return null;
 }
+
+const coded = (code: string | null): string => (code === null ? '' : `[${code}] `);
 
 /** Text for the end of a line: no line breaks, never empty, and no first character that would look like a code. */
 export function clean(text: string): string {

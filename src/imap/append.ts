@@ -46,8 +46,8 @@ export async function runAppend(conn: Connection, first: MessageArrival): Promis
     appender = await receive(conn, first, tag.length + ' APPEND '.length, (made) => (appender = made));
     const { uidValidity, uids } = await appender.commit();
     appender = null;
-    conn.tell(true);
-    await conn.updateSearches();
+    conn.teller.tell(true);
+    if (conn.teller.searches) await conn.teller.updateSearches();
     answer = `OK [APPENDUID ${uidValidity} ${formatSet(uids)}] APPEND completed`;
   } catch (e) {
     appender?.abort();

@@ -10,6 +10,8 @@ import type { Command, Context, Enabled } from './command/command.ts';
 import { commands } from './command/registry.ts';
 import type { Host } from './host.ts';
 import type { Backend, Selected, Session } from './session.ts';
+import { Teller } from './teller.ts';
+import type { Told } from './teller.ts';
 import { Gone, Transport, timedOut } from './transport.ts';
 import type { Owner } from './transport.ts';
 import { View } from './view.ts';
@@ -21,23 +23,25 @@ const COMMANDS_A_TURN = 64;
 const TAG = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) /;
 const COMMAND = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) (UID )?([A-Za-z]+)/i;
 
-export class Connection implements Context, Owner {
-  readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false };
+const NOTHING_ENABLED: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidonly: false };
+
+export class Connection implements Context, Owner, Told {
+  readonly enabled: Enabled = { ...NOTHING_ENABLED };
   readonly limits = limits;
   readonly remote: string;
   readonly host: Host;
   readonly transport: Transport;
+  readonly teller: Teller = new Teller(this);
   user: Session | null = null;
   #opened: { selected: Selected; view: View } | null = null;
   #busy = false;
   /** BYE with this text behind the running command's answer: inside a literal it would be taken for mail. */
   #lastWords: string | null = null;
-  readonly #begun: number;
-  #notify = false;
-  #notified = false;
+  /** When the time for a log-in began. */
+  #begun: number;
   #after: (() => void | Promise<void>) | null = null;
   #badCommands = 0;
-  #updating: Promise<void> = Promise.resolve();
+  tag = '';
 
   /** `implicitTls`: the greeting comes behind the handshake. Throws when there is no certificate for it. */
   constructor(host: Host, socket: Socket, remote: string, implicitTls: boolean) {
@@ -70,6 +74,9 @@ export class Connection implements Context, Owner {
   }
   get tlsAvailable(): boolean {
     return this.host.secureContext() !== null;
+  }
+  get openView(): View | null {
+    return this.#opened?.view ?? null;
   }
   get isOpen(): boolean {
     return this.#opened !== null;
@@ -160,6 +167,7 @@ export class Connection implements Context, Owner {
     const [whole, tag, uid, word] = found;
     const name = word.toUpperCase();
     const byUid = uid !== undefined;
+    this.tag = tag;
     let answer: string;
     try {
       const command = this.#allowed(name, byUid);
@@ -167,13 +175,14 @@ export class Connection implements Context, Owner {
       const parsed = command.parse(args, byUid, this);
       args.end();
       const done = await command.run(this, parsed, byUid);
-      this.tell(byUid || command.keepsNumbers !== true);
-      if (this.#opened?.view.contexts.empty === false) await this.updateSearches();
+      this.teller.tell(byUid || command.keepsNumbers !== true || this.enabled.uidonly);
+      if (this.teller.searches) await this.teller.updateSearches();
       answer = `OK ${done === '' ? `${byUid ? 'UID ' : ''}${name} completed` : done}`;
     } catch (e) {
       this.#after = null;
       answer = this.explain(e, name);
     }
+    this.tag = '';
     this.answer(tag, answer);
     if (this.user === null) this.transport.touch();
     const after = this.#after;
@@ -184,6 +193,7 @@ export class Connection implements Context, Owner {
   #allowed(name: string, byUid: boolean): Command {
     const command = commands.get(byUid ? `UID ${name}` : name);
     if (command === undefined) throw new Malformed('unknown command');
+    if (this.enabled.uidonly && command.uid === true && !byUid && name !== 'EXPUNGE') throw new Malformed('UIDONLY is on', 'UIDREQUIRED');
     const { when } = command;
     if (when === 'not authenticated' && this.user !== null) throw new Malformed('already logged in');
     if (when !== 'any' && when !== 'not authenticated' && this.user === null) throw new Malformed('log in first');
@@ -221,23 +231,12 @@ export class Connection implements Context, Owner {
     this.bye('internal error');
   }
 
-  /** Untagged updates of the selected mailbox. */
-  tell(allowExpunge: boolean): void {
-    const view = this.#opened?.view;
-    if (view?.behind) view.poll(this.out, { allowExpunge });
-  }
-
-  /** Tells what came into searches that are kept up to date, and what left them. */
-  updateSearches(): Promise<void> {
-    const run = async () => {
-      const view = this.#opened?.view;
-      if (view !== undefined && !view.contexts.empty) await view.contexts.update(this);
-    };
-    // One after the other: what IDLE began must not write into the next command's answer.
-    return (this.#updating = this.#updating.catch(() => {}).then(run));
-  }
-
   // --- what commands change ---
+
+  enableUidOnly(): void {
+    this.enabled.uidonly = true;
+    this.#applyEnabled();
+  }
 
   enableCondstore(qresync = false): void {
     this.enabled.condstore = true;
@@ -249,6 +248,7 @@ export class Connection implements Context, Owner {
     if (this.#opened === null) return;
     this.#opened.view.condstore = this.enabled.condstore;
     this.#opened.view.qresync = this.enabled.qresync;
+    this.#opened.view.uidonly = this.enabled.uidonly;
   }
 
   authenticated(session: Session): void {
@@ -256,6 +256,14 @@ export class Connection implements Context, Owner {
     this.reader.authenticated = true;
     this.transport.touch();
     session.onEnded = (text) => this.#byeBehind(text);
+  }
+
+  /** RFC 8437: as just connected, but for TLS and compression. */
+  unauthenticated(): void {
+    this.#leave();
+    this.reader.authenticated = false;
+    Object.assign(this.enabled, NOTHING_ENABLED);
+    this.#begun = this.clock.monotonic();
   }
 
   opened(selected: Selected): View {
@@ -287,34 +295,7 @@ export class Connection implements Context, Owner {
   }
 
   notify(on: boolean): void {
-    this.#notify = on;
-    if (this.#opened === null) return;
-    this.#opened.selected.onChange = on ? () => this.#changed() : null;
-    if (on) this.#changed();
-  }
-
-  /** Several changes of one turn are told together, in that turn. */
-  #changed(): void {
-    if (this.#notified) return;
-    this.#notified = true;
-    queueMicrotask(() => {
-      this.#notified = false;
-      if (!this.#notify || this.transport.closed || this.#opened === null) return;
-      // A client that does not read is told later, and then all at once.
-      if (this.out.full) {
-        this.out.drain().then(
-          () => this.#changed(),
-          () => {},
-        );
-        return;
-      }
-      this.tell(true);
-      if (!this.#opened.view.contexts.empty) this.updateSearches().then(
-        () => this.out.flush(),
-        (e: unknown) => this.logger.warn('a search was not brought up to date', { reason: reason(e) }),
-      );
-      this.out.flush();
-    });
+    this.teller.watch(on);
   }
 
   after(run: () => void | Promise<void>): void {

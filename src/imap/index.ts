@@ -1,5 +1,5 @@
 /**
- * imap/: IMAP4rev1 (RFC 3501) with the LIST forms of IMAP4rev2 (RFC 9051) and the extensions of capabilities.ts.
+ * imap/: IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) with the extensions of capabilities.ts.
  *
  * In: sockets, and a Backend (session.ts), the whole seam to mail. Out: answers, and calls on Session and Selected.
  * Bytes → wire/reader → conn → command/… → wire/writer → bytes; view.ts keeps each session's sequence numbers.

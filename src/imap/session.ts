@@ -50,6 +50,8 @@ export interface Session {
   status(name: string): Promise<MailboxStatus>;
   /** Asks the store first. Refused(NONEXISTENT). */
   select(name: string, readOnly: boolean): Promise<Selected>;
+  /** As `select` for reading only, beside whatever is selected; the caller closes it. Refused(NONEXISTENT). */
+  look(name: string): Promise<Selected>;
   /** Refused(ALREADYEXISTS), Refused(CANNOT), Refused(LIMIT). Makes missing parents. Resolves with the MAILBOXID. */
   create(name: string, specialUse: SpecialUse | null): Promise<MailboxId>;
   delete(name: string): Promise<void>;

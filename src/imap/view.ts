@@ -21,6 +21,8 @@ export class View {
   condstore = false;
   /** The client enabled QRESYNC: VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4). */
   qresync = false;
+  /** The client enabled UIDONLY (RFC 9586): it knows no sequence numbers. */
+  uidonly = false;
   /** What SEARCH RETURN (SAVE) kept, UIDs ascending (RFC 5182): `$` in a sequence set. */
   saved: Uint32Array = NO_UIDS;
   /** Searches whose results are kept up to date (RFC 5267). */
@@ -138,10 +140,10 @@ export class View {
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
   flagsAnswer(seq: number, i: number, withUid: boolean, withFlags = true): string {
-    const uid = withUid || this.qresync ? `UID ${this.index.uids[i]} ` : '';
+    const uid = !this.uidonly && (withUid || this.qresync) ? `UID ${this.index.uids[i]} ` : '';
     const modSeq = this.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
     const flags = withFlags ? `FLAGS ${this.flagsText(this.index.flagSet(i))}` : '';
-    return `* ${seq} FETCH (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;
+    return `* ${this.uidonly ? `${this.index.uids[i]} UIDFETCH` : `${seq} FETCH`} (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;
   }
 
   /** FLAGS and PERMANENTFLAGS again when a message got a keyword that the client has not heard of (RFC 9051 §7.3.5). */
@@ -191,7 +193,7 @@ export class View {
 
   #writeGone(out: Output, gone: Uid[]): void {
     if (!this.contexts.empty) this.contexts.leave(this, out, Uint32Array.from(gone));
-    if (this.qresync) {
+    if (this.qresync || this.uidonly) {
       // Exact UIDs: clients count them (RFC 7162 §3.2.10).
       out.write(`* VANISHED ${formatSet(gone)}\r\n`);
       return;

@@ -33,6 +33,7 @@ export class FakeUser {
   readonly sets: (readonly Flag[])[] = [];
   readonly setNumbers = new Map<string, number>();
   position = 0;
+  quota: { bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null } = { bytes: 0, bytesMax: null, messages: 0, messagesMax: null };
   made = 0;
   /** APPENDs that were begun and neither committed nor aborted. */
   appending = 0;

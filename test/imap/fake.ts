@@ -60,6 +60,9 @@ export class FakeSession implements Session {
     await this.user.operation('select');
     return new FakeSelected(this.user.mailbox(name), readOnly);
   }
+  look(name: string): Promise<Selected> {
+    return this.select(name, true);
+  }
   async create(name: string, specialUse: SpecialUse | null): Promise<string> {
     await this.user.operation('create');
     if (this.user.mailboxes.has(name)) throw new Refused('there is such a mailbox', 'ALREADYEXISTS');
@@ -99,7 +102,7 @@ export class FakeSession implements Session {
     return new FakeAppender(this.user.mailbox(name, 'TRYCREATE'));
   }
   async quota() {
-    return { bytes: 0, bytesMax: null, messages: 0, messagesMax: null };
+    return this.user.quota;
   }
   close(): void {
     this.user.sessions.delete(this);

@@ -200,7 +200,7 @@ const commands: Record<string, unknown> = { FETCH: fetch, STORE: store, SEARCH: 
 export class Client {
   readonly selected: MemorySelected;
   readonly view: View;
-  readonly enabled = { condstore: false, qresync: false, utf8: false };
+  readonly enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidonly: false };
   written: Buffer[] = [];
 
   constructor(mailbox: Mailbox, readOnly = false) {
@@ -222,7 +222,7 @@ export class Client {
       drain: async () => {},
     };
     const { selected, view, enabled } = this;
-    const context: Partial<Context> = { out, enabled, selected, view, clock: systemClock, limits, logger: silent, isOpen: true, enableCondstore: () => this.enable() };
+    const context: Partial<Context> = { out, enabled, selected, view, tag: 'A1', clock: systemClock, limits, logger: silent, isOpen: true, enableCondstore: () => this.enable() };
     return context as Context;
   }
 

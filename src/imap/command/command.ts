@@ -12,6 +12,10 @@ export interface Enabled {
   qresync: boolean;
   /** RFC 6855: mailbox names and quoted strings are UTF-8. */
   utf8: boolean;
+  /** RFC 9051: ESEARCH instead of SEARCH, LIST in SELECT, nothing of \Recent. Implies utf8. */
+  rev2: boolean;
+  /** RFC 9586: no sequence numbers at all; UIDFETCH and VANISHED. */
+  uidonly: boolean;
 }
 
 /** What a command may use of its connection. */
@@ -22,6 +26,8 @@ export interface Context {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly backend: Backend;
+  /** Of the running command; '' between commands. */
+  readonly tag: string;
   /** The client's address without port. */
   readonly remote: string;
   /** Under TLS. */
@@ -40,8 +46,11 @@ export interface Context {
 
   /** From now on FETCH answers bear MODSEQ; with `qresync` VANISHED replaces EXPUNGE. */
   enableCondstore(qresync?: boolean): void;
+  enableUidOnly(): void;
   /** The client has logged in. */
   authenticated(session: Session): void;
+  /** UNAUTHENTICATE. */
+  unauthenticated(): void;
   /** A mailbox is selected from now on. */
   opened(selected: Selected): View;
   /** No mailbox is selected any more; gives it back to the session. */

@@ -17,8 +17,10 @@ export const enable = command<string[]>({
       if (name === 'CONDSTORE') context.enableCondstore();
       else if (name === 'QRESYNC') context.enableCondstore(true);
       else if (name === 'UTF8=ACCEPT') context.enabled.utf8 = true;
+      else if (name === 'UIDONLY') context.enableUidOnly();
+      else if (name === 'IMAP4REV2') context.enabled.rev2 = context.enabled.utf8 = true;
       else continue;
-      enabled.add(name);
+      enabled.add(name === 'IMAP4REV2' ? 'IMAP4rev2' : name);
     }
     context.out.line(['* ENABLED', ...enabled].join(' '));
     return '';

@@ -1,9 +1,11 @@
-// FETCH and UID FETCH: RFC 9051 §6.4.5, §6.4.9; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1, §3.2.6.
+// FETCH and UID FETCH: RFC 9051 §6.4.5, §6.4.9; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1, §3.2.6; PARTIAL: RFC 9394
+// §3.2.
 import { Malformed, Refused } from '../../base/index.ts';
 import { FetchAnswers } from '../fetch/answer.ts';
 import { changedSince, writeVanishedEarlier } from '../fetch/changed.ts';
 import { parseFetch } from '../fetch/items.ts';
 import type { Item } from '../fetch/items.ts';
+import { within } from '../search/result.ts';
 import { command } from './command.ts';
 
 export const fetch = command({
@@ -16,18 +18,20 @@ export const fetch = command({
     const set = args.sequenceSet();
     const request = parseFetch(args);
     if (request.vanished && !(byUid && context.enabled.qresync)) throw new Malformed('VANISHED is for UID FETCH after ENABLE QRESYNC');
+    if (request.partial !== null && !byUid) throw new Malformed('PARTIAL is for UID FETCH');
     return { set, ...request };
   },
 
-  async run(context, { set, items, changedSince: since, vanished }, byUid) {
+  async run(context, { set, items, changedSince: since, vanished, partial }, byUid) {
     const { view, out, enabled } = context;
     const asked = (kind: string) => items.some((item) => item.kind === kind);
     const all: Item[] = [...items];
     // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ too; §3.2.4: with QRESYNC every FETCH bears the UID.
     if (since !== null && !asked('MODSEQ')) all.push({ kind: 'MODSEQ' });
     if (since !== null || asked('MODSEQ')) context.enableCondstore();
-    if ((byUid || enabled.qresync) && !asked('UID')) all.unshift({ kind: 'UID' });
+    if ((byUid || enabled.qresync) && !enabled.uidonly && !asked('UID')) all.unshift({ kind: 'UID' });
     let uids = view.resolve(set, byUid);
+    if (partial !== null) uids = within(uids, partial);
     if (since !== null) {
       if (vanished) writeVanishedEarlier(view, out, since, set);
       uids = changedSince(view, uids, since);

@@ -150,5 +150,5 @@ async function writeStatuses(context: Context, listed: Listed[], items: string[]
       }),
     ),
   );
-  statuses.forEach((status, i) => status !== null && writeStatus(context, there[i].named.name, items, status));
+  for (const [i, status] of statuses.entries()) if (status !== null) await writeStatus(context, there[i].named.name, items, status);
 }

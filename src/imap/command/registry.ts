@@ -9,6 +9,7 @@ import { copy } from './copy.ts';
 import { create } from './create.ts';
 import { deleteMailbox } from './delete.ts';
 import { enable } from './enable.ts';
+import { esearch } from './esearch.ts';
 import { expunge } from './expunge.ts';
 import { fetch } from './fetch.ts';
 import { id } from './id.ts';
@@ -20,6 +21,7 @@ import { lsub } from './lsub.ts';
 import { move } from './move.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
+import { getquota, getquotaroot, setquota } from './quota.ts';
 import { rename } from './rename.ts';
 import { search } from './search.ts';
 import { examine, select } from './select.ts';
@@ -29,6 +31,7 @@ import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { thread } from './thread.ts';
+import { unauthenticate } from './unauthenticate.ts';
 
 // What `parse` gives goes to the same command's `run`, and nowhere else.
 const table: Record<string, Command<any>> = {
@@ -62,6 +65,11 @@ const table: Record<string, Command<any>> = {
   SORT: sort,
   THREAD: thread,
   CANCELUPDATE: cancelupdate,
+  ESEARCH: esearch,
+  GETQUOTA: getquota,
+  GETQUOTAROOT: getquotaroot,
+  SETQUOTA: setquota,
+  UNAUTHENTICATE: unauthenticate,
   STORE: store,
   COPY: copy,
   MOVE: move,

@@ -25,8 +25,10 @@ export const search = command<Request>({
       charset = parseCharset(args);
       args.sp();
     }
-    const key = parseKeys(args, charset);
+    const key = parseKeys(args, charset, context.enabled.uidonly);
     if (uses(key, 'modseq')) context.enableCondstore();
+    // RFC 9051 §6.4.4: IMAP4rev2 knows the ESEARCH answer only.
+    if (context.enabled.rev2) returned ??= { options: new Set(['ALL']), partial: null };
     return { tag: args.tag, returned, key, order: null };
   },
 

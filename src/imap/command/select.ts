@@ -3,6 +3,7 @@ import { Malformed } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
 import { fetchChanged } from '../fetch/changed.ts';
 import type { MailboxIndex } from '../session.ts';
+import { oldName, quoteMailbox } from '../wire/index.ts';
 import type { Args, SequenceSet } from '../wire/index.ts';
 import { command } from './command.ts';
 import type { Command, Context } from './command.ts';
@@ -14,19 +15,20 @@ interface Resync {
 }
 interface Parsed {
   name: string;
+  sent: string;
   condstore: boolean;
   resync: Resync | null;
 }
 
 function parse(args: Args, _byUid: boolean, context: Context): Parsed {
   args.sp();
-  const parsed: Parsed = { name: args.mailbox(), condstore: false, resync: null };
+  const parsed: Parsed = { name: args.mailbox(), sent: args.mailboxAsSent, condstore: false, resync: null };
   if (args.done) return parsed;
   args.sp();
   args.list(() => {
     const name = args.keyword();
     if (name === 'CONDSTORE') parsed.condstore = true;
-    else if (name === 'QRESYNC') parsed.resync = parseResync(args);
+    else if (name === 'QRESYNC') parsed.resync = parseResync(args, context.enabled.uidonly);
     else throw new Malformed(`there is no SELECT parameter ${name.slice(0, 40)}`);
   });
   if (parsed.resync !== null && !context.enabled.qresync) throw new Malformed('ENABLE QRESYNC comes before SELECT (QRESYNC …)');
@@ -34,7 +36,7 @@ function parse(args: Args, _byUid: boolean, context: Context): Parsed {
 }
 
 /** `(uidvalidity modseq [known-uids] [(sequence-numbers uids)])`. */
-function parseResync(args: Args): Resync {
+function parseResync(args: Args, uidonly: boolean): Resync {
   args.sp();
   args.open();
   const uidValidity = args.nzNumber();
@@ -50,6 +52,7 @@ function parseResync(args: Args): Resync {
     }
     if (known === null || args.skip(' ')) {
       // Sequence match data helps servers that forget expunges; this one does not (it only reads them).
+      if (uidonly) throw new Malformed('UIDONLY is on', 'UIDREQUIRED');
       args.open();
       args.sequenceSet();
       args.sp();
@@ -65,8 +68,8 @@ function selecting(readOnly: boolean): Command<Parsed> {
   return command<Parsed>({
     when: 'authenticated',
     parse,
-    async run(context, { name, condstore, resync }) {
-      const { session, out } = context;
+    async run(context, { name, sent, condstore, resync }) {
+      const { session, out, enabled } = context;
       if (context.isOpen) {
         // Even when the new one can't be selected the old one no longer is (RFC 9051 §6.3.2).
         context.unselect();
@@ -77,13 +80,15 @@ function selecting(readOnly: boolean): Command<Parsed> {
       const view = context.opened(selected);
       const { index } = selected;
       out.line(`* ${view.count} EXISTS`);
-      out.line('* 0 RECENT');
+      if (!enabled.rev2) out.line('* 0 RECENT');
       out.write(view.flagsInUse());
-      const unseen = firstUnseen(index, view.count);
+      const unseen = enabled.rev2 || enabled.uidonly ? 0 : firstUnseen(index, view.count);
       if (unseen > 0) out.line(`* OK [UNSEEN ${unseen}] first unseen`);
       out.line(`* OK [UIDVALIDITY ${index.uidValidity}] these UIDs`);
       out.line(`* OK [UIDNEXT ${index.uidNext}] next UID`);
       out.line(`* OK [HIGHESTMODSEQ ${index.highestModSeq}] newest change`);
+      // RFC 9051 §6.3.2.
+      if (enabled.rev2) out.line(`* LIST () "/" ${quoteMailbox(selected.name, true)}${oldName(selected.name, sent)}`);
       out.line(`* OK [MAILBOXID (${selected.id})] this mailbox`);
       if (resync !== null && resync.uidValidity === index.uidValidity) await fetchChanged(context, resync.since, resync.known);
       return selected.readOnly ? '[READ-ONLY] EXAMINE completed' : '[READ-WRITE] SELECT completed';

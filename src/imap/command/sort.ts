@@ -24,7 +24,7 @@ export const sort = command<Request>({
     args.sp();
     const charset = parseCharset(args);
     args.sp();
-    const key = parseKeys(args, charset);
+    const key = parseKeys(args, charset, context.enabled.uidonly);
     if (uses(key, 'modseq')) context.enableCondstore();
     return { tag: args.tag, returned, key, order };
   },

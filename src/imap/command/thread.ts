@@ -20,7 +20,7 @@ export const thread = command<{ algorithm: Algorithm; key: Key }>({
     args.sp();
     const charset = parseCharset(args);
     args.sp();
-    const key = parseKeys(args, charset);
+    const key = parseKeys(args, charset, context.enabled.uidonly);
     if (uses(key, 'modseq')) context.enableCondstore();
     return { algorithm, key };
   },

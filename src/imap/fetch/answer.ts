@@ -258,7 +258,7 @@ export class FetchAnswers {
     if (uids[seq] !== uid) seq = lowerBound(uids, view.count, uid);
     this.#seq = seq + 1;
     view.announce(out, view.index.flagSet(i));
-    return `* ${seq + 1} FETCH (`;
+    return view.uidonly ? `* ${uid} UIDFETCH (` : `* ${seq + 1} FETCH (`;
   }
 
   #closing(uid: Uid, i: number): string {

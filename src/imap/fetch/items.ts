@@ -1,6 +1,8 @@
 // What FETCH can ask for: parsed to a list of items, in the order asked (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 import { Malformed, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
+import { parsePartial } from '../search/result.ts';
+import type { Partial } from '../search/result.ts';
 import { isAtom, quote } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 
@@ -37,6 +39,8 @@ export interface FetchRequest {
   changedSince: ModSeq | null;
   /** RFC 7162 §3.2.6. */
   vanished: boolean;
+  /** RFC 9394 §3.2: of the messages named, only these. */
+  partial: Partial | null;
 }
 
 const PLAIN = new Set<string>(['FLAGS', 'UID', 'INTERNALDATE', 'RFC822.SIZE', 'MODSEQ', 'EMAILID', 'THREADID', 'SAVEDATE', 'ENVELOPE', 'BODY', 'BODYSTRUCTURE', 'PREVIEW']);
@@ -66,7 +70,7 @@ export function parseFetch(args: Args): FetchRequest {
     });
     if (items.length === 0) throw args.error('an item expected');
   } else items = parseItem(args, true);
-  const request: FetchRequest = { items, changedSince: null, vanished: false };
+  const request: FetchRequest = { items, changedSince: null, vanished: false, partial: null };
   if (!args.done) parseModifiers(args, request);
   return request;
 }
@@ -79,6 +83,10 @@ function parseModifiers(args: Args, request: FetchRequest): void {
       args.sp();
       request.changedSince = args.number64();
     } else if (name === 'VANISHED') request.vanished = true;
+    else if (name === 'PARTIAL') {
+      args.sp();
+      request.partial = parsePartial(args);
+    }
     else throw new Malformed(`unknown FETCH modifier ${name}`);
   });
   if (request.vanished && request.changedSince === null) throw new Malformed('VANISHED goes with CHANGEDSINCE');

@@ -36,21 +36,23 @@ const DATES: Record<string, { of: 'internal' | 'sent' | 'saved'; is: 'before' | 
 };
 
 /** Reads all keys up to the end: they must all match. `charset` is that of the strings ('' where none was given). */
-export function parseKeys(args: Args, charset: string): Key {
-  return new KeyParser(args, charset).all();
+export function parseKeys(args: Args, charset: string, uidonly = false): Key {
+  return new KeyParser(args, charset, uidonly).all();
 }
 
 class KeyParser {
   #args: Args;
   #charset: string;
+  #uidonly: boolean;
   #keys = 0;
   #texts = 0;
   #depth = 0;
   /** Behind FUZZY (RFC 6203): texts match whatever the accents. */
   #fuzzy = false;
 
-  constructor(args: Args, charset: string) {
+  constructor(args: Args, charset: string, uidonly: boolean) {
     this.#args = args;
+    this.#uidonly = uidonly;
     this.#charset = charset;
   }
 
@@ -73,7 +75,11 @@ class KeyParser {
     const args = this.#args;
     if (++this.#keys > limits.search_keys_max) throw new Refused(`More than ${limits.search_keys_max} search keys`, 'LIMIT');
     const c = args.peek();
-    if ((c >= '0' && c <= '9') || c === '*' || c === '$') return { op: 'seq', set: args.sequenceSet() };
+    if ((c >= '0' && c <= '9') || c === '*' || c === '$') {
+      // RFC 9586 §3.
+      if (this.#uidonly && c !== '$') throw new Malformed('UIDONLY is on', 'UIDREQUIRED');
+      return { op: 'seq', set: args.sequenceSet() };
+    }
     if (c === '(') return this.#group();
     const word = args.keyword();
     if (word === 'NOT') return this.#not();

@@ -6,6 +6,7 @@ import type { Context } from '../command/command.ts';
 import { Pace } from '../fetch/pace.ts';
 import type { MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
+import { quote } from '../wire/index.ts';
 import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
@@ -15,7 +16,7 @@ import type { Level, Test } from './program.ts';
 const RECORDS = 256;
 
 /** What a search needs of its connection: also of a mailbox that is not the selected one. */
-export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock'>;
+export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock' | 'tag'>;
 
 /** UIDs that match, ascending. `among` (ascending): only these are looked at. `loose` takes those that FUZZY alone found. */
 export async function search(context: Searching, key: Key, among: Uint32Array | null = null, loose: Set<Uid> | null = null): Promise<Uint32Array> {
@@ -38,6 +39,9 @@ class Run {
   #open: number[] = [];
   #pace: Pace;
   #began: number;
+  #toldAt: number;
+  /** Messages that are not decided, as far as this pass has come. */
+  #left: number;
   /** There are BODY or TEXT keys. */
   #bodies: boolean;
 
@@ -50,7 +54,8 @@ class Run {
     this.#uids = among ?? universe(key, context.view);
     this.#matches = new Uint8Array(this.#uids.length);
     this.#pace = new Pace(context.clock);
-    this.#began = context.clock.monotonic();
+    this.#began = this.#toldAt = context.clock.monotonic();
+    this.#left = this.#uids.length;
   }
 
   found(): Uint32Array {
@@ -158,12 +163,23 @@ class Run {
       this.#matches[k] = 1;
       if (c.loose) this.#loose?.add(c.uid);
     }
-    if (answer === UNKNOWN) undecided.push(k);
+    if (answer !== UNKNOWN) this.#left--;
+    else undecided.push(k);
+  }
+
+  /** RFC 9585: how many messages are decided, of how many. */
+  #tellProgress(): void {
+    const { out, clock, tag } = this.#context;
+    const now = clock.monotonic();
+    if (tag === '' || now - this.#toldAt < limits.imap_progress_ms) return;
+    this.#toldAt = now;
+    out.line(`* OK [INPROGRESS (${quote(tag)} ${Math.max(0, this.#uids.length - this.#left)} ${this.#uids.length})] still searching`);
   }
 
   async #rest(): Promise<void> {
     // Throws when the client has gone.
     await this.#context.out.drain();
+    this.#tellProgress();
     if (this.#context.clock.monotonic() - this.#began > limits.search_ms_max) throw new Refused('The search takes too long', 'LIMIT');
     await this.#pace.rest();
   }

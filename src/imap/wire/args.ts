@@ -32,6 +32,8 @@ export class Args {
   /** UTF8=ACCEPT is on: mailbox names are UTF-8 (RFC 6855 §3). */
   readonly utf8: boolean;
   at: number;
+  /** The last mailbox as the client wrote it, where that may differ from its name (RFC 9051 §6.3.9.7, OLDNAME). */
+  mailboxAsSent = '';
   #literal = 0;
   #nesting = 0;
 
@@ -253,7 +255,10 @@ export class Args {
 
   /** A mailbox's full name, decoded, NFC, INBOX in upper case (also as the first level of another). */
   mailbox(): string {
-    return canonicalName(this.mailboxText(this.astring()));
+    const bytes = this.astring();
+    const name = canonicalName(this.mailboxText(bytes));
+    this.mailboxAsSent = this.utf8 ? decodeUtf8(bytes) : name;
+    return name;
   }
 
   /** A pattern of LIST or LSUB: like a mailbox, with `%` and `*`. */

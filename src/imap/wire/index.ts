@@ -7,7 +7,7 @@
 export { Args, canonicalName } from './args.ts';
 export type { Literal } from './args.ts';
 export { formatDateTime, parseDate, parseDateTime } from './date.ts';
-export { isAtom, nstring, quote, quoteMailbox, quoteUtf8 } from './quote.ts';
+export { isAtom, nstring, oldName, quote, quoteMailbox, quoteUtf8 } from './quote.ts';
 export { CommandReader } from './reader.ts';
 export type { Arrival } from './reader.ts';
 export { SAVED_RESULT, SequenceSet, formatSet, parseSequenceSet } from './sequence-set.ts';

@@ -28,6 +28,11 @@ export function quoteMailbox(name: string, utf8: boolean): string {
   return utf8 ? quoteUtf8(name) : quote(encodeUtf7(name));
 }
 
+/** LIST's extended item for a client of IMAP4rev2 that wrote a name in another form (RFC 9051 §6.3.9.7); else ''. */
+export function oldName(name: string, sent: string): string {
+  return sent === name ? '' : ` ("OLDNAME" (${quoteUtf8(sent)}))`;
+}
+
 /** Whether a latin1 string can stand as an atom. */
 export function isAtom(text: string): boolean {
   return ATOM.test(text);

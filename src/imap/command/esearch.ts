@@ -1,0 +1,150 @@
+// ESEARCH: a search in many mailboxes (RFC 7377). Answers name mailbox and UIDs; mailboxes without a match are silent.
+import { Malformed, Refused, limits } from '../../base/index.ts';
+import type { Uid } from '../../base/index.ts';
+import { compilePattern } from '../list/pattern.ts';
+import { parseCharset } from '../search/charset.ts';
+import { parseKeys, uses } from '../search/keys.ts';
+import type { Key } from '../search/keys.ts';
+import { highestModSeq, named, parseReturn, resultText } from '../search/result.ts';
+import type { Returned } from '../search/result.ts';
+import { search } from '../search/run.ts';
+import type { Selected } from '../session.ts';
+import { View } from '../view.ts';
+import { quote, quoteMailbox } from '../wire/index.ts';
+import type { Args } from '../wire/index.ts';
+import { command } from './command.ts';
+import type { Context } from './command.ts';
+
+/** Where to search (RFC 7377 §2.2, RFC 5465 §6): a kind, and the names that go with it. */
+export interface Source {
+  kind: 'selected' | 'inboxes' | 'personal' | 'subscribed' | 'subtree' | 'subtree-one' | 'mailboxes';
+  names: string[];
+}
+interface Parsed {
+  tag: string;
+  sources: Source[];
+  returned: Returned;
+  key: Key;
+}
+
+/** One of the filters that RFC 5465 §6 calls mailbox specifiers. Throws Malformed. */
+export function parseSource(args: Args): Source {
+  const kind = args.keyword().toLowerCase();
+  switch (kind) {
+    case 'selected':
+    case 'selected-delayed':
+      return { kind: 'selected', names: [] };
+    case 'inboxes':
+    case 'personal':
+    case 'subscribed':
+      return { kind, names: [] };
+    case 'subtree':
+    case 'subtree-one':
+    case 'mailboxes': {
+      args.sp();
+      const names: string[] = [];
+      if (args.peek() === '(') args.list(() => names.push(args.mailbox()));
+      else names.push(args.mailbox());
+      if (names.length === 0) throw new Malformed('a mailbox expected');
+      if (names.length > limits.imap_sources_max) throw new Refused(`More than ${limits.imap_sources_max} mailboxes`, 'LIMIT');
+      return { kind, names };
+    }
+  }
+  throw new Malformed(`unknown mailbox filter ${kind.slice(0, 40)}`);
+}
+
+/** Which of a user's mailboxes a source means. */
+export function sourceTest({ kind, names }: Source): (mailbox: { name: string; subscribed: boolean }) => boolean {
+  switch (kind) {
+    case 'selected':
+      return () => false;
+    case 'inboxes':
+      return ({ name }) => name === 'INBOX';
+    case 'personal':
+      return () => true;
+    case 'subscribed':
+      return ({ subscribed }) => subscribed;
+    case 'mailboxes': {
+      const wanted = new Set(names);
+      return ({ name }) => wanted.has(name);
+    }
+    case 'subtree':
+    case 'subtree-one': {
+      const below = names.map((name) => ({ name, matches: compilePattern(`${name}/`, kind === 'subtree' ? '*' : '%') }));
+      return ({ name }) => below.some((one) => one.name === name || (name.startsWith(`${one.name}/`) && one.matches(name)));
+    }
+  }
+}
+
+export const esearch = command<Parsed>({
+  when: 'authenticated',
+
+  parse(args, _byUid, context) {
+    const sources: Source[] = [];
+    args.sp();
+    if (args.skip('IN ')) {
+      args.list(() => sources.push(parseSource(args)));
+      if (sources.length === 0) throw new Malformed('where to search expected');
+      args.sp();
+    } else sources.push({ kind: 'selected', names: [] });
+    let returned: Returned = { options: new Set(['ALL']), partial: null };
+    if (args.skip('RETURN ')) {
+      returned = parseReturn(args);
+      args.sp();
+    }
+    const { options } = returned;
+    // §2.2: these are about one mailbox.
+    if (options.has('UPDATE') || options.has('CONTEXT')) throw new Malformed('ESEARCH keeps no result up to date');
+    const here = sources.every(({ kind }) => kind === 'selected');
+    if (options.has('SAVE') && !here) throw new Malformed('SAVE is for the selected mailbox');
+    if (!context.isOpen && sources.some(({ kind }) => kind === 'selected')) throw new Malformed('no mailbox is selected');
+    let charset = '';
+    if (args.skip('CHARSET ')) {
+      charset = parseCharset(args);
+      args.sp();
+    }
+    const key = parseKeys(args, charset, context.enabled.uidonly);
+    // §2.1: numbers and `$` mean nothing in a mailbox that isn't selected.
+    if (!here && uses(key, 'seq')) throw new Malformed('sequence numbers are for the selected mailbox');
+    if (uses(key, 'modseq')) context.enableCondstore();
+    return { tag: args.tag, sources, returned, key };
+  },
+
+  async run(context, parsed) {
+    const tests = parsed.sources.map(sourceTest);
+    const selected = parsed.sources.some(({ kind }) => kind === 'selected') ? context.selected.name : null;
+    const all = tests.length === 1 && selected !== null ? [] : await context.session.mailboxes();
+    const wanted = all.filter((mailbox) => mailbox.name !== selected && tests.some((test) => test(mailbox)));
+    if (selected !== null) await one(context, parsed, context.selected, context.view);
+    const began = context.clock.monotonic();
+    for (const { name } of wanted) {
+      if (context.clock.monotonic() - began > limits.search_ms_max) throw new Refused('The search takes too long', 'LIMIT');
+      const looked = await context.session.look(name).catch((e: unknown) => {
+        // Gone meanwhile.
+        if (e instanceof Refused) return null;
+        throw e;
+      });
+      if (looked === null) continue;
+      try {
+        await one(context, parsed, looked, new View(looked));
+      } finally {
+        looked.close();
+      }
+    }
+    return '';
+  },
+});
+
+async function one(context: Context, { tag, returned, key }: Parsed, selected: Selected, view: View): Promise<void> {
+  const { out, clock, enabled } = context;
+  const loose = new Set<Uid>();
+  const uids = await search({ out, clock, selected, view, tag }, key, null, loose);
+  const found = { uids, ordered: uids, loose };
+  if (returned.options.has('SAVE')) view.saved = named(found, returned);
+  if (uids.length === 0) return;
+  let text = resultText(found, returned, (uid) => uid);
+  if (text === '') return;
+  if (uses(key, 'modseq')) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
+  out.line(`* ESEARCH (TAG ${quote(tag)} MAILBOX ${quoteMailbox(selected.name, enabled.utf8)} UIDVALIDITY ${view.index.uidValidity}) UID${text}`);
+  if (out.full) await out.drain();
+}
