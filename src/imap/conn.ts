@@ -308,6 +308,13 @@ export class Connection implements Context, Owner, Told {
     await this.transport.startTls(secureContext);
   }
 
+  get compressed(): boolean {
+    return this.transport.compressed;
+  }
+  compress(): void {
+    this.transport.compress();
+  }
+
   // --- the end ---
 
   end(): void {

@@ -1,9 +1,11 @@
 // The bytes of one connection: its socket in clear or under TLS, what has come (reader) and what goes (writer), and
 // waiting for more. Knows no command. Its time-outs are looked at from outside.
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { limits } from '../base/index.ts';
+import { Deflated } from './deflated.ts';
 import { CommandReader, Writer } from './wire/index.ts';
 import type { Arrival } from './wire/index.ts';
 
@@ -32,6 +34,8 @@ export class Transport {
   readonly out: Writer;
   secure: boolean;
   handshaking: boolean;
+  /** COMPRESS is on. */
+  compressed = false;
   /** No further command: only what was written still goes out. */
   ending = false;
   closed = false;
@@ -39,7 +43,7 @@ export class Transport {
   /** When bytes last came, by the sweep's clock: bytes only mark it, the sweep reads the time. */
   #heard = true;
   #owner: Owner;
-  #socket: Socket;
+  #socket: Duplex;
   #wake: (() => void) | null = null;
   #silentSince: number;
   #progressAt: number;
@@ -55,7 +59,7 @@ export class Transport {
     this.#listen();
   }
 
-  #wrap(socket: Socket, secureContext: SecureContext): TLSSocket {
+  #wrap(socket: Duplex, secureContext: SecureContext): TLSSocket {
     // Errors of the inner socket come through the outer one as well.
     socket.on('error', ignore);
     return new TLSSocket(socket, { isServer: true, secureContext }).on('secure', onSecure);
@@ -120,6 +124,19 @@ export class Transport {
       this.#wake = resolve;
       this.#listen();
     });
+  }
+
+  /** Goes on compressed (RFC 4978). */
+  compress(): void {
+    const plain = this.#socket;
+    this.out.flush();
+    plain.off('data', onData).off('close', onClose).off('error', onError).off('end', onEnd).on('error', ignore);
+    // A client waits for our OK before it sends anything more.
+    this.reader.clear();
+    this.compressed = true;
+    this.#socket = new Deflated(plain);
+    this.out.moveTo(this.#socket);
+    this.#listen();
   }
 
   /** No more commands from here on; a command that waits is thrown Gone. */
@@ -196,20 +213,20 @@ export class Transport {
 }
 
 // The sockets' listeners are shared: a closure for each event and connection would cost kilobytes.
-type Owned = Socket & { transport: Transport };
-function onData(this: Socket, chunk: Buffer): void {
+type Owned = Duplex & { transport: Transport };
+function onData(this: Duplex, chunk: Buffer): void {
   (this as Owned).transport.onData(chunk);
 }
-function onClose(this: Socket): void {
+function onClose(this: Duplex): void {
   (this as Owned).transport.onClose();
 }
-function onEnd(this: Socket): void {
+function onEnd(this: Duplex): void {
   (this as Owned).transport.onEnd();
 }
-function onSecure(this: Socket): void {
+function onSecure(this: Duplex): void {
   (this as Owned).transport.onSecure();
 }
-function onError(this: Socket): void {
+function onError(this: Duplex): void {
   this.destroy();
 }
 function ignore(): void {}

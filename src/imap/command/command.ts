@@ -63,6 +63,9 @@ export interface Context {
   after(run: () => void | Promise<void>): void;
   /** Goes on under TLS; what was sent in clear beyond STARTTLS is dropped. */
   startTls(): Promise<void>;
+  readonly compressed: boolean;
+  /** Goes on compressed. */
+  compress(): void;
   /** No more commands; what was written still goes out. */
   end(): void;
 }

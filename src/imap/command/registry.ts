@@ -5,6 +5,7 @@ import { cancelupdate } from './cancelupdate.ts';
 import { capability } from './capability.ts';
 import { close, unselect } from './close.ts';
 import type { Command } from './command.ts';
+import { compress } from './compress.ts';
 import { copy } from './copy.ts';
 import { create } from './create.ts';
 import { deleteMailbox } from './delete.ts';
@@ -65,6 +66,7 @@ const table: Record<string, Command<any>> = {
   SORT: sort,
   THREAD: thread,
   CANCELUPDATE: cancelupdate,
+  COMPRESS: compress,
   ESEARCH: esearch,
   GETQUOTA: getquota,
   GETQUOTAROOT: getquotaroot,

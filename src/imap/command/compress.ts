@@ -1,0 +1,17 @@
+import { Malformed, Refused } from '../../base/index.ts';
+import { command } from './command.ts';
+
+/** RFC 4978. Compressed is what follows the tagged OK, both ways. */
+export const compress = command<null>({
+  when: 'authenticated',
+  parse(args) {
+    args.sp();
+    if (args.keyword() !== 'DEFLATE') throw new Malformed('DEFLATE expected');
+    return null;
+  },
+  async run(context) {
+    if (context.compressed) throw new Refused('compression is on already', 'COMPRESSIONACTIVE');
+    context.after(() => context.compress());
+    return '';
+  },
+});
