@@ -1,8 +1,8 @@
 // APPEND and MULTIAPPEND: sealed while they arrive like a delivery, all messages in one event or none.
-import { createHmac } from 'node:crypto';
 import { Refused, limits } from '../base/index.ts';
 import type { Flag, MailboxId, Uid } from '../base/index.ts';
 import type { Appender } from '../imap/session.ts';
+import { hmacOnce } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { AddedMessage } from '../state/index.ts';
 import { Incoming } from './incoming.ts';
@@ -12,7 +12,7 @@ import type { OpenUser } from './open-user.ts';
 /** RFC 8474 THREADID: the same for all messages that name one root, without looking at any other message. */
 export function threadIdOf(hashKey: Buffer, arrived: Arrived, blob: string): string {
   const root = arrived.index.threadRoot;
-  return root === null ? `t${blob}` : `t${createHmac('sha256', hashKey).update('thread\0').update(root, 'latin1').digest('base64url').slice(0, 22)}`;
+  return root === null ? `t${blob}` : `t${hmacOnce(hashKey, Buffer.from(`thread\0${root}`, 'latin1')).toString('base64url').slice(0, 22)}`;
 }
 
 interface Begun {

@@ -260,19 +260,19 @@ export class Appender<Op> {
     const inTime = () => clock.monotonic() - listed.mono < limits.give_up_ms && clock.now() - listed.wall < limits.give_up_ms;
     const maySend = () => inTime() && identity.mayWrite();
     const over = new AbortController();
-    const late = new Unavailable('the store did not acknowledge the event within a minute');
-    const cancel = clock.after(Math.max(0, limits.give_up_ms - (clock.monotonic() - listed.mono)), () => over.abort(late));
-    const ended = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(late), { once: true }));
+    const late = () => new Unavailable('the store did not acknowledge the event within a minute');
+    const cancel = clock.after(Math.max(0, limits.give_up_ms - (clock.monotonic() - listed.mono)), () => over.abort(late()));
+    const ended = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(late()), { once: true }));
     ended.catch(noop);
     // What must be stored before was not: no resend can change that.
     after?.catch((e) => over.abort(e));
     listing.putting = { id, bytes };
     try {
       for (let sends = 0; ; sends++) {
-        if (!maySend()) throw late;
+        if (!maySend()) throw late();
         try {
           const { date } = await Promise.race([store.put(name, bytes, { signal: over.signal, maySend, after }), ended]);
-          if (!maySend()) throw late;
+          if (!maySend()) throw late();
           return date;
         } catch (e) {
           if (!(e instanceof Unavailable) || e.lasting || !maySend()) throw e;

@@ -23,6 +23,7 @@ export { contentKeyPlainBytes } from './blob-key.ts';
 export { sealedRange, sealedSize } from './blob-layout.ts';
 export { ClusterKeys, createClusterSecret } from './cluster.ts';
 export { MAC_BYTES, mac, verifyMac } from './mac.ts';
+export { hmacOnce } from './primitives.ts';
 export { NAMED_OVERHEAD_BYTES, openNamed, sealNamed, sealedKeyId } from './named.ts';
 export { DELIVERED_OVERHEAD_BYTES, deliveryKey, openDelivered, sealDelivered } from './delivered.ts';
 export { createSymmetricKey, decodeUserPublic, encodeUserPublic, openRing, sealRing } from './keys.ts';

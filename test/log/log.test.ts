@@ -91,7 +91,7 @@ describe('group commit', () => {
     const a = await s.place().open();
     let fail = (_: Error) => {};
     const gone = new Promise<void>((_, reject) => (fail = reject));
-    const ops = (id: string): ToyOp[] => [{ t: 'add', id, mailbox: 'INBOX' } as ToyOp];
+    const ops = (id: string): ToyOp[] => [{ t: 'append', id, box: 'INBOX' }];
     const bad = assert.rejects(a.log.submit('session', () => ({ ops: ops('bad'), after: gone })), /blob/);
     const good = a.append('good');
     await s.clock.advance(100);
