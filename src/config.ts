@@ -28,13 +28,22 @@ export interface Config {
   /** Addresses to listen on. */
   readonly listen: readonly string[];
   /** Port 0: off. */
-  readonly ports: { readonly smtp: number; readonly lmtp: number; readonly imap: number; readonly imaps: number; readonly http: number; readonly peer: number | 'auto' };
+  readonly ports: { readonly smtp: number; readonly lmtp: number; readonly imap: number; readonly imaps: number; readonly submission: number; readonly submissions: number; readonly http: number; readonly peer: number | 'auto' };
   /** Addresses of the HTTP port. */
   readonly httpListen: readonly string[];
   /** `host:port` as other replicas reach the peer channel; null: the listen address and the port that was taken. */
   readonly peerAddress: string | null;
   /** Files in PEM; null: a self-signed certificate is made. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly sending: {
+    /** Null: to the servers that DNS names. */
+    readonly smarthost: { readonly host: string; readonly port: number; readonly auth: { readonly user: string; readonly pass: string } | null } | null;
+    /** Addresses of resolvers; none: the machine's. */
+    readonly dns: readonly string[];
+    readonly mxPort: number;
+    /** Received fields don't tell where the mail app was. */
+    readonly hideClient: boolean;
+  };
   readonly plaintextLogin: 'loopback' | 'never';
   readonly drain_ms: number;
   /** Plaintext bytes of messages in memory at once. */
@@ -140,6 +149,11 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const listen = addresses('LISTEN');
   const peerAddress = get('PEER_ADDRESS');
   if (peerAddress !== '' && !/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/.test(peerAddress)) throw new Malformed(`peer-address: "${peerAddress}" is not host:port`);
+  const smarthost = get('SMARTHOST');
+  const smarthostUser = get('SMARTHOST_USER');
+  const smarthostPassword = secretValue('SMARTHOST_PASSWORD', 'SMARTHOST_PASSWORD_FILE');
+  if ((smarthostUser === '') !== (smarthostPassword === '')) throw new Malformed('smarthost-user and smarthost-password-file must be set together');
+  if (smarthostUser !== '' && smarthost === '') throw new Malformed('smarthost-user is set without smarthost');
   const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
 
@@ -159,17 +173,33 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       lmtp: number('LMTP_PORT', 0, 65535),
       imap: number('IMAP_PORT', 0, 65535),
       imaps: number('IMAPS_PORT', 0, 65535),
+      submission: number('SUBMISSION_PORT', 0, 65535),
+      submissions: number('SUBMISSIONS_PORT', 0, 65535),
       http: number('HTTP_PORT', 0, 65535),
       peer: get('PEER_PORT') === 'auto' ? 'auto' : number('PEER_PORT', 0, 65535),
     },
     httpListen: addresses('HTTP_LISTEN'),
     peerAddress: peerAddress === '' ? null : peerAddress,
+    sending: {
+      smarthost: smarthost === '' ? null : { ...parseSmarthost(smarthost), auth: smarthostUser === '' ? null : { user: smarthostUser, pass: smarthostPassword } },
+      dns: get('DNS').split(',').map((a) => a.trim()).filter((a) => a !== ''),
+      mxPort: number('MX_PORT', 1, 65535),
+      hideClient: choice('SUBMISSION_CLIENT', ['show', 'hide']) === 'hide',
+    },
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
     drain_ms: number('DRAIN_SECONDS', 0, 3600) * 1000,
     inflight_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),
   });
+}
+
+/** `host:port` of a smarthost. Throws Malformed. */
+function parseSmarthost(text: string): { host: string; port: number } {
+  const m = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(m?.[3] ?? 587);
+  if (!m || port < 1 || port > 65535) throw new Malformed(`smarthost: "${text}" is not host:port`);
+  return { host: m[1] ?? m[2], port };
 }
 
 function storeOf(text: string, path: (p: string) => string, s3: () => { endpoint: string; region: string; accessKey: string; secretKey: string }): StoreConfig {
@@ -183,7 +213,10 @@ function storeOf(text: string, path: (p: string) => string, s3: () => { endpoint
   if (bad !== undefined) throw new Malformed(`store: "${bad}" is not a bucket name`);
   if (new Set(buckets).size !== buckets.length) throw new Malformed('store: a bucket is named twice');
   const s = s3();
-  if (!/^https?:\/\/[^/\s]+\/?$/.test(s.endpoint)) throw new Malformed(`s3-endpoint: "${s.endpoint}" is not http(s)://host[:port]`);
+  const endpoints = s.endpoint.split(',').map((e) => e.trim());
+  const strange = endpoints.find((e) => !/^https?:\/\/[^/\s,]+\/?$/.test(e));
+  if (strange !== undefined) throw new Malformed(`s3-endpoint: "${strange}" is not http(s)://host[:port]`);
+  if (new Set(endpoints).size !== endpoints.length) throw new Malformed('s3-endpoint: one is named twice');
   if (s.accessKey === '') throw new Malformed('s3-access-key is not set');
   if (s.secretKey === '') throw new Malformed('s3-secret-key is not set');
   return { kind, buckets, ...s };

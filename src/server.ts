@@ -12,6 +12,7 @@ import { askReplica, openCore } from './replica.ts';
 import type { Core } from './replica.ts';
 import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
+import type { Sending } from './sending.ts';
 import { openCertificate } from './tls.ts';
 
 /** Of the release, from package.json. */
@@ -67,12 +68,13 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
 export async function serve(config: Config, logger: Logger): Promise<Service> {
   let users: Users | null = null;
+  let sending: Sending | null = null;
   const web = config.ports.http === 0 ? null : await WebPort.load(config, logger, release);
   let own: Admin | null = null;
   const core = await openCore(config, logger, {
     release,
     peerPort: config.ports.peer,
-    onUserHint: (hint) => users?.hint(hint.root, hint.name, hint.bytes),
+    onUserHint: (hint) => void (sending?.hint(hint.root, hint.name, hint.bytes) || users?.hint(hint.root, hint.name, hint.bytes)),
     measure: (stores) => web?.measure(stores) ?? stores,
     onRequest: answerer(() => own, logger.room('admin')),
   });
@@ -84,18 +86,22 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
   const stop = async (): Promise<void> => {
     web?.draining();
     await Promise.all(stopping.map((drain) => drain()));
+    await sending?.stop();
     await upkeep.stop();
     await users!.stop();
     await logins.close();
-    await core.close(users!.unanswered);
+    await core.close(users!.unanswered || (sending?.queue.log.submitting ?? 0) > 0);
     await web?.stop();
   };
   try {
     const certificate = await openCertificate(config, core.clock, core.random, logger);
     stopping.push(async () => certificate.close());
     const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
+    const { Sending } = await import('./sending.ts');
+    sending = new Sending({ config, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
+    await sending.start();
     const serving: Serving = {};
-    const ports = await listen(config, core, users, receiver, () => certificate.context(), stopping, serving);
+    const ports = await listen(config, core, users, receiver, sending, () => certificate.context(), stopping, serving);
     if (web) ports.http = await web.listen({ core, replica, users, receiver, serving });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
@@ -108,9 +114,9 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
   }
 }
 
-async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
+async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, sending: Sending, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
   const { clock, random, logger } = core;
-  const { smtp, lmtp, imap, imaps } = config.ports;
+  const { smtp, lmtp, imap, imaps, submission, submissions } = config.ports;
   const ports: { -readonly [k in keyof Service['ports']]: number } = {};
   const admission = new Admission(limits);
   const mail = { receiver, hostname: config.hostname, tls: context, clock, random, logger, admission };
@@ -125,6 +131,16 @@ async function listen(config: Config, core: Core, users: Users, receiver: MailRe
       const server = (serving.lmtp = new LmtpServer(mail));
       stopping.push(() => server.drain(config.drain_ms));
       for (const host of config.listen) ports.lmtp = await server.listen(host, lmtp);
+    }
+  }
+  if (submission || submissions) {
+    const { SubmissionServer } = await import('./smtp/index.ts');
+    const to = { ...mail, submitter: sending.outbox, hideClient: config.sending.hideClient };
+    for (const [name, port] of [['submission', submission], ['submissions', submissions]] as const) {
+      if (!port) continue;
+      const server = new SubmissionServer({ ...to, implicitTls: name === 'submissions' });
+      stopping.push(() => server.drain(config.drain_ms));
+      for (const host of config.listen) ports[name] = await server.listen(host, port);
     }
   }
   if (imap || imaps) {

@@ -29,10 +29,11 @@ describe('config', () => {
       settingsPath: resolve('data/settings'),
       hostname: 'mx.example.org',
       listen: ['127.0.0.1'],
-      ports: { smtp: 1025, lmtp: 1024, imap: 1143, imaps: 1993, http: 1080, peer: 'auto' },
+      ports: { smtp: 1025, lmtp: 1024, imap: 1143, imaps: 1993, submission: 1587, submissions: 1465, http: 1080, peer: 'auto' },
       httpListen: ['127.0.0.1'],
       peerAddress: null,
       tls: null,
+      sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false },
       plaintextLogin: 'loopback',
       drain_ms: 10_000,
       inflight_bytes: 96 * 1024 * 1024,
@@ -44,9 +45,19 @@ describe('config', () => {
   it('takes the flag before the environment before the file before the default', () => {
     const path = file('# ports\nsmtp-port = 1\nLMTP_PORT=2\nCOLOMBIER_IMAP_PORT = "3"\n\n');
     const c = readConfig({ SMTP_PORT: '5', CONFIG: path }, { COLOMBIER_SMTP_PORT: '4', COLOMBIER_LMTP_PORT: '6' });
-    assert.deepEqual(c.ports, { smtp: 5, lmtp: 6, imap: 3, imaps: 1993, http: 1080, peer: 'auto' });
+    assert.deepEqual(c.ports, { smtp: 5, lmtp: 6, imap: 3, imaps: 1993, submission: 1587, submissions: 1465, http: 1080, peer: 'auto' });
     assert.equal(readConfig({}, { COLOMBIER_CONFIG: path }).ports.smtp, 1);
     assert.equal(c.settingsPath, folder);
+  });
+
+  it('reads a smarthost', () => {
+    writeFileSync(join(folder, 'smart'), 'pw\n');
+    const env = { COLOMBIER_SMARTHOST: 'mail.example:465', COLOMBIER_SMARTHOST_USER: 'u', COLOMBIER_SMARTHOST_PASSWORD_FILE: join(folder, 'smart'), COLOMBIER_DNS: '127.0.0.1:53, [::1]:5353' };
+    assert.deepEqual(readConfig({}, env).sending, { smarthost: { host: 'mail.example', port: 465, auth: { user: 'u', pass: 'pw' } }, dns: ['127.0.0.1:53', '[::1]:5353'], mxPort: 25, hideClient: false });
+    assert.deepEqual(readConfig({ SMARTHOST: '[::1]' }, {}).sending.smarthost, { host: '::1', port: 587, auth: null });
+    refused({ SMARTHOST: 'a:b' }, {}, /smarthost: "a:b" is not host:port/);
+    refused({ SMARTHOST: 'a', SMARTHOST_USER: 'u' }, {}, /must be set together/);
+    refused({ SMARTHOST_USER: 'u', SMARTHOST_PASSWORD: 'x' }, {}, /without smarthost/);
   });
 
   it('reads an S3 store, secrets also from files', () => {

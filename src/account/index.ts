@@ -20,7 +20,7 @@ export { OpenUser } from './open-user.ts';
 export type { AccountMutations, Replica, ReplicaCounts } from './replica.ts';
 export { userCodec } from './codec.ts';
 export { RecordCache } from './records.ts';
-export { SpoolBudget } from './spool.ts';
+export { Spool, SpoolBudget } from './spool.ts';
 export { totalsOf } from './usage.ts';
 export type { Usage } from './usage.ts';
 export { checkUser } from './check.ts';

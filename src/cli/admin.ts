@@ -138,7 +138,7 @@ export interface Service {
   /** Drains and leaves. */
   stop(): Promise<void>;
   /** Ports that are open; absent: off. */
-  readonly ports: { smtp?: number; lmtp?: number; imap?: number; imaps?: number; http?: number; peer?: number };
+  readonly ports: { smtp?: number; lmtp?: number; imap?: number; imaps?: number; submission?: number; submissions?: number; http?: number; peer?: number };
   readonly admin: Admin;
   /** Lines that a person should see at the start: a certificate or secret was made, … */
   readonly notices: string[];

@@ -81,7 +81,8 @@ function welcome(config: Config, service: Service, first: First | null): string 
       ['Server', at(ports.imap, ', STARTTLS')],
       ...(ports.imaps === undefined ? [] : [['or', at(ports.imaps, ', TLS')] as [string, string]]),
       ['User name', first?.address ?? 'the whole mail address'],
-      ['Sending', 'not served here: keep the outgoing server of your provider'],
+      ['Sending', at(ports.submission, ', STARTTLS')],
+      ...(ports.submissions === undefined ? [] : [['or', at(ports.submissions, ', TLS')] as [string, string]]),
     ],
     '  ',
   );

@@ -31,6 +31,8 @@ export class CliSystem {
       COLOMBIER_SETTINGS: join(this.folder, 'settings'),
       COLOMBIER_SMTP_PORT: '0',
       COLOMBIER_IMAPS_PORT: '0',
+      COLOMBIER_SUBMISSION_PORT: '0',
+      COLOMBIER_SUBMISSIONS_PORT: '0',
       COLOMBIER_HOSTNAME: 'here.test',
     };
   }

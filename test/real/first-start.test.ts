@@ -43,7 +43,7 @@ describe('real: npm start', function () {
   async function start(): Promise<Run> {
     const [smtp, lmtp, imap, imaps] = await freePorts(4);
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^COLOMBIER_|^npm_/i.test(name)));
-    Object.assign(env, { COLOMBIER_SMTP_PORT: String(smtp), COLOMBIER_LMTP_PORT: String(lmtp), COLOMBIER_IMAP_PORT: String(imap), COLOMBIER_IMAPS_PORT: String(imaps), COLOMBIER_HTTP_PORT: '0' });
+    Object.assign(env, { COLOMBIER_SMTP_PORT: String(smtp), COLOMBIER_LMTP_PORT: String(lmtp), COLOMBIER_IMAP_PORT: String(imap), COLOMBIER_IMAPS_PORT: String(imaps), COLOMBIER_HTTP_PORT: '0', COLOMBIER_SUBMISSION_PORT: '0', COLOMBIER_SUBMISSIONS_PORT: '0' });
     // A group of its own, so that the signal goes to npm and to the program, as a terminal sends it.
     const running = spawn('npm', ['start'], { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     child = running;

@@ -81,7 +81,7 @@ describe('real: a full disk', function () {
     assert.equal(readdirSync(join(disk, 'store', 'tmp')).length, 0);
 
     // Another replica can't start, and says why.
-    const other = await site!.command(['serve'], '', { COLOMBIER_SMTP_PORT: '0', COLOMBIER_LMTP_PORT: '0', COLOMBIER_IMAP_PORT: '0', COLOMBIER_IMAPS_PORT: '0', COLOMBIER_HTTP_PORT: '0' });
+    const other = await site!.command(['serve'], '', { COLOMBIER_SMTP_PORT: '0', COLOMBIER_LMTP_PORT: '0', COLOMBIER_IMAP_PORT: '0', COLOMBIER_IMAPS_PORT: '0', COLOMBIER_HTTP_PORT: '0', COLOMBIER_SUBMISSION_PORT: '0', COLOMBIER_SUBMISSIONS_PORT: '0' });
     assert.equal(other.status, 1);
     assert.match(other.err, /^colombier: store not available: .*disk is full/m);
     assert.doesNotMatch(other.err, /\n\s+at /);

@@ -13,7 +13,7 @@ describe('real: mistakes at the start', function () {
   let quiet: Settings;
   before(async () => {
     site = new Site();
-    quiet = { COLOMBIER_SMTP_PORT: '0', COLOMBIER_LMTP_PORT: '0', COLOMBIER_IMAP_PORT: '0', COLOMBIER_IMAPS_PORT: '0' };
+    quiet = { COLOMBIER_SMTP_PORT: '0', COLOMBIER_LMTP_PORT: '0', COLOMBIER_IMAP_PORT: '0', COLOMBIER_IMAPS_PORT: '0', COLOMBIER_SUBMISSION_PORT: '0', COLOMBIER_SUBMISSIONS_PORT: '0' };
     await site.people('ann');
   });
   after(() => site.end());

@@ -188,6 +188,7 @@ export class SubmissionConnection extends SMTPConnection {
   async #to(command: Buffer): Promise<Answer> {
     try {
       const { address, parameters } = parsePath('RCPT TO', command);
+      if (this.#submission === null) return own.authentication;
       if (this.#mail === null) return answers.noSender;
       const { notify, orcpt, unknown } = recipientParameters(parameters);
       if (unknown !== null) return answers.parameter;
@@ -204,7 +205,7 @@ export class SubmissionConnection extends SMTPConnection {
   override handler_DATA(command: Buffer, callback: Done): void {
     const parser = this._parser as Parser | false;
     if (parser === false) return callback();
-    const refusal = /\s\S/.test(command.toString('latin1')) ? answers.noArgument : this.#mail === null ? answers.noSender : this.#recipients.length === 0 ? answers.noRecipient : null;
+    const refusal = /\s\S/.test(command.toString('latin1')) ? answers.noArgument : this.#submission === null ? own.authentication : this.#mail === null ? answers.noSender : this.#recipients.length === 0 ? answers.noRecipient : null;
     if (refusal !== null) {
       this.reply(refusal);
       return callback();

@@ -98,7 +98,7 @@ export class Replica implements Host {
       COLOMBIER_IMAP_PORT: String(this.imap),
       COLOMBIER_IMAPS_PORT: String(this.imaps),
       COLOMBIER_SMTP_PORT: '0',
-      COLOMBIER_HTTP_PORT: '0',
+      COLOMBIER_HTTP_PORT: '0', COLOMBIER_SUBMISSION_PORT: '0', COLOMBIER_SUBMISSIONS_PORT: '0',
       COLOMBIER_LOG_LEVEL: 'warn',
       COLOMBIER_TLS_CERT: this.#options.tls.cert,
       COLOMBIER_TLS_KEY: this.#options.tls.key,

@@ -1,0 +1,92 @@
+// Mail out: the queue, the worker that empties it, and what submission asks of the accounts, wired together.
+import { Malformed } from './base/index.ts';
+import type { Replica } from './account/index.ts';
+import { Spool } from './account/index.ts';
+import type { Logins } from './account/index.ts';
+import type { Config } from './config.ts';
+import { candidatesFor } from './directory/index.ts';
+import type { Directory } from './directory/index.ts';
+import { Mailroom, Outbox, Queue, Route, Worker, dnsOf, queueKeys } from './queue/index.ts';
+import type { Senders } from './queue/index.ts';
+import type { Receiver } from './smtp/index.ts';
+import { queueRoot } from './store/index.ts';
+
+/** The queue of a process; a command opens it for a moment. */
+export function queueOf(replica: Replica): Queue {
+  const { stores, keys, identity, authenticator, clock, random, logger, announce } = replica;
+  return new Queue({ store: stores.home, keys: queueKeys(keys), identity, authenticator, clock, random, logger: logger.room('queue'), onAppended: (root, name, bytes) => announce(null, root, name, bytes) });
+}
+
+export interface SendingOptions {
+  config: Config;
+  replica: Replica;
+  logins: Logins;
+  receiver: Receiver;
+  plaintextAllowed: (remote: string) => boolean;
+}
+
+const ownerOf = (directory: Directory, address: string): string | null => {
+  for (const name of candidatesFor(address)) {
+    const record = directory.state.owner(name);
+    if (record) return record.id;
+  }
+  return null;
+};
+
+export class Sending {
+  readonly queue: Queue;
+  readonly outbox: Outbox;
+  readonly worker: Worker;
+  readonly #drain_ms: number;
+
+  constructor({ config, replica, logins, receiver, plaintextAllowed }: SendingOptions) {
+    const { clock, random, directory } = replica;
+    const logger = replica.logger.room('queue');
+    const { smarthost, dns, mxPort } = config.sending;
+    this.#drain_ms = config.drain_ms;
+    this.queue = queueOf(replica);
+    const route = new Route({ smarthost, dns: dnsOf(dns), mxPort, hostname: config.hostname, clock, random, logger });
+    const hasDomain = (domain: string) => directory.state.hasDomain(domain);
+    const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname });
+    this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
+    const senders: Senders = {
+      login: async (user, password, remote) => {
+        const { record, wrap } = await logins.login(user, password, remote);
+        const address = directory.state.addressesOf(record.id)[0]?.address ?? user;
+        return { user: record.id, address, holds: () => directory.state.users.get(record.id)?.wraps.has(wrap) ?? false };
+      },
+      plaintextAllowed,
+      owns: async (user, address) => {
+        try {
+          if (ownerOf(directory, address) === user) return true;
+          await directory.ask(); // a "no" is never given from memory
+          return ownerOf(directory, address) === user;
+        } catch (e) {
+          if (e instanceof Malformed) return false;
+          throw e;
+        }
+      },
+      hasDomain,
+      keysOf: () => [],
+    };
+    this.outbox = new Outbox({ queue: this.queue, senders, receiver, spool: () => new Spool(random, replica.spoolBudget), clock, random, onQueued: (id) => this.worker.own(id) });
+  }
+
+  /** Reads the queue and begins to empty it. Unavailable, Corrupt. */
+  async start(): Promise<void> {
+    await this.queue.open();
+    this.worker.start();
+  }
+
+  /** True when it was for the queue. */
+  hint(root: string, name: string, bytes: Buffer): boolean {
+    if (root !== queueRoot(0)) return false;
+    this.queue.hint(name, bytes);
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    await this.worker.stop(this.#drain_ms);
+    await this.queue.stop();
+  }
+}
