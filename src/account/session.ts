@@ -182,6 +182,31 @@ export class UserSession implements Session {
     return { bytes: used.bytes, bytesMax: this.#user.at.record.quotaBytes || null, messages: used.messages, messagesMax: null };
   }
 
+  async metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]> {
+    const id = name === null ? null : (await this.#find(name)).id;
+    if (id === null) await this.#user.fresh();
+    return this.#user.state.metadata(id);
+  }
+
+  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void> {
+    const mailbox = name === null ? null : (await this.#find(name)).id;
+    await this.#user.write(() => {
+      const { state } = this.#user;
+      const there = new Map(state.metadata(mailbox).map(({ entry, value }) => [entry, value]));
+      const size = state.metadataSize();
+      const changes = entries.filter(({ entry, value }) => {
+        const now = there.get(entry);
+        return value === null ? now !== undefined : now === undefined || Buffer.compare(now, value) !== 0;
+      });
+      for (const { entry, value } of changes) {
+        size.bytes += (value?.length ?? 0) - (there.get(entry)?.length ?? 0);
+        if (value !== null && !there.has(entry)) size.entries++;
+      }
+      if (size.entries > limits.metadata_entries_max || size.bytes > limits.metadata_bytes_max) throw new Refused('Too many annotations', 'METADATA TOOMANY');
+      return changes.map(({ entry, value }): Op => ({ kind: 'MetadataChanged', mailbox, entry, value }));
+    }, { positions: entries.length, bytes: entries.reduce((sum, { entry, value }) => sum + entry.length + (value?.length ?? 0) + 20, 0) });
+  }
+
   /** The server ends the session: the client is told why. */
   end(text: string): void {
     const told = this.onEnded;

@@ -85,6 +85,14 @@ export const limits = {
   search_keys_max: 20_000,
   /** BODY and TEXT keys of one search: each goes through whole messages. */
   search_text_keys_max: 100,
+  /** Bytes of an annotation's name (RFC 5464). */
+  metadata_name_bytes_max: 255,
+  /** Bytes of an annotation's value: settings of clients, no documents. */
+  metadata_value_bytes_max: 64 * KIB,
+  /** Annotations of one user, removed ones too: all are in every snapshot's root. */
+  metadata_entries_max: 2000,
+  /** Bytes of all annotations of one user, for the same reason. */
+  metadata_bytes_max: 512 * KIB,
   /** A command that works on tells so this often (RFC 9585 §3.1 asks for at least 10 seconds between). */
   imap_progress_ms: 10 * SECOND,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
@@ -155,6 +163,13 @@ export const limits = {
   store_retry_ms_max: 2 * SECOND,
   /** Resends saved up while all goes well: when a store fails for all, resends must not be most of its load. */
   store_retries_saved_max: 100,
+  /** Failures in a row after which an endpoint of the store is left alone. */
+  store_breaker_failures: 5,
+  /** How long at first; doubles with each further failure. */
+  store_breaker_ms_min: 1 * SECOND,
+  store_breaker_ms_max: 30 * SECOND,
+  /** Patience with one endpoint while another is there. */
+  store_fallback_ms: 4 * SECOND,
   /** Bytes of the answer to one LIST: 1000 rows of the longest names. */
   store_list_bytes_max: 4 * MIB,
   /** Rows of LIST that the disk store remembers (about 200 bytes each). */

@@ -62,6 +62,10 @@ export interface Session {
   append(name: string): Promise<Appender>;
   /** Bytes and messages used and allowed (null: no limit). */
   quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }>;
+  /** Annotations (RFC 5464) of a mailbox, or of the user (null), by name in lower case. Refused(NONEXISTENT). */
+  metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]>;
+  /** All or none; null removes. Refused(NONEXISTENT), Refused(METADATA MAXSIZE …), Refused(METADATA TOOMANY). */
+  setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void>;
   /** LOGOUT or the connection is gone. */
   close(): void;
 }

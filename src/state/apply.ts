@@ -8,6 +8,7 @@ import { encodeContent, messageSize } from './content-format.ts';
 import type { Core, Waiting } from './core.ts';
 import { refKey, sameDelivery } from './delivery-keys.ts';
 import type { KeyedCopy } from './delivery-keys.ts';
+import { NO_MAILBOX } from './metadata.ts';
 import type { Op } from './ops.ts';
 import type { Register } from './registers.ts';
 import { ADDED, AWAITING, DROPPED, EXPUNGED, GROUPED } from './rows.ts';
@@ -59,6 +60,9 @@ function applyToRoot(core: Core, op: Op, position: Position, writer: Writer): bo
     case 'SubscriptionChanged':
       core.names.subscribe(op.name, { position, writer, on: op.on });
       break;
+    case 'MetadataChanged':
+      core.metadata.set(op.mailbox ?? NO_MAILBOX, op.entry, { position, writer, value: op.value });
+      break;
     case 'EventLost':
       core.lost.add(`${op.lost.writer}#${op.lost.seq}`);
       break;
@@ -78,7 +82,7 @@ function applyToRoot(core: Core, op: Op, position: Position, writer: Writer): bo
 function boxesOf(core: Core, op: Op, first: Position, writer: Writer, seq: number, index: number): MailboxId[] {
   if (op.kind === 'MessagesCopied') return linked(core, op.from === op.to ? [op.to] : [op.from, op.to]);
   const boxes = new Set<MailboxId>();
-  if ('mailbox' in op) boxes.add(op.mailbox);
+  if ('mailbox' in op && op.mailbox !== null) boxes.add(op.mailbox);
   if (op.kind === 'MessageAdded') {
     op.messages.forEach((m, i) => {
       if (m.deliveryKey === null || core.mutations.noDeliveryKeys) return;
@@ -292,6 +296,7 @@ export function touchesNames(core: Core, event: FoldedEvent): boolean {
     switch (op.kind) {
       case 'FlagsChanged':
       case 'Repaired':
+      case 'MetadataChanged':
       case 'EventLost':
       case 'Restored':
         return false;

@@ -10,6 +10,7 @@ import { MailboxNames } from './mailbox-names.ts';
 import type { Stamp } from './mailbox-names.ts';
 import { MailboxState } from './mailbox-state.ts';
 import { WriterDictionary } from './message-set.ts';
+import { Metadata } from './metadata.ts';
 import type { Op } from './ops.ts';
 import type { StateMutations } from './types.ts';
 
@@ -32,6 +33,7 @@ export class Core {
   readonly mutations: StateMutations;
   readonly names: MailboxNames;
   readonly keys = new DeliveryKeys();
+  readonly metadata = new Metadata();
   readonly contents = new Contents();
   readonly boxes = new Map<MailboxId, Box>();
   readonly shared: Shared;

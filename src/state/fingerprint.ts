@@ -10,7 +10,9 @@ import { compareCopies, refKey } from './delivery-keys.ts';
 /** The state in plain values, sorted: for tests to compare and to print. */
 export function describe(core: Core, contents: boolean): unknown {
   const from = core.keys.latest - limits.delivery_key_ms;
+  const metadata = [...core.metadata.all()].map(([mailbox, entry, m]) => [mailbox, entry, m.position, m.writer, m.value && Buffer.from(m.value).toString('hex')]);
   return {
+    ...(metadata.length > 0 ? { metadata } : {}),
     epochs: core.epochs,
     lost: [...core.lost].sort(),
     subscriptions: [...core.names.subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([n, s]) => [n, s.position, s.writer, s.on]),

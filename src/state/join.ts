@@ -15,6 +15,7 @@ export function joinCores(a: Core, aCovers: Covers, b: Core, bCovers: Covers, co
   const aKnows = knows(a, aCovers);
   const bKnows = knows(b, bCovers);
   a.names.join(b.names);
+  a.metadata.join(b.metadata);
   for (const e of b.epochs) a.beginEpoch(e);
   for (const box of a.boxes.values()) dropForgotten(a, box, b, bKnows);
   for (const box of b.boxes.values()) joinBox(a, box, b, aKnows, contentNumber);

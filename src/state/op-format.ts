@@ -6,12 +6,13 @@ import type { EventRef, Flag, MailboxId, SpecialUse, Writer } from '../base/inde
 import { readContent, writeContent } from './content-format.ts';
 import { readMessageSet, setBudget, sortedSet, WriterDictionary, writeMessageSet } from './message-set.ts';
 import type { SetBudget } from './message-set.ts';
+import { NO_MAILBOX, readEntry, writeEntry } from './metadata.ts';
 import type { AddedMessage, Op } from './ops.ts';
 import { pack, unpack } from './packed.ts';
 
 const VERSION = 1;
 /** Numbers are stored: never change one, never use one again. */
-const CODES = { MessageAdded: 1, MessagesCopied: 2, FlagsChanged: 3, MessagesExpunged: 4, MailboxCreated: 5, MailboxRenamed: 6, MailboxDeleted: 7, SubscriptionChanged: 8, Repaired: 9, EventLost: 10, Restored: 11, EpochBegan: 12 } as const;
+const CODES = { MessageAdded: 1, MessagesCopied: 2, FlagsChanged: 3, MessagesExpunged: 4, MailboxCreated: 5, MailboxRenamed: 6, MailboxDeleted: 7, SubscriptionChanged: 8, Repaired: 9, EventLost: 10, Restored: 11, EpochBegan: 12, MetadataChanged: 13 } as const;
 const ROLES: (SpecialUse | null)[] = [null, '\\Drafts', '\\Sent', '\\Junk', '\\Trash', '\\Archive'];
 
 export function writeMailboxId(w: ByteWriter, id: MailboxId): void {
@@ -69,7 +70,7 @@ function readAdded(r: ByteReader): AddedMessage {
 
 function writeOp(w: ByteWriter, op: Op, dictionary: WriterDictionary): void {
   w.u8(CODES[op.kind]);
-  if ('mailbox' in op) writeMailboxId(w, op.mailbox);
+  if ('mailbox' in op) writeMailboxId(w, op.mailbox ?? NO_MAILBOX);
   switch (op.kind) {
     case 'MessageAdded':
       w.signed(op.at).varint(op.messages.length);
@@ -106,6 +107,9 @@ function writeOp(w: ByteWriter, op: Op, dictionary: WriterDictionary): void {
       return;
     case 'SubscriptionChanged':
       w.string(op.name).u8(op.on ? 1 : 0);
+      return;
+    case 'MetadataChanged':
+      writeEntry(w, op.entry, op.value);
       return;
     case 'Repaired':
       w.varint(op.repaired.length);
@@ -171,6 +175,10 @@ function readOp(r: ByteReader, writers: readonly Writer[], budget: SetBudget): O
       const on = r.u8();
       if (on > 1) throw new Corrupt('stored subscription is neither on nor off');
       return { kind: 'SubscriptionChanged', name, on: on === 1 };
+    }
+    case CODES.MetadataChanged: {
+      const mailbox = readMailboxId(r);
+      return { kind: 'MetadataChanged', mailbox: mailbox === NO_MAILBOX ? null : mailbox, ...readEntry(r) };
     }
     case CODES.Repaired: {
       const mailbox = readMailboxId(r);

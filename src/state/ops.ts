@@ -57,6 +57,8 @@ export type Op =
   /** Comes in one event with MessagesExpunged for all that the deleter saw; what arrived unseen brings the mailbox back. */
   | { kind: 'MailboxDeleted'; mailbox: MailboxId }
   | { kind: 'SubscriptionChanged'; name: string; on: boolean }
+  /** One position each (RFC 5464). `mailbox` null: of the user. `entry` in lower case. `value` null: removed. */
+  | { kind: 'MetadataChanged'; mailbox: MailboxId | null; entry: string; value: Uint8Array | null }
   /**
    * Repair of late events `repaired`: one position for each of `renumbered` (a new UID, in this order), and one more
    * position for all of `touched` together (a new MODSEQ) when it isn't empty.

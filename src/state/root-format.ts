@@ -1,4 +1,5 @@
-// The root part of a snapshot, version 1: all that is not in rows, contents and vanished pairs. And the vanished part.
+// The root part of a snapshot: all that is not in rows, contents and vanished pairs. And the vanished part.
+// Version 2 has annotations at its end; without any, version 1 is written.
 import { ByteReader, ByteWriter, Corrupt, limits } from '../base/index.ts';
 import type { MailboxId } from '../base/index.ts';
 import type { Counters } from './box.ts';
@@ -6,11 +7,14 @@ import { VanishedPairs } from './box.ts';
 import { readColumn, writeColumn } from './columns.ts';
 import type { KeyedCopy } from './delivery-keys.ts';
 import type { Registration, Stamp } from './mailbox-names.ts';
+import { readEntry, writeEntry } from './metadata.ts';
+import type { Annotation } from './metadata.ts';
 import { WriterDictionary } from './message-set.ts';
 import { readMailboxId, readName, roleNumber, roleOf, writeMailboxId } from './op-format.ts';
 import { pack, unpack } from './packed.ts';
 
 const VERSION = 1;
+const WITH_METADATA = 2;
 /** Vanished UIDs of one mailbox: columns of equal steps take no bytes, so the count itself needs a limit. */
 const PAIRS_MAX = 1 << 24;
 
@@ -34,6 +38,7 @@ export interface Root {
   latest: number;
   contents: { number: number; key: string; count: number; bytes: number; used: number }[];
   contentNext: number;
+  metadata: [MailboxId, string, Annotation][];
 }
 
 export function encodeRoot(root: Root): Buffer {
@@ -76,15 +81,22 @@ export function encodeRoot(root: Root): Buffer {
   }
   w.varint(root.contentNext).varint(root.contents.length);
   for (const c of root.contents) w.varint(c.number).string(c.key).varint(c.count).varint(c.bytes).varint(c.used);
+  if (root.metadata.length > 0) w.varint(root.metadata.length);
+  for (const [mailbox, entry, said] of root.metadata) {
+    writeMailboxId(w, mailbox);
+    stamp(said);
+    writeEntry(w, entry, said.value);
+  }
   const head = new ByteWriter(256);
   head.varint(dictionary.writers.length);
   for (const x of dictionary.writers) head.string(x);
-  return pack(VERSION, Buffer.concat([head.done(), w.done()]), 3);
+  return pack(root.metadata.length > 0 ? WITH_METADATA : VERSION, Buffer.concat([head.done(), w.done()]), 3);
 }
 
 /** Throws Corrupt. */
 export function decodeRoot(bytes: Uint8Array): Root {
-  const r = new ByteReader(unpack(VERSION, bytes, 'snapshot'));
+  const version = bytes[0] === VERSION ? VERSION : WITH_METADATA;
+  const r = new ByteReader(unpack(version, bytes, 'snapshot'));
   const list = <T>(min: number, read: () => T): T[] => {
     const out: T[] = [];
     for (let n = r.count(min); n > 0; n--) out.push(read());
@@ -116,8 +128,14 @@ export function decodeRoot(bytes: Uint8Array): Root {
   const contentNext = r.varint();
   const contents = list(5, () => ({ number: r.varint(), key: r.string(), count: r.varint(), bytes: r.varint(), used: r.varint() }));
   for (const c of contents) if (c.number >= contentNext || contentNext > 0xfffffffe || c.count > 0xffff) throw new Corrupt('snapshot has wrong content chunks');
+  const metadata: Root['metadata'] = version < WITH_METADATA ? [] : list(12, () => {
+    const mailbox = readMailboxId(r);
+    const said = stamp();
+    const { entry, value } = readEntry(r);
+    return [mailbox, entry, { ...said, value }];
+  });
   r.finish();
-  return { epochs, lost, subscriptions, mailboxes, keys, latest, contents, contentNext };
+  return { epochs, lost, subscriptions, mailboxes, keys, latest, contents, contentNext, metadata };
 }
 
 function readMailbox(r: ByteReader, stamp: () => Stamp): RootMailbox {

@@ -206,6 +206,7 @@ export class Snapshots {
       latest: core.keys.latest,
       contents,
       contentNext: core.contents.next,
+      metadata: [...core.metadata.all()],
     });
     parts.unshift({ key: ROOT_KEY, bytes: root });
     let messages = 0;

@@ -33,6 +33,7 @@ export class Source {
     const root = decodeRoot(bytes);
     for (const e of root.epochs) core.beginEpoch(e);
     for (const l of root.lost) core.lost.add(l);
+    for (const [mailbox, entry, said] of root.metadata) core.metadata.set(mailbox, entry, said);
     for (const [name, said] of root.subscriptions) core.names.subscriptions.set(name, said);
     for (const c of root.contents) core.contents.restore(c.number, c.count, c.bytes, c.used, c.key);
     core.contents.next = root.contentNext;

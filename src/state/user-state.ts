@@ -1,4 +1,5 @@
 // A user's state as the account sees it: fold, reading, repairs, snapshots.
+import { NO_MAILBOX } from './metadata.ts';
 import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
 import { applyEvent, effectsOf, touchesNames } from './apply.ts';
 import { decodeContent } from './content-format.ts';
@@ -102,6 +103,14 @@ export class UserState {
   /** Subscribed names, also of mailboxes that are not there, sorted. */
   subscriptions(): string[] {
     return [...this.#core.names.subscriptions].filter(([, s]) => s.on).map(([name]) => name).sort();
+  }
+  /** Annotations (RFC 5464) of a mailbox, or of the user (null). Their bytes are not to be changed. */
+  metadata(id: MailboxId | null): { entry: string; value: Uint8Array }[] {
+    return this.#core.metadata.of(id ?? NO_MAILBOX);
+  }
+  /** Annotations of all mailboxes, removed ones too, and bytes of their values. */
+  metadataSize(): { entries: number; bytes: number } {
+    return this.#core.metadata.size();
   }
   /** What the next MailboxCreated must say for `made`. Above limits.mailbox_made_max the caller refuses (LIMIT). */
   nextMade(name: string, specialUse: SpecialUse | null = null): number {

@@ -28,6 +28,7 @@ export class FakeUser {
   readonly address: string;
   password: string;
   readonly mailboxes = new Map<string, FakeMailbox>();
+  readonly annotations = new Map<string, Map<string, Uint8Array>>();
   readonly subscriptions = new Set<string>();
   readonly sessions = new Set<FakeSession>();
   readonly sets: (readonly Flag[])[] = [];

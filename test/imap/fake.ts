@@ -104,6 +104,21 @@ export class FakeSession implements Session {
   async quota() {
     return this.user.quota;
   }
+  async metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]> {
+    await this.user.operation('metadata');
+    if (name !== null) this.user.mailbox(name);
+    return [...(this.user.annotations.get(name ?? '') ?? [])].map(([entry, value]) => ({ entry, value })).sort((a, b) => (a.entry < b.entry ? -1 : 1));
+  }
+  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void> {
+    await this.user.operation('setMetadata');
+    if (name !== null) this.user.mailbox(name);
+    const there = this.user.annotations.get(name ?? '') ?? new Map<string, Uint8Array>();
+    this.user.annotations.set(name ?? '', there);
+    for (const { entry, value } of entries) {
+      if (value === null) there.delete(entry);
+      else there.set(entry, value);
+    }
+  }
   close(): void {
     this.user.sessions.delete(this);
   }

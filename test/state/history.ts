@@ -129,6 +129,7 @@ function operations(r: Rand, w: Writer, at: number): Op[] {
     const made = w.state.nextMade(name, role);
     return [{ kind: 'MailboxCreated', mailbox: mailboxId(USER, role ?? name, made), name, made, specialUse: role }, { kind: 'SubscriptionChanged', name, on: r.unit() < 0.7 }];
   }
+  if (x < 0.92) return [{ kind: 'MetadataChanged', mailbox: r.unit() < 0.2 ? null : box.id, entry: r.pick(['/private/a', '/shared/b']), value: r.unit() < 0.3 ? null : Buffer.from(`v${at}`) }];
   if (box.id === INBOX) return [];
   if (x < 0.95) return [{ kind: 'MailboxRenamed', mailbox: box.id, name: r.pick(['A', 'B', 'C', 'D/é']) }];
   const all = w.state.messageRefs(box.id, live.uids.subarray(0, live.count));

@@ -1,4 +1,5 @@
-// LIST: RFC 9051 §6.3.9 with the extended forms of RFC 5258, RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE).
+// LIST: RFC 9051 §6.3.9 with the extended forms of RFC 5258, RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE), RFC
+// 9590 (METADATA).
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import { nameTree, parentsOf } from '../list/names.ts';
 import type { Named } from '../list/names.ts';
@@ -8,6 +9,8 @@ import { quoteMailbox } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 import { command } from './command.ts';
 import type { Context } from './command.ts';
+import { parseEntries, parseOptions, writeMetadata } from './metadata.ts';
+import type { Wanted } from './metadata.ts';
 import { parseItems, writeStatus } from './status.ts';
 
 const SELECTION = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'];
@@ -20,6 +23,7 @@ interface Parsed {
   selection: Set<string>;
   returned: Set<string>;
   status: string[] | null;
+  metadata: Wanted | null;
   reference: string;
   patterns: string[];
 }
@@ -34,7 +38,7 @@ export const list = command<Parsed>({
 
   parse(args) {
     args.sp();
-    const parsed: Parsed = { extended: false, selection: new Set(), returned: new Set(), status: null, reference: '', patterns: [] };
+    const parsed: Parsed = { extended: false, selection: new Set(), returned: new Set(), status: null, metadata: null, reference: '', patterns: [] };
     if (args.peek() === '(') {
       parsed.extended = true;
       args.list(() => parsed.selection.add(option(args, SELECTION, 'selection')));
@@ -57,7 +61,11 @@ export const list = command<Parsed>({
       args.expect('RETURN');
       args.sp();
       args.list(() => {
-        const name = option(args, [...RETURNED, 'STATUS'], 'return');
+        const name = option(args, [...RETURNED, 'STATUS', 'METADATA'], 'return');
+        if (name === 'METADATA') {
+          args.sp();
+          return (parsed.metadata = { ...parseOptions(args), entries: parseEntries(args) });
+        }
         if (name !== 'STATUS') return parsed.returned.add(name);
         args.sp();
         parsed.status = parseItems(args);
@@ -80,6 +88,8 @@ export const list = command<Parsed>({
       const some = found.slice(at, at + STATUS_AT_ONCE);
       for (const listed of some) out.line(answer(listed, parsed, enabled.utf8));
       if (parsed.status !== null) await writeStatuses(context, some, parsed.status);
+      // RFC 9590: of each mailbox that is there.
+      if (parsed.metadata !== null) for (const { named } of some) if (named.exists) await writeMetadata(context, named.name, parsed.metadata).catch(passOver);
       if (out.full) await out.drain();
     }
     return '';
@@ -137,6 +147,11 @@ function answer({ named, childInfo }: Listed, { extended, selection, returned }:
   const matched = ['SUBSCRIBED', 'SPECIAL-USE'].filter((name) => selection.has(name)).map((name) => `"${name}"`);
   const info = childInfo ? ` ("CHILDINFO" (${matched.join(' ')}))` : '';
   return `* LIST (${attributes.join(' ')}) "/" ${quoteMailbox(named.name, utf8)}${info}`;
+}
+
+/** What is gone meanwhile says nothing. */
+function passOver(e: unknown): void {
+  if (!(e instanceof Refused)) throw e;
 }
 
 /** RFC 5819: one STATUS for each mailbox that can be selected; what is gone meanwhile is passed over. */

@@ -19,6 +19,7 @@ import { list } from './list.ts';
 import { login } from './login.ts';
 import { logout } from './logout.ts';
 import { lsub } from './lsub.ts';
+import { getmetadata, setmetadata } from './metadata.ts';
 import { move } from './move.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
@@ -68,6 +69,8 @@ const table: Record<string, Command<any>> = {
   CANCELUPDATE: cancelupdate,
   COMPRESS: compress,
   ESEARCH: esearch,
+  GETMETADATA: getmetadata,
+  SETMETADATA: setmetadata,
   GETQUOTA: getquota,
   GETQUOTAROOT: getquotaroot,
   SETQUOTA: setquota,
