@@ -23,6 +23,8 @@ export const garageMissing = (): string | null => (existsSync(BINARY) ? null : '
 export interface GarageNode {
   endpoint: string;
   running: boolean;
+  /** Of the process; null while it does not run. */
+  pid: number | null;
   /** Ends the process: `SIGTERM` (default) or `SIGKILL`. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again with what it had stored. */
@@ -51,9 +53,11 @@ interface Options {
   fsync?: boolean;
   /** Where temp folders are made. */
   folder?: string;
+  /** In process groups of their own: Ctrl-C in a terminal reaches only who started them. */
+  apart?: boolean;
 }
 
-export async function startGarage({ nodes: count = 1, buckets = ['colombier'], fsync = true, folder = tmpdir() }: Options = {}): Promise<Garage> {
+export async function startGarage({ nodes: count = 1, buckets = ['colombier'], fsync = true, folder = tmpdir(), apart = false }: Options = {}): Promise<Garage> {
   const missing = garageMissing();
   if (missing) throw new Error(missing);
   const root = mkdtempSync(join(folder, 'colombier-garage-'));
@@ -69,7 +73,7 @@ export async function startGarage({ nodes: count = 1, buckets = ['colombier'], f
     clear();
   };
   try {
-    for (let i = 0; i < count; i++) all.push(await Node.create(join(root, `node${i + 1}`), count === 1 ? '127.0.0.1' : `127.0.0.${11 + i}`, secret, count, fsync, count === 1 ? { ...keys, bucket: buckets[0] } : null));
+    for (let i = 0; i < count; i++) all.push(await Node.create(join(root, `node${i + 1}`), count === 1 ? '127.0.0.1' : `127.0.0.${11 + i}`, secret, count, fsync, count === 1 ? { ...keys, bucket: buckets[0] } : null, apart));
     await Promise.all(all.map((node) => node.start()));
     const cli = (...args: string[]) => all[0].cli(...args);
     if (count > 1) {
@@ -98,9 +102,10 @@ class Node implements GarageNode {
   readonly endpoint: string;
   readonly #folder: string;
   readonly #bucket: { accessKey: string; secretKey: string; bucket: string } | null;
+  readonly #apart: boolean;
   #child: ChildProcess | null = null;
 
-  static async create(folder: string, address: string, secret: string, count: number, fsync: boolean, bucket: { accessKey: string; secretKey: string; bucket: string } | null): Promise<Node> {
+  static async create(folder: string, address: string, secret: string, count: number, fsync: boolean, bucket: { accessKey: string; secretKey: string; bucket: string } | null, apart = false): Promise<Node> {
     const [rpc, s3, admin] = await freePorts(address, 3);
     mkdirSync(folder);
     const lines = [
@@ -119,10 +124,11 @@ class Node implements GarageNode {
       `api_bind_addr = "${address}:${admin}"`,
     ];
     writeFileSync(join(folder, 'garage.toml'), `${lines.join('\n')}\n`, { mode: 0o600 });
-    return new Node(folder, `http://${address}:${s3}`, bucket);
+    return new Node(folder, `http://${address}:${s3}`, bucket, apart);
   }
 
-  private constructor(folder: string, endpoint: string, bucket: { accessKey: string; secretKey: string; bucket: string } | null) {
+  private constructor(folder: string, endpoint: string, bucket: { accessKey: string; secretKey: string; bucket: string } | null, apart: boolean) {
+    this.#apart = apart;
     this.#folder = folder;
     this.endpoint = endpoint;
     this.#bucket = bucket;
@@ -131,6 +137,9 @@ class Node implements GarageNode {
   get running(): boolean {
     return this.#child !== null;
   }
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
 
   async start(): Promise<void> {
     if (this.#child) return;
@@ -138,7 +147,7 @@ class Node implements GarageNode {
     const single = this.#bucket;
     const env: NodeJS.ProcessEnv = { ...process.env, RUST_LOG: 'garage=info' };
     if (single) Object.assign(env, { GARAGE_DEFAULT_ACCESS_KEY: single.accessKey, GARAGE_DEFAULT_SECRET_KEY: single.secretKey, GARAGE_DEFAULT_BUCKET: single.bucket });
-    const child = spawn(BINARY, ['-c', join(this.#folder, 'garage.toml'), 'server', ...(single ? ['--single-node', '--default-bucket'] : [])], { stdio: ['ignore', out, out], env });
+    const child = spawn(BINARY, ['-c', join(this.#folder, 'garage.toml'), 'server', ...(single ? ['--single-node', '--default-bucket'] : [])], { stdio: ['ignore', out, out], env, detached: this.#apart });
     closeSync(out);
     this.#child = child;
     const orphan = () => child.kill('SIGKILL');
