@@ -15,6 +15,13 @@ interface Kept {
   flags: string;
 }
 
+interface Idle {
+  process: Process;
+  session: Session;
+  selected: Selected;
+  version: number;
+}
+
 const flagsAt = (index: MailboxIndex, i: number): string => [...index.flagsOf(index.flagSet(i))].sort().join(' ');
 
 export class Client {
@@ -28,7 +35,8 @@ export class Client {
   #modSeq = 0;
   #uidNext = 1;
   /** While it stays connected. */
-  #idle: { process: Process; session: Session; selected: Selected; version: number } | null = null;
+  #idle: Idle | null = null;
+  #busy: Process | null = null;
 
   constructor(kind: Client['kind'], player: Player, mailbox: string, observer: Observer, ledger: Ledger) {
     this.kind = kind;
@@ -36,6 +44,15 @@ export class Client {
     this.mailbox = mailbox;
     this.#observer = observer;
     this.#ledger = ledger;
+  }
+
+  /** One command at a time: what an older one would answer later, the client has outgrown. */
+  get free(): boolean {
+    return !this.#busy?.alive;
+  }
+  #during<T>(process: Process, run: () => Promise<T>): Promise<T> {
+    this.#busy = process;
+    return run().finally(() => (this.#busy = null));
   }
 
   get idle(): Process | null {
@@ -49,7 +66,10 @@ export class Client {
   }
 
   /** Connects, synchronises, and goes away again unless it is to `stay`. Unavailable. */
-  async sync(process: Process, stay = false): Promise<void> {
+  sync(process: Process, stay = false): Promise<void> {
+    return this.#during(process, () => this.#sync(process, stay));
+  }
+  async #sync(process: Process, stay: boolean): Promise<void> {
     this.leave();
     const due = this.#due();
     const session = await process.login(this.player);
@@ -83,7 +103,9 @@ export class Client {
   /** NOOP while connected: takes in what changed. */
   async noop(): Promise<void> {
     const idle = this.#idle;
-    if (!idle) return;
+    if (idle) await this.#during(idle.process, () => this.#noop(idle));
+  }
+  async #noop(idle: Idle): Promise<void> {
     const due = this.#due();
     await idle.selected.refresh();
     if (this.#idle !== idle) return;

@@ -57,17 +57,23 @@ export async function checkEnd(h: History): Promise<void> {
     const sessions: Session[] = [];
     for (const p of h.processes) sessions.push(await insist(h, `log in at ${p.o.address}`, () => p.login(player)));
     await settle(h, player);
-    const opens = h.processes.map((p) => p.open(player)!);
-    const prints = await compare(h, player, opens);
-    promises(h, player, opens[0]);
+    await compare(h, player);
+    // Who comes anew finds the same. What landed again meanwhile it may take as passed over, and repair.
+    const process = h.newcomer();
+    for (let i = 0; i < 100 && !process.up; i++) await h.clock.advance(30 * SECOND);
+    h.processes.push(process);
+    sessions.push(await insist(h, 'log in at the newcomer', () => process.login(player)));
+    await compare(h, player, process);
+    await settle(h, player);
+    await compare(h, player);
+    promises(h, player, process.open(player)!);
     for (const client of h.clients.filter((c) => c.player === player)) {
-      const process = h.pick(h.processes);
-      await insist(h, 'last sync', () => client.sync(process));
-      const found = process.open(player)!.state.byName(client.mailbox);
-      const wanted = found ? client.wanted(process.open(player)!.state.mailbox(found.id)) : '';
+      const at = h.pick(h.processes);
+      await insist(h, 'last sync', () => client.sync(at));
+      const found = at.open(player)!.state.byName(client.mailbox);
+      const wanted = found ? client.wanted(at.open(player)!.state.mailbox(found.id)) : '';
       if (client.shown() !== wanted) throw new Violation('3 a client ends with exactly the mailbox', `${client.kind} ${client.mailbox}\n want ${wanted}\n has  ${client.shown()}`);
     }
-    await newcomer(h, player, prints);
     for (const session of sessions) session.close();
   }
 }
@@ -102,11 +108,6 @@ function late(h: History, player: Player): string {
   }).join('; ');
 }
 
-async function everything(h: History, open: OpenUser): Promise<string> {
-  await insist(h, 'load everything', () => open.need({ kind: 'everything' }));
-  return h.profile.forgets ? visible(open.state) : open.state.fingerprint();
-}
-
 /** What clients can be shown: where replicas forget records at different times, the rest may differ. */
 function visible(state: UserState): string {
   const boxes = state.mailboxes().map((m) => {
@@ -124,17 +125,20 @@ const difference = (a: UserState, b: UserState): string => {
   return `at line ${at}:\n${x.slice(Math.max(0, at - 6), at + 6).join('\n')}\n--- and\n${y.slice(Math.max(0, at - 6), at + 6).join('\n')}`;
 };
 
-/** All replicas equal each other, and the fold of every event that ever landed. */
-async function compare(h: History, player: Player, opens: OpenUser[]): Promise<string> {
-  const prints: string[] = [];
-  for (const open of opens) prints.push(await everything(h, open));
+/** All replicas equal each other, and the fold of every event that ever landed. `only`: this one and the fold. */
+async function compare(h: History, player: Player, only?: Process): Promise<void> {
+  const opens = (only ? [only] : h.processes).map((p) => p.open(player)!);
+  for (const open of opens) await insist(h, 'load everything', () => open.need({ kind: 'everything' }));
+  // From here to the end nothing moves.
+  const print = (state: UserState) => (h.profile.forgets ? visible(state) : state.fingerprint());
+  const differ = (a: UserState, b: UserState) => (h.profile.forgets ? `\n${visible(a)}\n${visible(b)}` : difference(a, b));
+  const first = opens[0].state;
   for (let i = 1; i < opens.length; i++) {
-    if (prints[i] !== prints[0]) throw new Violation('4 replicas are equal', `0 and ${i} differ ${h.profile.forgets ? `\n${prints[0]}\n${prints[i]}` : difference(opens[0].state, opens[i].state)}`);
+    if (print(opens[i].state) !== print(first)) throw new Violation('4 replicas are equal', `0 and ${i} differ ${differ(first, opens[i].state)}`);
   }
   const full = fullFold(h, player);
-  if (h.profile.forgets) {
-    if (visible(full) !== prints[0]) throw new Violation('6 snapshot + tail = full fold', `\n${visible(full)}\n${prints[0]}`);
-  } else if (full.fingerprint() !== prints[0]) throw new Violation('6 snapshot + tail = full fold', difference(full, opens[0].state));
+  if (print(full) !== print(first)) throw new Violation('6 snapshot + tail = full fold', `${only ? 'who comes anew differs ' : ''}${differ(full, first)}`);
+  if (only) return;
   for (const open of opens) {
     for (const mailbox of open.state.mailboxes()) {
       const { withheld } = open.state.mailbox(mailbox.id);
@@ -142,7 +146,6 @@ async function compare(h: History, player: Player, opens: OpenUser[]): Promise<s
       h.observer.shown(player, open, mailbox.id, open.state.mailbox(mailbox.id));
     }
   }
-  return prints[0];
 }
 
 function fullFold(h: History, player: Player): UserState {
@@ -150,19 +153,6 @@ function fullFold(h: History, player: Player): UserState {
   const events = [...h.observer.events.values()].filter((e) => e.player === player).map((e) => e.event);
   for (const event of events.sort((a, b) => a.ref.position - b.ref.position || (a.ref.writer < b.ref.writer ? -1 : 1))) state.apply(event);
   return state;
-}
-
-/** Who opens the user for the first time finds the same. */
-async function newcomer(h: History, player: Player, print: string): Promise<void> {
-  const process: Process = h.newcomer();
-  for (let i = 0; i < 100 && !process.up; i++) await h.clock.advance(30 * SECOND);
-  const session = await insist(h, 'log in at the newcomer', () => process.login(player));
-  const open = process.open(player)!;
-  const found = await everything(h, open);
-  if (found !== print) throw new Violation('6 snapshot + tail = full fold', `who comes anew differs ${difference(h.processes[0].open(player)!.state, open.state)}`);
-  if (open.at.log.late().length > 0 && !h.switches.account.noRepairs) throw new Violation('5 repairs end', 'who comes anew finds something late');
-  session.close();
-  process.crash();
 }
 
 /** What was acknowledged is there, once. */

@@ -3,8 +3,11 @@ import type { Random } from '../../src/base/index.ts';
 import type { Fault, Faults } from '../../src/store/index.ts';
 import type { Profile } from './profiles.ts';
 
-/** Faults of one client of the store; `calm()` says that the world has healed. */
-export function faultsOf(profile: Profile, random: Random, calm: () => boolean): Faults {
+/**
+ * Faults of one client of the store; `calm()` says that the world has healed, `kill` ends
+ * the process.
+ */
+export function faultsOf(profile: Profile, random: Random, calm: () => boolean, kill: () => void): Faults {
   const bad: Fault[] = ['late', 'partial', 'answerLost', 'quorum', 'fails'];
   return {
     latencyMs: [1, 60],
@@ -18,6 +21,7 @@ export function faultsOf(profile: Profile, random: Random, calm: () => boolean):
       const event = operation === 'put' && name.includes('/log/');
       const x = random.unit();
       const failing = event ? profile.badPuts : profile.badOthers / 2;
+      if (x < failing && event && random.unit() < profile.killedInPut) kill();
       if (x < failing) return operation === 'put' ? bad[Math.floor(random.unit() * bad.length)] : random.unit() < 0.5 ? 'quorum' : 'fails';
       return x < failing + (event ? profile.slowPuts : profile.badOthers / 2) ? 'slow' : null;
     },

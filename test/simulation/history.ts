@@ -77,18 +77,19 @@ export class History {
   }
 
   #process(address: string): Process {
-    return new Process({
+    const process: Process = new Process({
       world: this.world,
       clock: this.clock,
       random: this.random,
       address,
       skew: Math.floor((this.random.unit() - 0.5) * 20 * SECOND),
-      faults: faultsOf(this.profile, this.random, () => this.calm),
+      faults: faultsOf(this.profile, this.random, () => this.calm, () => this.crash(process)),
       switches: this.switches,
       peersComplete: this.#peersComplete,
       upkeep: this.profile.upkeep,
       announce: (from, root, name, bytes) => this.#announce(from, root, name, bytes),
     });
+    return process;
   }
   /** A process beside the others, for a last look. */
   newcomer(): Process {
@@ -223,11 +224,12 @@ export class History {
       }
       case 'sync': {
         const client = this.pick(this.clients);
+        if (!client.free) return;
         const stay = this.chance(0.3);
         return this.run(`sync ${this.clients.indexOf(client)}`, process, () => client.sync(process, stay));
       }
       case 'noop': {
-        const client = this.clients.find((x) => x.idle?.up);
+        const client = this.clients.find((x) => x.idle?.up && x.free);
         if (client) this.run(`noop ${this.clients.indexOf(client)}`, client.idle!, () => client.noop());
         return;
       }

@@ -44,6 +44,8 @@ export interface Profile {
   hintsLost: number;
   /** Share of answers right after which the process is killed. */
   killedAfterAnswer: number;
+  /** Share of failing PUTs of events in which the process dies too, so that nobody sends again. */
+  killedInPut: number;
   /** Mailboxes that come and go are used too. */
   mortal: boolean;
   /** Share of steps that follow at once; the others wait seconds. */
@@ -68,6 +70,7 @@ const mail: Profile = {
   latest: 240_000,
   hintsLost: 0.2,
   killedAfterAnswer: 0.03,
+  killedInPut: 0.05,
   mortal: false,
   bursts: 0.5,
   upkeep: false,
@@ -85,6 +88,21 @@ export const profiles: Record<string, Profile> = {
     slowest: 150_000,
     hintsLost: 0.5,
     killedAfterAnswer: 0.1,
+  },
+  /** Many write at once, slowly, and hardly a hint arrives: what a replica knows, it knows from LISTs. */
+  slow: {
+    ...mail,
+    replicas: [3, 4],
+    steps: [40, 80],
+    rates: { deliver: 20, again: 3, append: 4, store: 10, move: 3, expunge: 3, sync: 30, noop: 4, crash: 3 },
+    slowPuts: 0.5,
+    badPuts: 0.15,
+    badOthers: 0,
+    slowest: 70_000,
+    hintsLost: 0.95,
+    killedAfterAnswer: 0.02,
+    killedInPut: 0.3,
+    bursts: 0.3,
   },
   /** Mailboxes are made, renamed and deleted under everybody's feet. */
   boxes: { ...mail, rates: { ...mail.rates, create: 8, remove: 5, rename: 6, append: 8, move: 8 }, mortal: true },
