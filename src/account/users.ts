@@ -19,6 +19,8 @@ interface Entry {
   open: OpenUser | null;
   /** Each with the id of the wrapped key that opened it. */
   sessions: Map<UserSession, string>;
+  /** The user's first address, until the directory changes. */
+  address: string | null;
   /** Log-ins that wait for the opening. */
   arriving: number;
   release: () => void;
@@ -87,7 +89,7 @@ export class Users implements Backend {
     }
     const { state } = this.#o.replica.directory;
     if (this.#entries.get(record.id) !== entry || !state.users.get(record.id)?.wraps.has(wrap)) throw new Refused('Not now, please connect again', 'UNAVAILABLE');
-    const session = new UserSession(open, state.addressesOf(record.id)[0]?.address ?? user, () => this.#ended(record.id, entry, session));
+    const session = new UserSession(open, (entry.address ??= state.addressesOf(record.id)[0]?.address ?? user), () => this.#ended(record.id, entry, session));
     entry.cancelLinger();
     entry.sessions.set(session, wrap);
     return session;
@@ -106,7 +108,7 @@ export class Users implements Backend {
     const known = this.#entries.get(record.id);
     if (known) return known;
     const { replica, logins } = this.#o;
-    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Map(), arriving: 0, release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
+    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Map(), address: null, arriving: 0, release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
     entry.opening.then(
       (open) => {
         entry.open = open;
@@ -176,6 +178,7 @@ export class Users implements Backend {
   /** The directory has changed: who was removed, or whose password is no longer valid, is logged in no longer. */
   #revise(): void {
     for (const [id, entry] of this.#entries) {
+      entry.address = null;
       const record = this.#o.replica.directory.state.users.get(id);
       if (!record) {
         this.#o.logins.forget(id);

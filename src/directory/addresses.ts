@@ -4,10 +4,13 @@ import { Malformed } from '../base/index.ts';
 
 const LOCAL_BYTES_MAX = 64; // RFC 5321 §4.5.3.1.1
 const DOMAIN_BYTES_MAX = 255; // RFC 5321 §4.5.3.1.2
+/** Already in the form that `domainToASCII` gives: a last label that begins with a letter is no part of an IPv4 address. */
+const PLAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Lower case, internationalised labels in their ASCII form. Throws Malformed. */
 export function normaliseDomain(domain: string): string {
+  if (domain.length <= DOMAIN_BYTES_MAX && PLAIN.test(domain) && !domain.includes('--')) return domain;
   const ascii = domainToASCII(domain.normalize('NFC').toLowerCase()).replace(/\.$/, '');
   if (!ascii || ascii.length > DOMAIN_BYTES_MAX || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   return ascii;

@@ -1,10 +1,9 @@
 // Passwords that opened a wrap a short while ago, so that the same log-in again costs no Argon2. In memory only: an HMAC
 // of the password under a key of this process, beside the root key that the open user's secret is in memory for anyway.
 import { timingSafeEqual } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { limits } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
-import { hmac, secretKey } from './primitives.ts';
+import { hmacOnce } from './primitives.ts';
 import { passwordBytes } from './wrap.ts';
 
 interface Entry {
@@ -23,7 +22,7 @@ const ENTRIES_MAX = 4;
 
 export class LoginCache {
   readonly #clock: Clock;
-  readonly #key: KeyObject;
+  readonly #key: Buffer;
   readonly #usersMax: number;
   readonly #lingerMs: number;
   // In order of last use, oldest first.
@@ -33,7 +32,7 @@ export class LoginCache {
 
   constructor(clock: Clock, random: Random, sizes: { login_cache_users_max: number; user_linger_ms: number } = limits) {
     this.#clock = clock;
-    this.#key = secretKey(random.bytes(32));
+    this.#key = random.bytes(32);
     this.#usersMax = sizes.login_cache_users_max;
     this.#lingerMs = sizes.user_linger_ms;
   }
@@ -101,7 +100,7 @@ export class LoginCache {
   }
 
   #verifier(password: string): Buffer {
-    return hmac(this.#key, passwordBytes(password));
+    return hmacOnce(this.#key, passwordBytes(password));
   }
 
   #expired(name: string, user: User): boolean {

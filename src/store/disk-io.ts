@@ -1,6 +1,7 @@
 // Reading from a file system whose pages are mostly in memory: a synchronous call then costs a few microseconds,
-// where a trip through libuv's pool of 4 threads costs a hundred and waits behind fsyncs. When a call turns out to be
-// slow (a cold disk), the pool is used for the next second, so that a seek blocks no one else.
+// where a trip through libuv's pool costs a hundred and waits behind fsyncs. When two calls within a second turn out to be
+// slow (a cold disk; one alone may have lost the processor), the pool is used for the next second, so that seeks block no
+// one else.
 import fs from 'node:fs';
 import type { Clock } from '../base/index.ts';
 
@@ -13,6 +14,7 @@ export const SYNC_READ_BYTES_MAX = 256 * 1024;
 export class DiskIo {
   readonly #clock: Clock;
   #slowUntil = -Infinity;
+  #slowAt = -Infinity;
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -29,7 +31,10 @@ export class DiskIo {
       return sync();
     } finally {
       const after = this.#clock.monotonic();
-      if (after - before > SLOW_MS) this.#slowUntil = after + SLOW_FOR_MS;
+      if (after - before > SLOW_MS) {
+        if (before - this.#slowAt < SLOW_FOR_MS) this.#slowUntil = after + SLOW_FOR_MS;
+        this.#slowAt = after;
+      }
     }
   }
 

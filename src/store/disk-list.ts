@@ -20,6 +20,7 @@ interface Child {
 }
 
 const SLASH = '/';
+const LOGS = '/log/';
 
 export class DiskList {
   readonly #root: string;
@@ -42,15 +43,16 @@ export class DiskList {
 
   /** Appends rows of one folder of names to `out` until it has `max`. */
   async #folder(folder: Child, query: Query, max: number, out: Listed[]): Promise<void> {
-    let entries: fs.Dirent[];
-    try {
+    const fans = folder.low.endsWith(LOGS) ? await this.#fans(folder, query) : null;
+    let entries: fs.Dirent[] = [];
+    if (fans === null) try {
       const e = this.#io.entries(folder.path);
       entries = e instanceof Promise ? await e : e;
     } catch (e) {
       if (isAbsent(e)) return;
       throw e;
     }
-    const children: Child[] = [];
+    const children: Child[] = fans ?? [];
     for (const entry of entries) {
       const { name } = entry;
       const path = `${folder.path}/${name}`;
@@ -66,6 +68,18 @@ export class DiskList {
       else out.push(...(await this.#mixed(children.slice(i, j), folder.low, query, max - out.length)));
       i = j;
     }
+  }
+
+  /** A log's own folder holds fan folders and mostly nothing else: then what it holds may be remembered. Null: look at each. */
+  async #fans(folder: Child, query: Query): Promise<Child[] | null> {
+    const { names } = await this.#cache.read(folder.path);
+    const children: Child[] = [];
+    for (const name of names) {
+      if (name[0] !== FAN) return null;
+      const child: Child = { low: folder.low + name.slice(1), path: `${folder.path}/${name}`, kind: 'fan' };
+      if (wanted(child, query)) children.push(child);
+    }
+    return children;
   }
 
   async #child(child: Child, base: string, query: Query, max: number, out: Listed[]): Promise<void> {
