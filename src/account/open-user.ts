@@ -242,11 +242,14 @@ export class OpenUser {
    * that can't be written.
    */
   async showable(mailbox: MailboxId): Promise<void> {
+    const lateHere = () => this.#late().filter((l) => l.event.effects.some((e) => e.scope === mailbox));
+    const first = new Set(lateHere().map((l) => l.event));
+    // A repair that is under way may not know of all of it.
     for (let round = 0; round < 3; round++) {
-      const late = this.#late().filter((l) => l.event.effects.some((e) => e.scope === mailbox));
-      if (late.length === 0 || (round > 0 && !late.some((l) => l.passedOver))) return;
+      if (!lateHere().some((l) => l.passedOver || first.has(l.event))) return;
       await this.repair();
     }
+    if (!lateHere().some((l) => l.passedOver || first.has(l.event))) return;
     throw new Unavailable('The mailbox is being put in order, try again');
   }
 
