@@ -6,7 +6,7 @@ import { MemoryWorld } from './memory.ts';
 import type { ObjectStore, Stores } from './object-store.ts';
 
 export interface S3Settings {
-  /** `http://host:port` or `https://…`. Buckets are addressed by path. */
+  /** `http://host:port` or `https://…`, several separated by commas: the next when one does not answer. Buckets are addressed by path. */
   endpoint: string;
   region: string;
   accessKey: string;

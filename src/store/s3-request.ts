@@ -4,7 +4,8 @@ import { Corrupt, Malformed, Refused, Unavailable, limits, reason } from '../bas
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { Gate } from './gate.ts';
 import { checkMaySend, checkSignal, gaveUp } from './give-up.ts';
-import { Lanes } from './s3-lanes.ts';
+import { Endpoints } from './s3-endpoints.ts';
+import type { Endpoint } from './s3-endpoints.ts';
 import { EMPTY_SHA256, Signer } from './s3-sign.ts';
 import type { Keys } from './s3-sign.ts';
 import { BrokenAnswer, readError } from './s3-xml.ts';
@@ -54,27 +55,22 @@ const RETRY_SHARE = 0.1;
 const ours = (e: unknown): boolean => e instanceof Unavailable || e instanceof Refused || e instanceof Malformed || e instanceof Corrupt;
 
 export class S3Transport {
-  readonly #lanes: Lanes;
-  readonly #host: string;
-  readonly #base: string;
+  readonly #endpoints: Endpoints;
   readonly #signer: Signer;
   readonly #secrets: string[];
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #gate = new Gate(limits.store_concurrency_max);
-  #skew = 0;
   #retries = limits.store_retries_saved_max;
 
-  constructor(endpoint: URL, keys: Keys, clock: Clock, random: Random, logger: Logger) {
-    this.#host = endpoint.host;
-    this.#base = endpoint.pathname.replace(/\/+$/, '');
+  constructor(endpoints: readonly URL[], keys: Keys, clock: Clock, random: Random, logger: Logger) {
     this.#signer = new Signer(keys);
     this.#secrets = [keys.secretKey, keys.accessKey];
     this.#clock = clock;
     this.#random = random;
     this.#logger = logger;
-    this.#lanes = new Lanes(endpoint.origin);
+    this.#endpoints = new Endpoints(endpoints, clock, random, logger);
   }
 
   /**
@@ -93,36 +89,43 @@ export class S3Transport {
   }
 
   async close(): Promise<void> {
-    await this.#lanes.close();
+    await this.#endpoints.close();
   }
 
   async #attempts<T>(call: Call, check: (answer: Answer) => T): Promise<T> {
     const deadline = this.#clock.monotonic() + limits.store_call_ms_max + slowest(call.bytes ?? 0);
     let corrected = false;
+    let failed: Endpoint | null = null;
     for (let attempt = 1; ; attempt++) {
       checkSignal(call.signal);
       checkMaySend(call.maySend);
       let why: string;
+      const endpoint = this.#endpoints.choose(failed);
       try {
-        const answer = await this.#send(call, deadline);
+        const answer = await this.#send(endpoint, call, deadline);
         const { status } = answer;
         if (status < 300 || status === 404 || status === 416) {
           const result = check(answer);
+          this.#endpoints.worked(endpoint);
           this.#retries = Math.min(limits.store_retries_saved_max, this.#retries + RETRY_SHARE);
           return result;
         }
         const { code, message } = readError(answer.body.toString('utf8'));
         why = this.#clean(`${status} ${code} ${message}`.trimEnd());
         if (status < 500 && status !== 408 && status !== 429) {
-          if (corrected || !this.#correct(answer, code)) throw new S3Refusal(`the S3 store refuses: ${why}`);
+          this.#endpoints.worked(endpoint);
+          if (corrected || !this.#correct(endpoint, answer, code)) throw new S3Refusal(`the S3 store refuses: ${why}`);
           corrected = true;
           continue;
         }
       } catch (e) {
+        if (call.signal?.aborted || ours(e)) this.#endpoints.dropped(endpoint);
         if (call.signal?.aborted) throw gaveUp(call.signal);
         if (ours(e)) throw e;
         why = this.#clean(reason(e));
       }
+      failed = endpoint;
+      this.#endpoints.failed(endpoint, why);
       await this.#beforeResend(call, attempt, deadline, why);
     }
   }
@@ -132,7 +135,7 @@ export class S3Transport {
     const most = Math.min(limits.store_retry_ms_max, limits.store_retry_ms_min * 2 ** (attempt - 1));
     const wait = most / 2 + (this.#random.unit() * most) / 2;
     const spent = attempt >= limits.store_attempts_max || this.#clock.monotonic() + wait >= deadline;
-    if (spent || this.#retries < 1) throw new Unavailable(`the S3 store gives no good answer: ${why}`);
+    if (spent || this.#retries < 1 || this.#endpoints.allOpen) throw new Unavailable(`the S3 store gives no good answer: ${why}`);
     this.#retries--;
     this.#logger.debug('request to the store is sent again', { method: call.method, attempt, why });
     try {
@@ -142,18 +145,20 @@ export class S3Transport {
     }
   }
 
-  async #send(call: Call, deadline: number): Promise<Answer> {
-    const path = this.#base + call.path;
-    const headers = this.#signer.sign({ method: call.method, host: this.#host, path, query: call.query ?? '', headers: call.headers ?? {}, payload: call.payload ?? EMPTY_SHA256, time: this.#clock.now() + this.#skew });
+  async #send(endpoint: Endpoint, call: Call, deadline: number): Promise<Answer> {
+    const path = endpoint.base + call.path;
+    const headers = this.#signer.sign({ method: call.method, host: endpoint.host, path, query: call.query ?? '', headers: call.headers ?? {}, payload: call.payload ?? EMPTY_SHA256, time: this.#clock.now() + endpoint.skew });
     if (call.range) headers.range = call.range;
     const { body } = call;
     if (call.bytes !== undefined) headers['content-length'] = String(call.bytes);
     const ended = new AbortController();
     const onAbort = () => ended.abort(gaveUp(call.signal!));
     call.signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = (bytes: number) => this.#clock.after(Math.min(limits.store_request_ms_max + slowest(bytes), Math.max(1, deadline + slowest(bytes) - this.#clock.monotonic())), () => ended.abort(new Error('no answer in time')));
+    // Where another may be asked instead nobody waits long for this one.
+    const patience = this.#endpoints.hasOther(endpoint) ? limits.store_fallback_ms : limits.store_request_ms_max;
+    const timer = (bytes: number) => this.#clock.after(Math.min(patience + slowest(bytes), Math.max(1, deadline + slowest(bytes) - this.#clock.monotonic())), () => ended.abort(new Error('no answer in time')));
     let cancel = timer(call.bytes ?? 0);
-    const lane = this.#lanes.take();
+    const lane = endpoint.lanes.take();
     call.sent();
     try {
       const answer = await lane.client.request({
@@ -181,22 +186,22 @@ export class S3Transport {
       }
       const bytes = await collect(answer.body, length, max);
       const date = Date.parse(String(answer.headers.date ?? ''));
-      return { status: answer.statusCode, headers: answer.headers, body: bytes, date: Number.isNaN(date) ? this.#clock.now() + this.#skew : date, code: answer.statusCode === 404 ? readError(bytes.toString('utf8')).code : '' };
+      return { status: answer.statusCode, headers: answer.headers, body: bytes, date: Number.isNaN(date) ? this.#clock.now() + endpoint.skew : date, code: answer.statusCode === 404 ? readError(bytes.toString('utf8')).code : '' };
     } finally {
-      this.#lanes.give(lane);
+      endpoint.lanes.give(lane);
       cancel();
       call.signal?.removeEventListener('abort', onAbort);
     }
   }
 
   /** True when our clock was the reason, and the next send will bear the server's time. */
-  #correct(answer: Answer, code: string): boolean {
+  #correct(endpoint: Endpoint, answer: Answer, code: string): boolean {
     const date = Date.parse(String(answer.headers.date ?? ''));
     if (Number.isNaN(date)) return false;
     const skew = date - this.#clock.now();
-    if (code !== 'RequestTimeTooSkewed' && Math.abs(skew - this.#skew) < SKEW_MS) return false;
+    if (code !== 'RequestTimeTooSkewed' && Math.abs(skew - endpoint.skew) < SKEW_MS) return false;
     this.#logger.warn("this machine's clock differs from the store's", { seconds: Math.round(skew / 1000) });
-    this.#skew = skew;
+    endpoint.skew = skew;
     return true;
   }
 

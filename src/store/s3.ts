@@ -19,6 +19,7 @@ const JOIN_BYTES_MAX = 256 * 1024;
 const PROBE_MS = 5000;
 
 export interface S3Endpoint {
+  /** One or more, separated by commas: the next is asked when one gives no good answer. */
   endpoint: string;
   region: string;
   accessKey: string;
@@ -27,15 +28,9 @@ export interface S3Endpoint {
 
 /** Stores of all buckets over one pool of connections. See openStores for errors. */
 export async function openS3(settings: S3Endpoint, buckets: string[], clock: Clock, random: Random, logger: Logger): Promise<{ stores: S3Store[]; close: () => Promise<void> }> {
-  let url: URL;
-  try {
-    url = new URL(settings.endpoint);
-  } catch {
-    throw new Malformed(`not an S3 endpoint: ${JSON.stringify(settings.endpoint.slice(0, 100))}`);
-  }
-  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username || url.password || url.search || url.hash) throw new Malformed('an S3 endpoint is http://host:port or https://host');
+  const urls = settings.endpoint.split(',').map(endpointOf);
   if (!settings.region || !settings.accessKey || !settings.secretKey) throw new Malformed('the S3 store needs region, access key and secret key');
-  const transport = new S3Transport(url, settings, clock, random, logger);
+  const transport = new S3Transport(urls, settings, clock, random, logger);
   const stores = buckets.map((bucket) => new S3Store(transport, bucket));
   try {
     await Promise.all(stores.map((store) => probe(store, clock, logger)));
@@ -44,6 +39,17 @@ export async function openS3(settings: S3Endpoint, buckets: string[], clock: Clo
     throw e;
   }
   return { stores, close: () => transport.close() };
+}
+
+function endpointOf(text: string): URL {
+  let url: URL;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    throw new Malformed(`not an S3 endpoint: ${JSON.stringify(text.slice(0, 100))}`);
+  }
+  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username || url.password || url.search || url.hash) throw new Malformed('an S3 endpoint is http://host:port or https://host');
+  return url;
 }
 
 /** A wrong key or bucket ends the start; a store that is away may come back. */

@@ -1,0 +1,93 @@
+// The endpoints of one store, in the order of the settings: the own site's node first, others for when it gives no good
+// answer. Each has a breaker: after some failures in a row it is left alone for a while, then one request tries it.
+import { limits } from '../base/index.ts';
+import type { Clock, Logger, Random } from '../base/index.ts';
+import { Lanes } from './s3-lanes.ts';
+
+export class Endpoint {
+  readonly origin: string;
+  readonly host: string;
+  /** Path before `/bucket`. */
+  readonly base: string;
+  readonly lanes: Lanes;
+  /** The server's clock less ours, ms. */
+  skew = 0;
+  /** Failures since the last good answer. */
+  failures = 0;
+  /** Monotonic time until which it is left alone; 0: the breaker is closed. */
+  openUntil = 0;
+  /** A request tries whether it answers again. */
+  trying = false;
+
+  constructor(url: URL) {
+    this.origin = url.origin;
+    this.host = url.host;
+    this.base = url.pathname.replace(/\/+$/, '');
+    this.lanes = new Lanes(url.origin);
+  }
+}
+
+export class Endpoints {
+  readonly #all: readonly Endpoint[];
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #logger: Logger;
+
+  constructor(urls: readonly URL[], clock: Clock, random: Random, logger: Logger) {
+    this.#all = urls.map((url) => new Endpoint(url));
+    this.#clock = clock;
+    this.#random = random;
+    this.#logger = logger;
+  }
+
+  /**
+   * The first one that answers; not `except`, which has just failed, if there is another. When none is known to answer the
+   * one that was left alone for longest: nothing is refused without having been sent.
+   */
+  choose(except: Endpoint | null): Endpoint {
+    if (this.#all.length === 1) return this.#all[0];
+    const now = this.#clock.monotonic();
+    const others = this.#all.filter((e) => e !== except);
+    for (const e of others) {
+      if (e.openUntil === 0) return e;
+      if (e.openUntil > now || e.trying) continue;
+      e.trying = true;
+      return e;
+    }
+    return others.reduce((a, b) => (b.openUntil < a.openUntil ? b : a));
+  }
+
+  /** Whether another one is worth asking when this one is slow. */
+  hasOther(than: Endpoint): boolean {
+    return this.#all.some((e) => e !== than && e.openUntil === 0);
+  }
+  /** True while none is known to answer: then nothing is sent twice. */
+  get allOpen(): boolean {
+    return this.#all.every((e) => e.openUntil > 0);
+  }
+
+  worked(endpoint: Endpoint): void {
+    if (endpoint.openUntil > 0) this.#logger.info('the S3 endpoint answers again', { endpoint: endpoint.origin });
+    endpoint.failures = endpoint.openUntil = 0;
+    endpoint.trying = false;
+  }
+
+  failed(endpoint: Endpoint, why: string): void {
+    endpoint.failures++;
+    endpoint.trying = false;
+    const over = endpoint.failures - limits.store_breaker_failures;
+    if (over < 0) return;
+    if (endpoint.openUntil === 0) this.#logger.warn('the S3 endpoint is left alone for a while', { endpoint: endpoint.origin, why });
+    const most = Math.min(limits.store_breaker_ms_max, limits.store_breaker_ms_min * 2 ** Math.min(over, 16));
+    endpoint.openUntil = this.#clock.monotonic() + most / 2 + (this.#random.unit() * most) / 2;
+  }
+
+  /** The request was ended by its caller: nothing is known of the endpoint. */
+  dropped(endpoint: Endpoint): void {
+    endpoint.trying = false;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#all.map((e) => e.lanes.close()));
+  }
+}
