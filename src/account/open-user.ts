@@ -70,8 +70,8 @@ export class OpenUser {
         open: (name, sealed) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)),
       },
       onApplied: (event) => {
-        // A few events can hold many messages, and reading those again costs as much as many events.
-        this.#eventsSinceSnapshot += 1 + event.messages / MESSAGES_PER_EVENT;
+        // A few events can add or copy many messages, and reading those again costs as much as many events.
+        this.#eventsSinceSnapshot += 1 + (event.ref.position - event.first) / limits.slots / MESSAGES_PER_EVENT;
         this.#afterChange();
       },
       onForgotten: () => {

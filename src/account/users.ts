@@ -148,6 +148,7 @@ export class Users implements Backend {
 
   #ended(id: string, entry: Entry, session: UserSession): void {
     entry.sessions.delete(session);
+    if (entry.sessions.size === 0 && entry.open && entry.open.eventsSinceSnapshot >= limits.snapshot_events_at_leave) entry.open.snapshotSoon();
     this.#unused(id, entry);
   }
 

@@ -222,6 +222,8 @@ export const limits = {
   mailbox_made_max: 4095,
   /** Uncovered events above which a session writes a snapshot. */
   snapshot_events: 200,
+  /** The same when a user's last session ends: nobody waits for it, and the next log-in anywhere reads less. */
+  snapshot_events_at_leave: 25,
   /** Delivered events above which a delivering replica writes a bundle. */
   bundle_events: 200,
   /** How long a user's secret and state stay in memory after the last session. */
