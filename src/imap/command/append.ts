@@ -9,3 +9,6 @@ export const append = command<never>({
   },
   run: async () => '',
 });
+
+/** REPLACE likewise. */
+export const replace = command<never>({ ...append, uid: true, when: 'selected' });

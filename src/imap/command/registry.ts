@@ -1,5 +1,5 @@
 // Every command by its name; those that UID may stand before also as `UID NAME`.
-import { append } from './append.ts';
+import { append, replace } from './append.ts';
 import { authenticate } from './authenticate.ts';
 import { cancelupdate } from './cancelupdate.ts';
 import { capability } from './capability.ts';
@@ -57,6 +57,7 @@ const table: Record<string, Command<any>> = {
   LSUB: lsub,
   STATUS: status,
   APPEND: append,
+  REPLACE: replace,
   IDLE: idle,
   CHECK: check,
   CLOSE: close,

@@ -22,7 +22,8 @@ export type Arrival =
 const NONE: Literal[] = [];
 
 const HEADER = /(~?)\{([0-9]{1,16})(\+?)\}$/;
-const APPEND = /^[^ ]+ APPEND /i;
+/** What stands before a message literal at least: a literal directly behind it is the mailbox. */
+const APPEND = /^[^ ]+ (?:APPEND |(?:UID )?REPLACE [^ ]+ )/i;
 const LF = 0x0a;
 const CR = 0x0d;
 
