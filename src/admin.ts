@@ -3,6 +3,7 @@ import { Administration, UserLogs, checkUser, listRemoved, markRestored, totalsO
 import type { Replica, Users } from './account/index.ts';
 import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
 import { reason } from './base/index.ts';
+import type { MailAdmin } from './mail-admin.ts';
 import { replicasOf } from './replicas.ts';
 
 /** Logs that `restored` writes at once. */
@@ -13,17 +14,41 @@ export class LocalAdmin implements Admin {
   readonly #replica: Replica;
   readonly #reader: Replica;
   readonly #users: Users;
+  readonly #mail: MailAdmin;
   readonly #close: () => Promise<void>;
-  constructor(administration: Administration, replica: Replica, users: Users, close: () => Promise<void>) {
+  constructor(administration: Administration, mail: MailAdmin, replica: Replica, users: Users, close: () => Promise<void>) {
     this.#a = administration;
+    this.#mail = mail;
     this.#users = users;
     this.#replica = replica;
     this.#reader = { ...replica, identity: { slot: null, mayWrite: () => false, spent: new Map() } };
     this.#close = close;
   }
 
-  domainAdd(domain: string): Promise<void> {
-    return this.#a.domainAdd(domain);
+  async domainAdd(domain: string): Promise<void> {
+    await this.#a.domainAdd(domain);
+    await this.#mail.domainKeys(domain);
+  }
+  domainDns(domain: string): ReturnType<Admin['domainDns']> {
+    return this.#mail.domainDns(domain);
+  }
+  domainCheck(domain: string): ReturnType<Admin['domainCheck']> {
+    return this.#mail.domainCheck(domain);
+  }
+  queueList(): ReturnType<Admin['queueList']> {
+    return this.#mail.queueList();
+  }
+  queueShow(id: string): ReturnType<Admin['queueShow']> {
+    return this.#mail.queueShow(id);
+  }
+  queueRetry(id: string): Promise<number> {
+    return this.#mail.queueRetry(id);
+  }
+  queueHold(id: string, on: boolean): Promise<void> {
+    return this.#mail.queueHold(id, on);
+  }
+  queueDrop(id: string): Promise<void> {
+    return this.#mail.queueDrop(id);
   }
   domains(): Promise<DomainSummary[]> {
     return this.#a.domains();

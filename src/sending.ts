@@ -9,6 +9,8 @@ import type { Directory } from './directory/index.ts';
 import { Mailroom, Outbox, Queue, Route, Worker, dnsOf, queueKeys } from './queue/index.ts';
 import type { Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
+import { readSecret } from './verify/index.ts';
+import type { SigningKey } from './verify/index.ts';
 import { queueRoot } from './store/index.ts';
 
 /** The queue of a process; a command opens it for a moment. */
@@ -49,6 +51,7 @@ export class Sending {
     const hasDomain = (domain: string) => directory.state.hasDomain(domain);
     const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
+    let keys = { state: directory.state, version: -1, of: new Map<string, SigningKey[]>() };
     const senders: Senders = {
       login: async (user, password, remote) => {
         const { record, wrap } = await logins.login(user, password, remote);
@@ -67,7 +70,15 @@ export class Sending {
         }
       },
       hasDomain,
-      keysOf: () => [],
+      keysOf: (domain) => {
+        const { state } = directory;
+        if (keys.version !== state.version || keys.state !== state) keys = { state, version: state.version, of: new Map() };
+        let found = keys.of.get(domain);
+        // Both kinds of the newest date: an older one is only there to be verified.
+        const all = state.keysOf(domain);
+        if (!found) keys.of.set(domain, (found = all.filter((k) => k.at === all[0].at).map((k) => ({ domain, selector: k.selector, algorithm: k.algorithm, secret: readSecret(k.secret) }))));
+        return found;
+      },
     };
     this.outbox = new Outbox({ queue: this.queue, senders, receiver, spool: () => new Spool(random, replica.spoolBudget), clock, random, onQueued: (id) => this.worker.own(id) });
   }

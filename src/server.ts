@@ -12,7 +12,9 @@ import { askReplica, openCore } from './replica.ts';
 import type { Core } from './replica.ts';
 import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
-import type { Sending } from './sending.ts';
+import { MailAdmin } from './mail-admin.ts';
+import type { Queue } from './queue/index.ts';
+import { Sending, queueOf } from './sending.ts';
 import { openCertificate } from './tls.ts';
 
 /** Of the release, from package.json. */
@@ -57,12 +59,19 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
   const logins = new Logins(core.directory, core.clock, core.random);
   const replica = replicaOf(core, config);
   const users = new Users({ replica, logins, plaintextFromLoopback: false });
+  let opened: Queue | null = null;
   const close = async () => {
+    await opened?.stop();
     await users.stop();
     await logins.close();
     await core.close(users.unanswered);
   };
-  return new LocalAdmin(administration(core, logins), replica, users, close);
+  const queue = async (): Promise<Queue> => {
+    opened ??= queueOf(replica);
+    if (!opened.log.attached) await opened.open();
+    return opened;
+  };
+  return new LocalAdmin(administration(core, logins), new MailAdmin(config, core.directory, core.clock, queue), replica, users, close);
 }
 
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
@@ -97,7 +106,6 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
     const certificate = await openCertificate(config, core.clock, core.random, logger);
     stopping.push(async () => certificate.close());
     const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
-    const { Sending } = await import('./sending.ts');
     sending = new Sending({ config, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     const serving: Serving = {};
@@ -106,7 +114,8 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
-    own = new LocalAdmin(administration(core, logins), replica, users, async () => {});
+    const mail = new MailAdmin(config, core.directory, core.clock, async () => sending!.queue);
+    own = new LocalAdmin(administration(core, logins), mail, replica, users, async () => {});
     return { stop, ports, admin: own, notices };
   } catch (e) {
     await stop().catch(() => {});

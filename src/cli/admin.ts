@@ -89,7 +89,39 @@ export interface RestoredSummary {
 /** Who asks may do so by the old password or by a recovery code. */
 export type Proof = { password: string } | { recoveryCode: string };
 
-export interface Admin {
+/** A message that waits to be sent. Times in ms since 1970. */
+export interface QueueSummary {
+  id: string;
+  from: string;
+  /** Recipients that are not done with. */
+  waiting: string[];
+  bytes: number;
+  at: number;
+  nextAt: number | null;
+  /** `telling`: all recipients are done with, the sender is still to be told. */
+  state: 'waiting' | 'sending' | 'held' | 'telling';
+  why: string;
+}
+
+export interface QueueDetails extends QueueSummary {
+  recipients: { address: string; state: string; status: string; text: string; host: string; tries: number; nextAt: number | null }[];
+}
+
+/** What concerns mail that goes out. */
+export interface MailAdminMethods {
+  /** The DNS records that a domain needs; keys are made where it has none. */
+  domainDns(domain: string): Promise<{ name: string; type: string; value: string; why: string }[]>;
+  /** What DNS has of them. */
+  domainCheck(domain: string): Promise<{ name: string; type: string; state: 'ok' | 'missing' | 'wrong' | 'unknown'; text: string }[]>;
+  queueList(): Promise<QueueSummary[]>;
+  queueShow(id: string): Promise<QueueDetails>;
+  /** An id, or `all`; gives how many. */
+  queueRetry(id: string): Promise<number>;
+  queueHold(id: string, on: boolean): Promise<void>;
+  queueDrop(id: string): Promise<void>;
+}
+
+export interface Admin extends MailAdminMethods {
   domainAdd(domain: string): Promise<void>;
   domains(): Promise<DomainSummary[]>;
   /** Refused while users or addresses remain. */

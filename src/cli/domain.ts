@@ -1,4 +1,4 @@
-// `domain add|list|remove`
+// `domain add|list|dns|check|remove`
 import type { Run } from './context.ts';
 import { table } from './print.ts';
 
@@ -15,4 +15,18 @@ export const list: Run = async (c) => {
 export const remove: Run = async (c) => {
   await (await c.admin()).domainRemove(c.words[0]);
   c.out(`domain ${c.words[0]} removed\n`);
+};
+
+/** A zone file's form: long texts in strings of 255 characters at most (RFC 1035 §3.3). */
+const zoneValue = (type: string, value: string): string => (type === 'TXT' ? (value.match(/.{1,255}/g) ?? ['']).map((t) => `"${t}"`).join(' ') : value);
+
+export const dns: Run = async (c) => {
+  const records = await (await c.admin()).domainDns(c.words[0]);
+  for (const r of records) c.out(`; ${r.why}\n${r.name}. IN ${r.type} ${zoneValue(r.type, r.value)}\n`);
+};
+
+export const check: Run = async (c) => {
+  const verdicts = await (await c.admin()).domainCheck(c.words[0]);
+  c.out(table(['RECORD', 'TYPE', 'STATE', ''], verdicts.map((v) => [v.name, v.type, v.state, v.text])));
+  return verdicts.every((v) => v.state === 'ok') ? 0 : 1;
 };

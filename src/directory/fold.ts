@@ -2,8 +2,8 @@
 // no clock: what depends on time is decided by whoever writes an event.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef } from '../base/index.ts';
-import { decodeWrap, encodeWrap } from './ops.ts';
-import type { DirectoryOp, StoredWrap } from './ops.ts';
+import { decodeDomainKey, decodeWrap, encodeDomainKey, encodeWrap } from './ops.ts';
+import type { DirectoryOp, DomainKey, StoredWrap } from './ops.ts';
 
 export interface UserRecord {
   readonly id: string;
@@ -36,7 +36,8 @@ interface DirectoryEvent {
   ops: { first: number; op: DirectoryOp }[];
 }
 
-const VERSION = 1;
+/** Version 1 knows no keys of domains; a state without any is written as version 1. */
+const VERSION = 2;
 const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
 
 export class DirectoryState {
@@ -50,6 +51,9 @@ export class DirectoryState {
   readonly #byAddress = new Map<string, Set<string>>();
   readonly #confirmed = new Set<string>();
   readonly #ended = new Set<string>();
+  /** By `domain/selector`. A removal is final: selectors are never used again. */
+  readonly #domainKeys = new Map<string, DomainKey>();
+  readonly #removedKeys = new Set<string>();
   /** Grows with every event: a cache of anything read here is valid while it stays. */
   version = 0;
 
@@ -102,7 +106,26 @@ export class DirectoryState {
         break;
       case 'Restored':
         break;
+      case 'DomainKeyAdded':
+        this.#addKey(`${op.domain}/${op.key.selector}`, op.key);
+        break;
+      case 'DomainKeyRemoved':
+        this.#removedKeys.add(`${op.domain}/${op.selector}`);
+        this.#domainKeys.delete(`${op.domain}/${op.selector}`);
     }
+  }
+
+  #addKey(place: string, key: DomainKey): void {
+    const was = this.#domainKeys.get(place);
+    // Of two under one selector, made at one moment by two replicas, all agree on one.
+    if (!this.#removedKeys.has(place) && (!was || Buffer.compare(key.secret, was.secret) < 0)) this.#domainKeys.set(place, key);
+  }
+
+  /** The keys that a domain's mail is signed with, the newest first. */
+  keysOf(domain: string): DomainKey[] {
+    if (!this.hasDomain(domain)) return [];
+    const all = [...this.#domainKeys].filter(([place]) => place.startsWith(`${domain}/`)).map(([, key]) => key);
+    return all.sort((a, b) => b.at - a.at || (a.selector < b.selector ? -1 : 1));
   }
 
   #addWrap(user: string, wrap: StoredWrap): void {
@@ -174,7 +197,7 @@ export class DirectoryState {
 
   /** The whole state in its stored form, the same bytes for the same events. */
   encode(): Buffer {
-    const w = new ByteWriter(4096).u8(VERSION);
+    const w = new ByteWriter(4096).u8(this.#domainKeys.size + this.#removedKeys.size === 0 ? 1 : VERSION);
     const sorted = <T>(items: Iterable<T>, key: (t: T) => string): T[] => [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
     w.varint(this.#domains.size);
     for (const [name, d] of sorted(this.#domains, ([n]) => n)) w.string(name).string(d.stamp).u8(d.on ? 1 : 0);
@@ -189,13 +212,20 @@ export class DirectoryState {
     }
     w.varint(this.#claims.size);
     for (const c of sorted(this.#claims.values(), (x) => x.order)) w.string(c.id).string(c.address).string(c.user).u8(c.primary ? 1 : 0).varint(c.at).string(c.order);
+    if (this.#domainKeys.size + this.#removedKeys.size > 0) {
+      w.varint(this.#domainKeys.size);
+      for (const [place, key] of sorted(this.#domainKeys, ([p]) => p)) encodeDomainKey(w.string(place), key);
+      w.varint(this.#removedKeys.size);
+      for (const place of sorted(this.#removedKeys, (x) => x)) w.string(place);
+    }
     return w.done();
   }
 
   /** Joins a stored state into this one: what is known stays, what is new comes in. Throws Corrupt. */
   join(bytes: Uint8Array): void {
     const r = new ByteReader(bytes);
-    if (r.u8() !== VERSION) throw new Corrupt('directory: a state written by a newer version');
+    const version = r.u8();
+    if (version < 1 || version > VERSION) throw new Corrupt('directory: a state written by a newer version');
     this.version++;
     for (let n = r.count(3); n > 0; n--) {
       const [name, stamp, on] = [r.string(), r.string(), r.u8() === 1];
@@ -221,6 +251,14 @@ export class DirectoryState {
     for (let n = r.count(); n > 0; n--) this.#confirmed.add(r.string());
     for (let n = r.count(); n > 0; n--) this.#applyOp({ kind: 'ClaimEnded', claim: r.string() }, '', '');
     for (let n = r.count(6); n > 0; n--) this.#addClaim({ id: r.string(), address: r.string(), user: r.string(), primary: r.u8() === 1, at: r.varint(), order: r.string() });
+    if (version >= 2) {
+      for (let n = r.count(4); n > 0; n--) this.#addKey(r.string(), decodeDomainKey(r));
+      for (let n = r.count(); n > 0; n--) {
+        const place = r.string();
+        this.#removedKeys.add(place);
+        this.#domainKeys.delete(place);
+      }
+    }
     r.finish();
   }
 }

@@ -1,4 +1,4 @@
-// What happened in the directory, and its stored form (version 1). A claim is known by the place of its AddressClaimed:
+// What happened in the directory, and its stored form: version 1, or 2 where keys of domains are in it. A claim is known by the place of its AddressClaimed:
 // (writer, seq, index of the operation in its event).
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 
@@ -26,10 +26,24 @@ export type DirectoryOp =
   | { kind: 'ClaimEnded'; claim: string }
   | { kind: 'AddressRemoved'; claim: string }
   /** After a restore from backup: takes a position far beyond. */
-  | { kind: 'Restored'; at: number };
+  | { kind: 'Restored'; at: number }
+  /** A domain signs its mail with it (DKIM). `secret`: PKCS #8, DER. `at`: ms since 1970. */
+  | { kind: 'DomainKeyAdded'; domain: string; key: DomainKey }
+  | { kind: 'DomainKeyRemoved'; domain: string; selector: string };
 
-const VERSION = 1;
-const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored'] as const;
+/** A key that signs a domain's mail. */
+export interface DomainKey {
+  selector: string;
+  algorithm: 'rsa' | 'ed25519';
+  secret: Buffer;
+  at: number;
+}
+
+/** Version 1 knows no keys of domains; what needs none is written as version 1. */
+const VERSION = 2;
+const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved'] as const;
+const KINDS_OF_1 = KINDS.indexOf('Restored');
+const ALGORITHMS = ['rsa', 'ed25519'] as const;
 const WRAP_KINDS = ['password', 'app', 'recovery'] as const;
 
 export function encodeWrap(w: ByteWriter, wrap: StoredWrap): void {
@@ -42,9 +56,19 @@ export function decodeWrap(r: ByteReader): StoredWrap {
   return { id, kind, label: r.string(), bytes: Buffer.from(r.bytes()) };
 }
 
+export function encodeDomainKey(w: ByteWriter, key: DomainKey): void {
+  w.string(key.selector).u8(ALGORITHMS.indexOf(key.algorithm)).bytes(key.secret).varint(key.at);
+}
+export function decodeDomainKey(r: ByteReader): DomainKey {
+  const selector = r.string();
+  const algorithm = ALGORITHMS[r.u8()];
+  if (!algorithm) throw new Corrupt('directory: unknown kind of key');
+  return { selector, algorithm, secret: Buffer.from(r.bytes()), at: r.varint() };
+}
+
 /** The stored form of one event's operations. */
 export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
-  const w = new ByteWriter().u8(VERSION).varint(ops.length);
+  const w = new ByteWriter().u8(ops.every((op) => KINDS.indexOf(op.kind) <= KINDS_OF_1) ? 1 : VERSION).varint(ops.length);
   for (const op of ops) {
     w.u8(KINDS.indexOf(op.kind));
     switch (op.kind) {
@@ -77,6 +101,12 @@ export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
         break;
       case 'Restored':
         w.varint(op.at);
+        break;
+      case 'DomainKeyAdded':
+        encodeDomainKey(w.string(op.domain), op.key);
+        break;
+      case 'DomainKeyRemoved':
+        w.string(op.domain).string(op.selector);
     }
   }
   return w.done();
@@ -106,6 +136,10 @@ function decodeOp(r: ByteReader): DirectoryOp {
       return { kind, claim: r.string() };
     case 'Restored':
       return { kind, at: r.varint() };
+    case 'DomainKeyAdded':
+      return { kind, domain: r.string(), key: decodeDomainKey(r) };
+    case 'DomainKeyRemoved':
+      return { kind, domain: r.string(), selector: r.string() };
     default:
       throw new Corrupt('directory: an operation of a newer version');
   }
@@ -114,7 +148,8 @@ function decodeOp(r: ByteReader): DirectoryOp {
 /** Throws Corrupt. */
 export function decodeDirectoryOps(bytes: Uint8Array): DirectoryOp[] {
   const r = new ByteReader(bytes);
-  if (r.u8() !== VERSION) throw new Corrupt('directory: an event written by a newer version');
+  const version = r.u8();
+  if (version < 1 || version > VERSION) throw new Corrupt('directory: an event written by a newer version');
   const ops = Array.from({ length: r.count() }, () => decodeOp(r));
   r.finish();
   return ops;

@@ -94,7 +94,7 @@ export class QueueState {
         m.attempts.delete(op.attempt);
         for (const o of op.outcomes) {
           const r = m.recipients[o.recipient];
-          if (r) r.said = better(r.said, { ...o, stamp, at: op.at, by: op.by, tries: (r.said?.tries ?? 0) + 1 });
+          if (r) r.said = { ...better(r.said, { ...o, stamp, at: op.at, by: op.by, tries: 0 })!, tries: (r.said?.tries ?? 0) + 1 };
         }
         break;
       }
@@ -105,7 +105,8 @@ export class QueueState {
         if (m.retried.stamp < stamp) m.retried = { stamp, at: op.at };
         break;
       case 'Dropped':
-        for (const r of m.recipients) if (!isFinal(r)) r.dropped = true;
+        // Whatever else was said: the order of two that have not seen each other must not matter.
+        for (const r of m.recipients) r.dropped = true;
         break;
       case 'Told':
         for (const i of op.recipients) m.recipients[i]?.told.add(op.notice);
@@ -143,10 +144,11 @@ export class QueueState {
     return n;
   }
 
-  /** The whole state in its stored form. */
+  /** The whole state in its stored form, the same bytes for the same events. */
   encode(): Buffer {
+    const sorted = <T>(entries: Iterable<[string, T]>): [string, T][] => [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
     const w = new ByteWriter(4096).u8(VERSION).varint(this.messages.size);
-    for (const m of this.messages.values()) {
+    for (const [, m] of sorted(this.messages)) {
       writeQueued(w, m);
       w.string(m.ref.writer).varint(m.ref.seq);
       for (const r of m.recipients) {
@@ -154,16 +156,16 @@ export class QueueState {
         if (r.said) writeOutcome(w.string(r.said.stamp).varint(r.said.at).string(r.said.by).varint(r.said.tries), r.said);
       }
       w.varint(m.attempts.size);
-      for (const a of m.attempts.values()) {
+      for (const [, a] of sorted(m.attempts)) {
         w.string(a.id).varint(a.until).varint(a.recipients.length);
         for (const n of a.recipients) w.varint(n);
       }
       w.string(m.held.stamp).u8(m.held.on ? 1 : 0).string(m.retried.stamp).varint(m.retried.at);
     }
     w.varint(this.#sent.size);
-    for (const [user, hours] of this.#sent) {
+    for (const [user, hours] of sorted(this.#sent)) {
       w.string(user).varint(hours.size);
-      for (const [hour, n] of hours) w.varint(hour).varint(n);
+      for (const [hour, n] of [...hours].sort(([a], [b]) => a - b)) w.varint(hour).varint(n);
     }
     return w.done();
   }

@@ -111,7 +111,10 @@ export class Worker {
     const { said } = m.recipients[recipient];
     const at = said === null ? m.at : said.nextAt;
     const retried = m.retried.stamp > (said?.stamp ?? '') ? m.retried.at : Infinity;
-    return Math.min(at, retried) + (this.#own.has(m.id) ? 0 : this.#o.queue.limits.queue_takeover_ms);
+    const { queue_takeover_ms: takeover, queue_look_ms: look } = this.#o.queue.limits;
+    // A person waits for what is to be tried again.
+    const late = this.#own.has(m.id) ? 0 : retried < Infinity ? Math.min(look, takeover) : takeover;
+    return Math.min(at, retried) + late;
   }
 
   #dueOf(m: QueuedMessage, now: number): Due[] {

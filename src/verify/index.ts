@@ -12,3 +12,7 @@
  */
 export { BodyHash, signDkim } from './dkim.ts';
 export type { SigningKey } from './dkim.ts';
+export { createDomainKeys, publicRecord, readSecret } from './keys.ts';
+export type { NewKey } from './keys.ts';
+export { checkRecords, recordsOf } from './records.ts';
+export type { DnsRecord, DomainFacts, Lookup, Verdict } from './records.ts';

@@ -82,7 +82,7 @@ describe('directory fold', () => {
     const ops = [...Array(40).keys()].flatMap(() => history(random).flatMap((e) => e.ops.map((o) => o.op)));
     const stored = encodeDirectoryOps(ops);
     assert.deepEqual(decodeDirectoryOps(stored), ops);
-    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(2), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(3), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
     for (let i = 0; i < 2000; i++) {
       const bad = Buffer.from(stored.subarray(0, 300));
       bad[Math.floor(random.unit() * bad.length)] ^= 1 << Math.floor(random.unit() * 8);
@@ -105,6 +105,29 @@ describe('directory fold', () => {
       user('u1'),
       { kind: 'AddressClaimed', address: 'a@x.org', user: 'u1', primary: true, at: 1 },
     ]);
+  });
+});
+
+describe('directory: keys of domains', () => {
+  const key = { selector: 'e1', algorithm: 'ed25519' as const, secret: Buffer.from('abcd', 'hex'), at: 5 };
+  it('reads its frozen format, version 2, and writes version 1 where there is no key', () => {
+    const hex = '02020c05782e6f7267026531010' + '2abcd050d05782e6f7267026531';
+    assert.deepEqual(decodeDirectoryOps(Buffer.from(hex, 'hex')), [{ kind: 'DomainKeyAdded', domain: 'x.org', key }, { kind: 'DomainKeyRemoved', domain: 'x.org', selector: 'e1' }]);
+    assert.equal(encodeDirectoryOps(decodeDirectoryOps(Buffer.from(hex, 'hex'))).toString('hex'), hex);
+    assert.equal(encodeDirectoryOps([{ kind: 'DomainAdded', domain: 'x.org' }])[0], 1);
+  });
+  it('has keys of a domain while it is there, the same whatever the order and through its stored state', () => {
+    const ops: DirectoryOp[] = [{ kind: 'DomainAdded', domain: 'x.org' }, { kind: 'DomainKeyAdded', domain: 'x.org', key }, { kind: 'DomainKeyAdded', domain: 'x.org', key: { ...key, secret: Buffer.from('aa', 'hex') } }, { kind: 'DomainKeyAdded', domain: 'x.org', key: { ...key, selector: 'e0' } }, { kind: 'DomainKeyRemoved', domain: 'x.org', selector: 'e0' }];
+    const [a, b, c] = [new DirectoryState(), new DirectoryState(), new DirectoryState()];
+    for (const [i, op] of ops.entries()) a.apply(event(64 * (i + 1), 'w', i + 1, op));
+    for (const [i, op] of [...ops.entries()].reverse()) b.apply(event(64 * (i + 1), 'w', i + 1, op));
+    c.join(a.encode());
+    for (const s of [a, b, c]) {
+      assert.deepEqual(s.keysOf('x.org'), [{ ...key, secret: Buffer.from('aa', 'hex') }]);
+      assert.deepEqual(s.encode(), a.encode());
+    }
+    assert.equal(a.encode()[0], 2);
+    assert.deepEqual(a.keysOf('y.org'), []);
   });
 });
 

@@ -1,15 +1,17 @@
 // A replica as an administrator starts it: a mail app logs in, sends, and another server gets it.
 import assert from 'node:assert/strict';
 import type { AddressInfo, Server } from 'node:net';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
-import { Site, freePorts, until } from '../real/site.ts';
+import { DOMAIN, Site, freePorts, until } from '../real/site.ts';
 import type { Person, Replica } from '../real/site.ts';
 
 describe('queue: a whole replica', function () {
-  this.timeout(60_000);
+  this.timeout(90_000);
   let site: Site;
   let replica: Replica;
+  let settings: Record<string, string>;
   let people: { anna: Person; ben: Person };
   let ports: { submission: number; submissions: number };
   const got: { from: string; to: string[]; text: string }[] = [];
@@ -35,7 +37,8 @@ describe('queue: a whole replica', function () {
     ports = { submission, submissions };
     site = new Site();
     people = await site.people('anna', 'ben');
-    replica = await site.start({ COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SUBMISSIONS_PORT: String(submissions), COLOMBIER_SMARTHOST: `127.0.0.1:${port}` });
+    settings = { COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SUBMISSIONS_PORT: String(submissions), COLOMBIER_SMARTHOST: `127.0.0.1:${port}` };
+    replica = await site.start(settings);
   });
   after(async () => {
     await replica?.stop();
@@ -63,6 +66,19 @@ describe('queue: a whole replica', function () {
     }
   });
 
+  it('signs so that the records of `domain dns` verify it', async () => {
+    const { out, status } = await site.command(['domain', 'dns', DOMAIN]);
+    assert.equal(status, 0);
+    const records = new Map([...out.matchAll(/^(\S+)\. IN TXT (.*)$/gm)].map((m) => [m[1], m[2].replace(/" "/g, '').slice(1, -1)]));
+    assert.equal([...records.keys()].filter((n) => n.endsWith(`._domainkey.${DOMAIN}`)).length, 2);
+    const resolver = async (name: string) => [[records.get(name) ?? assert.fail(name)]];
+    for (const { text } of got) {
+      const { results } = await dkimVerify(Buffer.from(text), { resolver });
+      assert.deepEqual(results.map((r: { status: { result: string }; algo?: string }) => r.status.result), ['pass', 'pass'], text);
+    }
+    for (const line of [`${DOMAIN}. IN MX 10 localhost.`, `_dmarc.${DOMAIN}. IN TXT "v=DMARC1; p=quarantine"`, `_submission._tcp.${DOMAIN}. IN SRV 0 1 587 localhost.`]) assert.ok(out.includes(line), out);
+  });
+
   it('refuses a wrong password, another sender and an unknown recipient here', async () => {
     await assert.rejects(app(people.anna, false, 'wrong').verify(), /535/);
     const one = { from: people.anna.address, to: 'cleo@far.example', text: 'x' };
@@ -84,5 +100,41 @@ describe('queue: a whole replica', function () {
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Final-Recipient: rfc822; eve@far\.example\r\nAction: failed\r\nStatus: 5\.1\.1/);
     const ben = await replica.client(people.ben);
     assert.ok((await ben.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')));
+  });
+
+  it('lists, shows, holds, retries and drops what waits', async () => {
+    answer = '451 4.7.1 greylisted';
+    const before = got.length;
+    await app(people.anna).sendMail({ from: people.anna.address, to: 'fay@far.example', subject: 'wait', text: 'x' });
+    const listed = await until(async () => /^(\w+) +waiting .*fay@far\.example.*greylisted/m.exec((await site.command(['queue', 'list'])).out) ?? false, 15_000);
+    const id = listed[1];
+    const shown = await site.command(['queue', 'show', id]);
+    assert.match(shown.out, /fay@far\.example +deferred +1 .*4\.7\.1/);
+    assert.equal((await site.command(['queue', 'hold', id])).status, 0);
+    assert.match((await site.command(['queue', 'list'])).out, /held/);
+    answer = null;
+    await site.command(['queue', 'hold', id, '--off']);
+    assert.equal((await site.command(['queue', 'retry', 'all'])).out, '1 message tried again now\n');
+    await until(() => got.length > before, 15_000);
+    await until(async () => (await site.command(['queue', 'list'])).out === 'nothing waits\n');
+    answer = '451 4.7.1 greylisted';
+    await app(people.anna).sendMail({ from: people.anna.address, to: 'gus@far.example', subject: 'wait', text: 'x' });
+    const [, other] = await until(async () => /^(\w+) .*gus@/m.exec((await site.command(['queue', 'list'])).out) ?? false);
+    assert.equal((await site.command(['queue', 'drop', other])).status, 0);
+    assert.equal((await site.command(['queue', 'drop', other])).status, 1);
+    assert.equal((await site.command(['queue', 'list'])).out, 'nothing waits\n');
+  });
+
+  it('sends on after a kill, by the next replica on the same store, with the command line alone meanwhile', async () => {
+    answer = '451 4.7.1 greylisted';
+    const before = got.length;
+    await app(people.anna).sendMail({ from: people.anna.address, to: 'hal@far.example', subject: 'wait', text: 'x' });
+    await until(async () => /greylisted/.test((await site.command(['queue', 'list'])).out));
+    await replica.stop('SIGKILL');
+    assert.match((await site.command(['queue', 'list'])).out, /hal@far\.example/);
+    answer = null;
+    replica = await site.start(settings);
+    await site.command(['queue', 'retry', 'all']);
+    await until(() => got.length > before, 45_000);
   });
 });

@@ -1,0 +1,107 @@
+// The DNS records of a domain whose mail is here, and what is wrong with those that DNS has.
+
+export interface DnsRecord {
+  name: string;
+  type: 'MX' | 'TXT' | 'SRV';
+  value: string;
+  /** What goes wrong without it. */
+  why: string;
+}
+
+export interface DomainFacts {
+  domain: string;
+  /** The servers' name, to which MX and SRV lead. */
+  hostname: string;
+  /** Selector and text of each DKIM key. */
+  keys: { selector: string; record: string }[];
+  /** Ports as the world reaches them; null: not served. */
+  ports: { imap: number | null; imaps: number | null; submission: number | null; submissions: number | null };
+  /** All mail leaves through another server: SPF must name it. */
+  smarthost: string | null;
+}
+
+/** The records that `domain dns` prints. */
+export function recordsOf(f: DomainFacts): DnsRecord[] {
+  const srv = (service: string, port: number | null): DnsRecord[] =>
+    port === null ? [] : [{ name: `_${service}._tcp.${f.domain}`, type: 'SRV', value: `0 1 ${port} ${f.hostname}.`, why: 'mail apps find the server by the address alone (RFC 6186, 8314)' }];
+  return [
+    { name: f.domain, type: 'MX', value: `10 ${f.hostname}.`, why: 'without it mail for the domain goes to the host of its web site, if anywhere' },
+    { name: f.domain, type: 'TXT', value: `v=spf1 ${f.smarthost === null ? 'mx' : `mx a:${f.smarthost}`} ${f.smarthost === null ? '-' : '~'}all`, why: `SPF: says which servers send for the domain; without it much mail is taken for spam${f.smarthost === null ? '' : ' (if the smarthost sends from other addresses, its operator names an include)'}` },
+    ...f.keys.map((k): DnsRecord => ({ name: `${k.selector}._domainkey.${f.domain}`, type: 'TXT', value: k.record, why: 'DKIM: others verify the signature of what is sent' })),
+    { name: `_dmarc.${f.domain}`, type: 'TXT', value: 'v=DMARC1; p=quarantine', why: 'DMARC: what others do with mail that pretends to be from the domain' },
+    ...srv('imaps', f.ports.imaps),
+    ...srv('imap', f.ports.imap),
+    ...srv('submissions', f.ports.submissions),
+    ...srv('submission', f.ports.submission),
+  ];
+}
+
+/** What `domain check` asks. Rejections carry node:dns codes. */
+export interface Lookup {
+  mx(name: string): Promise<{ exchange: string; priority: number }[]>;
+  a(name: string): Promise<string[]>;
+  aaaa(name: string): Promise<string[]>;
+  txt(name: string): Promise<string[]>;
+  srv(name: string): Promise<{ name: string; port: number }[]>;
+}
+
+export interface Verdict {
+  name: string;
+  type: string;
+  /** `missing` and `wrong` must be mended; `unknown`: DNS gave no answer. */
+  state: 'ok' | 'missing' | 'wrong' | 'unknown';
+  text: string;
+}
+
+const MISSING = ['ENOTFOUND', 'ENODATA', 'ENONAME'];
+const bare = (name: string) => name.replace(/\.$/, '').toLowerCase();
+/** Tags of a record in any order and spacing. */
+const tagsOf = (text: string) => new Map(text.split(';').map((t) => t.trim()).filter((t) => t.includes('=')).map((t) => [t.slice(0, t.indexOf('=')).trim(), t.slice(t.indexOf('=') + 1).replace(/\s+/g, '')]));
+
+type Judged = Omit<Verdict, 'name' | 'type'>;
+const ok: Judged = { state: 'ok', text: '' };
+
+/** Compares what DNS has with what it should have, each record by its meaning. Never rejects. */
+export async function checkRecords(f: DomainFacts, dns: Lookup): Promise<Verdict[]> {
+  const records = recordsOf(f);
+  const verdicts = await Promise.all(records.map(async (record) => ({ name: record.name, type: record.type, ...(await judge(record, f, dns)) })));
+  return [...verdicts, { name: f.hostname, type: 'A/AAAA', ...(await address(f.hostname, dns)) }];
+}
+
+async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Judged> {
+  const want = `should be ${record.value}: ${record.why}`;
+  try {
+    if (record.type === 'MX') {
+      const found = await dns.mx(record.name);
+      return found.some((m) => bare(m.exchange) === bare(f.hostname)) ? ok : { state: 'wrong', text: `leads to ${found.map((m) => m.exchange).join(', ') || 'nobody'}; ${want}` };
+    }
+    if (record.type === 'SRV') {
+      const found = await dns.srv(record.name);
+      const port = Number(record.value.split(' ')[2]);
+      return found.some((s) => bare(s.name) === bare(f.hostname) && s.port === port) ? ok : { state: 'wrong', text: want };
+    }
+    return judgeText(record, (await dns.txt(record.name)).filter((t) => t.length > 0), want);
+  } catch (e) {
+    const code = (e as NodeJS.ErrnoException).code ?? 'error';
+    return MISSING.includes(code) ? { state: 'missing', text: want } : { state: 'unknown', text: `DNS gives no answer (${code})` };
+  }
+}
+
+function judgeText(record: DnsRecord, texts: string[], want: string): Judged {
+  const kind = record.value.slice(0, record.value.search(/[ ;]/)).toLowerCase();
+  const found = texts.filter((t) => t.toLowerCase().startsWith(kind));
+  if (found.length === 0) return { state: 'missing', text: want };
+  if (found.length > 1 && kind !== 'v=dkim1') return { state: 'wrong', text: `there are ${found.length} records of that kind, and others then use none` };
+  const [text] = found;
+  if (kind === 'v=dkim1') return found.some((t) => tagsOf(t).get('p') === tagsOf(record.value).get('p')) ? ok : { state: 'wrong', text: `has another key; ${want}` };
+  if (kind === 'v=dmarc1') return /^(none|quarantine|reject)$/i.test(tagsOf(text).get('p') ?? '') ? ok : { state: 'wrong', text: `has no policy p=; ${want}` };
+  if (/\s\+all\b/i.test(text)) return { state: 'wrong', text: 'lets every server of the world send for the domain (+all)' };
+  // What else may send is the domain's own affair: an `a`, `ip4` or `include` may well lead here.
+  return /\s\+?(mx|a|ip4|ip6|include|exists|redirect)\b/i.test(text) ? ok : { state: 'wrong', text: `names no server; ${want}` };
+}
+
+async function address(host: string, dns: Lookup): Promise<Judged> {
+  const [four, six] = await Promise.allSettled([dns.a(host), dns.aaaa(host)]);
+  const found = [four, six].some((x) => x.status === 'fulfilled' && x.value.length > 0);
+  return found ? ok : { state: 'missing', text: 'the name of the server has no address: nobody reaches it' };
+}

@@ -1,0 +1,55 @@
+// The records of a domain: what is printed is what the check finds good, and each fault is found.
+import assert from 'node:assert/strict';
+import { checkRecords, createDomainKeys, publicRecord, recordsOf } from '../../src/verify/index.ts';
+import type { DomainFacts, Lookup } from '../../src/verify/index.ts';
+
+const facts: DomainFacts = { domain: 'x.test', hostname: 'mx.x.test', keys: [{ selector: 'r1', record: 'v=DKIM1; k=rsa; p=AAAA' }], ports: { imap: 143, imaps: 993, submission: 587, submissions: 465 }, smarthost: null };
+const fails = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
+
+/** A DNS that has exactly the records of `recordsOf`, with changes. */
+function dnsOf(over: Partial<Record<string, string[] | string>> = {}): Lookup {
+  const has = (type: string, name: string): Promise<string[]> => {
+    const told = over[`${type} ${name}`];
+    if (typeof told === 'string') return fails(told);
+    const values = told ?? recordsOf(facts).filter((r) => r.type === type && r.name === name).map((r) => r.value);
+    return values.length > 0 ? Promise.resolve(values) : fails('ENODATA');
+  };
+  return {
+    mx: async (name) => (await has('MX', name)).map((v) => ({ priority: Number(v.split(' ')[0]), exchange: v.split(' ')[1] })),
+    txt: (name) => has('TXT', name),
+    srv: async (name) => (await has('SRV', name)).map((v) => ({ port: Number(v.split(' ')[2]), name: v.split(' ')[3] })),
+    a: async () => ['192.0.2.1'],
+    aaaa: () => fails('ENODATA'),
+  };
+}
+const faults = async (over: Parameters<typeof dnsOf>[0]) => (await checkRecords(facts, dnsOf(over))).filter((v) => v.state !== 'ok').map((v) => `${v.type} ${v.name} ${v.state}`);
+
+describe('verify/records', () => {
+  it('finds its own records good', async () => {
+    const verdicts = await checkRecords(facts, dnsOf());
+    assert.deepEqual(verdicts.map((v) => v.state), verdicts.map(() => 'ok'));
+    assert.equal(verdicts.length, 9);
+  });
+
+  it('finds each fault, and says no more than it knows', async () => {
+    assert.deepEqual(await faults({ 'MX x.test': ['10 other.test.'] }), ['MX x.test wrong']);
+    assert.deepEqual(await faults({ 'MX x.test': ['5 backup.test.', '10 MX.x.test.'] }), []);
+    assert.deepEqual(await faults({ 'MX x.test': 'ESERVFAIL' }), ['MX x.test unknown']);
+    assert.deepEqual(await faults({ 'TXT x.test': ['google-site=1'] }), ['TXT x.test missing']);
+    assert.deepEqual(await faults({ 'TXT x.test': ['v=spf1 a mx ~all', 'other'] }), []);
+    assert.deepEqual(await faults({ 'TXT x.test': ['v=spf1 mx +all'] }), ['TXT x.test wrong']);
+    assert.deepEqual(await faults({ 'TXT x.test': ['v=spf1 -all'] }), ['TXT x.test wrong']);
+    assert.deepEqual(await faults({ 'TXT x.test': ['v=spf1 mx -all', 'v=spf1 a -all'] }), ['TXT x.test wrong']);
+    assert.deepEqual(await faults({ 'TXT r1._domainkey.x.test': ['v=DKIM1;p=AA AA;k=rsa'] }), []);
+    assert.deepEqual(await faults({ 'TXT r1._domainkey.x.test': ['v=DKIM1; p=BBBB'] }), ['TXT r1._domainkey.x.test wrong']);
+    assert.deepEqual(await faults({ 'TXT _dmarc.x.test': 'ENOTFOUND' }), ['TXT _dmarc.x.test missing']);
+    assert.deepEqual(await faults({ 'TXT _dmarc.x.test': ['v=DMARC1; rua=mailto:a@x.test'] }), ['TXT _dmarc.x.test wrong']);
+    assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+  });
+
+  it('makes keys whose records fit in DNS', async () => {
+    const keys = await createDomainKeys('20261123');
+    assert.deepEqual(keys.map((k) => [k.selector, k.algorithm]), [['r20261123', 'rsa'], ['e20261123', 'ed25519']]);
+    for (const k of keys) assert.match(publicRecord(k.algorithm, k.secret), k.algorithm === 'rsa' ? /^v=DKIM1; k=rsa; p=[A-Za-z0-9+/=]{392}$/ : /^v=DKIM1; k=ed25519; p=[A-Za-z0-9+/=]{44}$/);
+  });
+});
