@@ -44,8 +44,9 @@ export class Deflated extends Duplex {
     this.#deflate.write(piece, done);
   }
   override _final(done: (e?: Error | null) => void): void {
+    // What is still to be compressed goes out before all is given up.
+    this.#inner.once('finish', () => done());
     this.#deflate.end();
-    done();
   }
   override _destroy(e: Error | null, done: (e?: Error | null) => void): void {
     this.#inner.unpipe(this.#inflate);

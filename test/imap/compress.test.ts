@@ -65,6 +65,7 @@ describe('imap: COMPRESS=DEFLATE', () => {
       assert.equal(world.user.mailbox('Archive').messages[0].bytes.toString(), text);
       client.send('A6 LOGOUT');
       assert.match(await client.until('A6'), /\* BYE/);
+      await once(wire.socket, 'end');
     });
   }
 
