@@ -44,34 +44,65 @@ export function writeColumn(w: ByteWriter, n: number, value: (i: number) => numb
   w.raw(out);
 }
 
+type Numbers = Float64Array | Uint32Array | Uint16Array | Int16Array | Uint8Array;
+
+/** Values on their way: one kind of array for all columns keeps the loops quick in a process that has just started. */
+let scratch = new Float64Array(1024);
+const SCRATCH_MAX = 64 * 1024;
+
 /** Reads into `out` from `at` on; every value within [min, max]. Throws Corrupt. */
-export function readColumn(r: ByteReader, n: number, out: { [i: number]: number }, at: number, min: number, max: number): void {
+export function readColumn(r: ByteReader, n: number, out: Numbers, at: number, min: number, max: number): void {
   if (n === 0) return;
   const head = r.u8();
   const width = head & 0x0f;
   const delta = (head & DELTA) !== 0;
   if ((head & 0xe0) !== 0 || !WIDTHS.includes(width)) throw new Corrupt('stored column is of an unknown kind');
-  let value = r.signed();
-  const base = delta ? r.signed() : value;
-  const from = delta ? 1 : 0;
-  const bytes = r.raw((n - from) * width);
-  if (delta) out[at] = check(value, min, max);
-  let k = 0;
-  for (let i = from; i < n; i++) {
-    let v = 0;
-    if (width === 1) v = bytes[k++];
-    else if (width === 2) v = bytes[k++] | (bytes[k++] << 8);
-    else if (width === 4) {
-      v = bytes[k] + bytes[k + 1] * 0x100 + bytes[k + 2] * 0x10000 + bytes[k + 3] * 0x1000000;
-      k += 4;
-    } else if (width === 8) {
-      v = bytes.readDoubleLE(k);
-      k += 8;
-    }
-    value = delta ? value + v + base : base + v;
-    out[at + i] = check(value, min, max);
-  }
+  const first = r.signed();
+  const step = delta ? r.signed() : 0;
+  const bytes = r.raw((delta ? n - 1 : n) * width);
+  if (width === 0 && !delta) return void out.fill(check(first, min, max), at, at + n);
+  if (n > scratch.length) scratch = new Float64Array(n);
+  const values = scratch;
+  if (width === 8) for (let i = 0; i < bytes.length / 8; i++) values[i] = check(bytes.readDoubleLE(i * 8), -Infinity, Infinity);
+  else widen(bytes, width, values);
+  if (delta) sums(values, n, first, step);
+  else for (let i = 0; i < n; i++) values[i] += first;
+  bounded(values, n, min, max);
+  out.set(values.subarray(0, n), at);
+  if (scratch.length > SCRATCH_MAX) scratch = new Float64Array(1024);
 }
+
+function widen(bytes: Buffer, width: number, to: Float64Array): void {
+  if (width === 0) to.fill(0); // a constant step
+  else if (width === 1) to.set(bytes);
+  else if (width === 2) for (let i = 0, k = 0; k < bytes.length; i++, k += 2) to[i] = bytes[k] | (bytes[k + 1] << 8);
+  else for (let i = 0, k = 0; k < bytes.length; i++, k += 4) to[i] = (bytes[k] | (bytes[k + 1] << 8) | (bytes[k + 2] << 16)) + bytes[k + 3] * 0x1000000;
+}
+
+/** From steps above the least step to values: what stands at i is the step to i + 1. */
+function sums(values: Float64Array, n: number, first: number, step: number): void {
+  let value = first;
+  for (let i = 0; i < n - 1; i++) {
+    const next = value + values[i] + step;
+    values[i] = value;
+    value = next;
+  }
+  values[n - 1] = value;
+}
+
+/** Whole numbers all, as sums of whole numbers stay it up to the greatest safe one. */
+function bounded(values: Float64Array, n: number, min: number, max: number): void {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let i = 0; i < n; i++) {
+    const v = values[i];
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  check(low, min, max);
+  check(high, min, max);
+}
+
 function check(v: number, min: number, max: number): number {
   if (!(v >= min && v <= max) || !Number.isSafeInteger(v)) throw new Corrupt('stored number is out of range');
   return v;
