@@ -1,6 +1,5 @@
 // The HTTP port for administrators and their tools: three pages, GET only, within limits. No mail and no secret ever goes
 // out here.
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Refused, limits, reason } from '../base/index.ts';
@@ -30,6 +29,8 @@ export class WebServer {
 
   /** Listens on one address more; port 0 takes any. Gives the port. Refused when it can't be had. */
   async listen(host: string, port: number): Promise<number> {
+    // An import would read its lazy members too: an HTTP client of 14 MB.
+    const { createServer } = process.getBuiltinModule('node:http');
     const server = createServer({ maxHeaderSize: limits.http_header_bytes_max, headersTimeout: limits.http_request_ms_max, requestTimeout: limits.http_request_ms_max, keepAliveTimeout: limits.http_request_ms_max, connectionsCheckingInterval: limits.http_request_ms_max / 2, noDelay: true }, (request, response) => {
       this.#answer(request, response).catch((e) => {
         this.#o.logger.error('bug', { reason: reason(e) });
