@@ -168,6 +168,8 @@ export const limits = {
   /** How long at first; doubles with each further failure. */
   store_breaker_ms_min: 1 * SECOND,
   store_breaker_ms_max: 30 * SECOND,
+  /** When no endpoint has answered for so long, calls are sent once and not again. */
+  store_hopeless_ms: 5 * SECOND,
   /** Patience with one endpoint while another is there. */
   store_fallback_ms: 4 * SECOND,
   /** Bytes of the answer to one LIST: 1000 rows of the longest names. */

@@ -14,6 +14,8 @@ export class Endpoint {
   skew = 0;
   /** Failures since the last good answer. */
   failures = 0;
+  /** Monotonic time of the first of them. */
+  failingSince = 0;
   /** Monotonic time until which it is left alone; 0: the breaker is closed. */
   openUntil = 0;
   /** A request tries whether it answers again. */
@@ -61,9 +63,10 @@ export class Endpoints {
   hasOther(than: Endpoint): boolean {
     return this.#all.some((e) => e !== than && e.openUntil === 0);
   }
-  /** True while none is known to answer: then nothing is sent twice. */
-  get allOpen(): boolean {
-    return this.#all.every((e) => e.openUntil > 0);
+  /** True when none has answered for some time: then nothing is sent twice. A short absence is bridged by resends. */
+  get hopeless(): boolean {
+    const now = this.#clock.monotonic();
+    return this.#all.every((e) => e.openUntil > 0 && now - e.failingSince > limits.store_hopeless_ms);
   }
 
   worked(endpoint: Endpoint): void {
@@ -73,7 +76,7 @@ export class Endpoints {
   }
 
   failed(endpoint: Endpoint, why: string): void {
-    endpoint.failures++;
+    if (endpoint.failures++ === 0) endpoint.failingSince = this.#clock.monotonic();
     endpoint.trying = false;
     const over = endpoint.failures - limits.store_breaker_failures;
     if (over < 0) return;

@@ -135,7 +135,7 @@ export class S3Transport {
     const most = Math.min(limits.store_retry_ms_max, limits.store_retry_ms_min * 2 ** (attempt - 1));
     const wait = most / 2 + (this.#random.unit() * most) / 2;
     const spent = attempt >= limits.store_attempts_max || this.#clock.monotonic() + wait >= deadline;
-    if (spent || this.#retries < 1 || this.#endpoints.allOpen) throw new Unavailable(`the S3 store gives no good answer: ${why}`);
+    if (spent || this.#retries < 1 || this.#endpoints.hopeless) throw new Unavailable(`the S3 store gives no good answer: ${why}`);
     this.#retries--;
     this.#logger.debug('request to the store is sent again', { method: call.method, attempt, why });
     try {

@@ -85,11 +85,22 @@ describe('s3 with several endpoints', () => {
     near.answers = [fails(503)];
     far.answers = [fails(503)];
     for (let i = 0; i < 6; i++) await assert.rejects(stores.home.get('a'), { name: 'Unavailable' });
+    assert.ok(near.seen.length + far.seen.length > 6, 'at first it is bridged');
+    clock.ahead += limits.store_hopeless_ms + 1;
     near.seen.length = far.seen.length = 0;
     for (let i = 0; i < 10; i++) await assert.rejects(stores.home.get('a'), { name: 'Unavailable' });
     assert.equal(near.seen.length + far.seen.length, 10, 'no storm of resends');
     near.answers = far.answers = [object('x')];
     assert.equal((await stores.home.get('a'))!.bytes.toString(), 'x');
+  });
+
+  it('a moment without answers, met by many at once, fails nobody', async () => {
+    let down = true;
+    near.answers = far.answers = [(seen, response) => (down ? fails(503) : object('x'))(seen, response)];
+    const all = Promise.all(Array.from({ length: 20 }, () => stores.home.get('a')));
+    while (near.seen.length + far.seen.length < 20) await new Promise((resolve) => setImmediate(resolve));
+    down = false;
+    assert.equal((await all).length, 20);
   });
 
   it('a single one behaves likewise', async () => {
@@ -98,6 +109,7 @@ describe('s3 with several endpoints', () => {
     assert.ok(one);
     far.answers = [fails(503)];
     for (let i = 0; i < 3; i++) await assert.rejects(one.home.get('a'), { name: 'Unavailable' });
+    clock.ahead += limits.store_hopeless_ms + 1;
     far.seen.length = 0;
     for (let i = 0; i < 10; i++) await assert.rejects(one.home.get('a'), { name: 'Unavailable' });
     assert.equal(far.seen.length, 10);

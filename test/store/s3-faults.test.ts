@@ -204,12 +204,6 @@ describe('s3 with a server that misbehaves', () => {
     assert.ok(again > limits.store_retries_saved_max - limits.store_attempts_max && again <= limits.store_retries_saved_max + good / 10, `${again} with ${good} good answers`);
   });
 
-  it('sends nothing again while nothing answers at all', async () => {
-    told(fails(500));
-    for (let i = 0; i < 100; i++) await assert.rejects(store.get('a'), Unavailable);
-    assert.ok(fake.seen.length <= 100 + limits.store_breaker_failures, String(fake.seen.length));
-  });
-
   it('speaks HTTPS, and to a server with a known certificate only', async () => {
     const made = await generate([{ name: 'commonName', value: 'localhost' }], { keySize: 2048, algorithm: 'sha256', extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }] });
     const server = createServer({ key: made.private, cert: made.cert }, (_, response) => response.end(listing(['a/1'])));
