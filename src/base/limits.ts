@@ -85,6 +85,8 @@ export const limits = {
   search_keys_max: 20_000,
   /** BODY and TEXT keys of one search: each goes through whole messages. */
   search_text_keys_max: 100,
+  /** Parts of one message of APPEND CATENATE: each URL is a look into a mailbox. */
+  catenate_parts_max: 200,
   /** Bytes of an annotation's name (RFC 5464). */
   metadata_name_bytes_max: 255,
   /** Bytes of an annotation's value: settings of clients, no documents. */

@@ -1,7 +1,9 @@
-// APPEND, MULTIAPPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 6855 §4, RFC 8508): messages are handed on while they arrive. It is
+// APPEND, MULTIAPPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 6855 §4, RFC 8508, CATENATE:
+// RFC 4469): messages are handed on while they arrive. It is
 // apart from the other commands because it runs before its command is complete.
 import { Malformed, Refused, limits } from '../base/index.ts';
 import type { Flag, Uid } from '../base/index.ts';
+import { copyUrl } from './catenate.ts';
 import type { Connection } from './conn.ts';
 import type { Appender } from './session.ts';
 import { Args, formatSet, parseSequenceSet } from './wire/index.ts';
@@ -12,37 +14,46 @@ type MessageArrival = Extract<Arrival, { kind: 'message' }>;
 const TAG = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) /;
 const HEAD = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) (?:APPEND |(UID )?REPLACE ([0-9]{1,10}|\*) )/i;
 
-interface MessageArgs {
+type MessagesEnd = Extract<Arrival, { kind: 'messages end' }>;
+/** An APPEND all of whose parts are URLs comes as a command without a message literal. */
+export type AppendArrival = MessageArrival | Extract<Arrival, { kind: 'command' }>;
+
+interface Head {
   flags: Flag[];
   date: { at: number; zone: number } | null;
-  utf8: boolean;
+  form: 'plain' | 'utf8' | 'catenate';
 }
 
-/** What stands before a message literal, behind the mailbox or the literal before. */
-function messageArgs(args: Args, arrival: MessageArrival, utf8: boolean): MessageArgs {
+/** What stands before a message, behind the mailbox or the message before. */
+function messageHead(args: Args, utf8: boolean): Head {
   const flags = args.peek() === '(' ? args.flagList() : [];
   if (flags.length > 0 || args.peek() === ' ') args.skip(' ');
   const date = args.peek() === '"' ? args.dateTime() : null;
   if (date !== null) args.sp();
-  const wrapped = args.skip('UTF8 (');
-  if (wrapped && !utf8) throw new Malformed('ENABLE UTF8=ACCEPT comes before APPEND UTF8');
+  if (args.skip('CATENATE (')) return { flags, date, form: 'catenate' };
+  if (!args.skip('UTF8 (')) return { flags, date, form: 'plain' };
+  if (!utf8) throw new Malformed('ENABLE UTF8=ACCEPT comes before APPEND UTF8');
+  return { flags, date, form: 'utf8' };
+}
+
+/** The literal's header, which ends the text. */
+function literalHeader(args: Args, arrival: AppendArrival | MessagesEnd): number {
+  if (arrival.kind !== 'message') throw args.error('message literal expected');
   args.expect(`${arrival.eight ? '~' : ''}{${arrival.bytes}${arrival.synchronizing ? '' : '+'}}`);
   args.end();
-  // RFC 7889 §4 and RFC 3502 §6.3.11 (an empty message takes the command back).
   if (arrival.bytes > limits.message_bytes_max) throw new Refused(`message is larger than ${limits.message_bytes_max} bytes`, 'TOOBIG');
-  if (arrival.bytes === 0) throw new Refused('message is empty, nothing was appended');
-  return { flags, date, utf8: wrapped };
+  return arrival.bytes;
 }
 
 /** Runs a whole APPEND or REPLACE that began with `first`, to its tagged answer. */
-export async function runAppend(conn: Connection, first: MessageArrival): Promise<void> {
+export async function runAppend(conn: Connection, first: AppendArrival): Promise<void> {
   const head = HEAD.exec(first.text);
   const tag = TAG.exec(first.text)?.[1];
   let appender: Appender | null = null;
   let answer: string;
   try {
     if (head === null) {
-      if (first.synchronizing) conn.reader.abandon();
+      if (first.kind === 'message' && first.synchronizing) conn.reader.abandon();
       throw new Malformed(tag === undefined ? 'tag expected' : 'one message number expected');
     }
     const byUid = head[2] !== undefined;
@@ -84,34 +95,14 @@ async function takeBack(conn: Connection, uid: Uid, code: string): Promise<void>
  * Takes all messages. After a failure the rest of the command is still read and dropped, or, when the client waits for
  * our `+`, never sent; then the failure is thrown.
  */
-async function receive(conn: Connection, first: MessageArrival, at: number, made: (appender: Appender) => void, replaces: (() => Uid) | null): Promise<Appender> {
+async function receive(conn: Connection, first: AppendArrival, at: number, made: (appender: Appender) => void, replaces: (() => Uid) | null): Promise<Appender> {
   const { reader, out } = conn;
-  let appender: Appender | null = null;
+  const messages = new Messages(conn, made, replaces);
   let failure: { error: unknown } | null = null;
-  let arrival: MessageArrival | Extract<Arrival, { kind: 'messages end' }> = first;
-  let wrapped = false;
+  let arrival: AppendArrival | MessagesEnd = first;
   for (let count = 0; ; count++) {
     const args: Args = new Args(arrival.text, arrival.literals, count === 0 ? at : 0, conn.enabled.utf8);
-    try {
-      if (count > 0 && wrapped) args.expect(')');
-      if (arrival.kind === 'messages end') {
-        args.end();
-        break;
-      }
-      if (failure === null) {
-        // Whether there is what it replaces is told before the message is sent.
-        if (count === 0) replaces?.();
-        else if (replaces !== null) throw new Malformed('REPLACE takes one message');
-        const mailbox = count === 0 ? args.mailbox() : '';
-        args.sp();
-        const { flags, date, utf8 }: MessageArgs = messageArgs(args, arrival, conn.enabled.utf8);
-        wrapped = utf8;
-        if (appender === null) made((appender = await conn.session.append(mailbox)));
-        appender.begin(flags, date, arrival.bytes);
-      }
-    } catch (error) {
-      failure ??= { error };
-    }
+    if (failure === null) await messages.text(args, arrival).catch((error) => (failure = { error }));
     if (arrival.kind !== 'message') break;
     if (arrival.synchronizing) {
       if (failure !== null) {
@@ -127,14 +118,83 @@ async function receive(conn: Connection, first: MessageArrival, at: number, made
         await conn.transport.more();
         continue;
       }
-      if (failure === null) await appender!.write(piece).catch((error) => (failure = { error }));
+      if (failure === null) await messages.appender!.write(piece).catch((error) => (failure = { error }));
     }
-    if (failure === null) await appender!.end().catch((error) => (failure = { error }));
+    if (failure === null) await messages.literalEnded().catch((error) => (failure = { error }));
     const next = await conn.transport.arrival();
     if (next.kind === 'lost') conn.bye(next.why);
     if (next.kind === 'message' || next.kind === 'messages end') arrival = next;
     else throw (failure as { error: unknown } | null)?.error ?? new Malformed('why' in next ? next.why : 'message expected');
   }
-  if (failure !== null) throw failure.error;
-  return appender!;
+  if (failure !== null) throw (failure as { error: unknown }).error;
+  return messages.appender!;
+}
+
+/** What stands between the message literals of one command. */
+class Messages {
+  appender: Appender | null = null;
+  readonly #conn: Connection;
+  readonly #made: (appender: Appender) => void;
+  readonly #replaces: (() => Uid) | null;
+  #count = 0;
+  #mailbox = '';
+  /** The message that is being taken. */
+  #form: Head['form'] = 'plain';
+  /** CATENATE: parts so far. */
+  #parts = 0;
+
+  constructor(conn: Connection, made: (appender: Appender) => void, replaces: (() => Uid) | null) {
+    this.#conn = conn;
+    this.#made = made;
+    this.#replaces = replaces;
+  }
+
+  /** Takes all up to the next literal or the end. Afterwards the literal belongs to the message that was begun. */
+  async text(args: Args, arrival: AppendArrival | MessagesEnd): Promise<void> {
+    if (this.#count === 0) {
+      // Whether there is what it replaces is told before the message is sent.
+      this.#replaces?.();
+      this.#mailbox = args.mailbox();
+    } else if (this.#form === 'utf8') args.expect(')');
+    else if (this.#form === 'catenate' && (await this.#catenated(args, arrival))) return;
+    while (!args.done || this.#count === 0) {
+      args.sp();
+      const { flags, date, form } = messageHead(args, this.#conn.enabled.utf8);
+      if (this.#count++ > 0 && this.#replaces !== null) throw new Malformed('REPLACE takes one message');
+      this.#form = form;
+      this.#parts = 0;
+      const bytes = form === 'catenate' ? 0 : literalHeader(args, arrival);
+      // RFC 3502 §6.3.11: an empty message takes the command back.
+      if (form !== 'catenate' && bytes === 0) throw new Refused('message is empty, nothing was appended');
+      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox)));
+      this.appender.begin(flags, date, bytes);
+      if (form !== 'catenate' || (await this.#catenated(args, arrival))) return;
+    }
+    if (arrival.kind === 'message') throw args.error('message expected');
+  }
+
+  /** Parts up to the next TEXT (true) or the closing parenthesis (false). */
+  async #catenated(args: Args, arrival: AppendArrival | MessagesEnd): Promise<boolean> {
+    const { session, host } = this.#conn;
+    for (;;) {
+      if (this.#parts > 0) {
+        if (args.skip(')')) break;
+        args.sp();
+      }
+      if (++this.#parts > limits.catenate_parts_max) throw new Refused(`More than ${limits.catenate_parts_max} parts`, 'LIMIT');
+      if (args.skip('TEXT ')) {
+        literalHeader(args, arrival);
+        return true;
+      }
+      args.expect('URL ');
+      await copyUrl({ session, hostname: host.hostname }, args.astring(), (piece) => this.appender!.write(piece));
+    }
+    this.#form = 'plain';
+    await this.appender!.end();
+    return false;
+  }
+
+  async literalEnded(): Promise<void> {
+    if (this.#form !== 'catenate') await this.appender!.end();
+  }
 }

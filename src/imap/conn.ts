@@ -21,6 +21,8 @@ import type { Arrival, CommandReader, Writer } from './wire/index.ts';
 /** Pipelined commands that one connection runs before others get their turn. */
 const COMMANDS_A_TURN = 64;
 const TAG = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) /;
+/** An APPEND without a message literal: all its parts are URLs. */
+const URLS_ONLY = /^[^ ]+ (?:APPEND|(?:UID )?REPLACE) .*CATENATE \(/i;
 const COMMAND = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) (UID )?([A-Za-z]+)/i;
 
 const NOTHING_ENABLED: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidonly: false };
@@ -157,7 +159,7 @@ export class Connection implements Context, Owner, Told {
       case 'messages end':
         return;
       case 'command':
-        return this.#command(arrival);
+        return URLS_ONLY.test(arrival.text) && this.user !== null ? runAppend(this, arrival) : this.#command(arrival);
     }
   }
 

@@ -73,6 +73,7 @@ export interface Session {
 export interface Appender {
   /**
    * One message of MULTIAPPEND; pieces are given with `write`, which resolves when more may come. `internalDate` null: now.
+   * `bytes` 0: not known yet.
    * Nothing is visible before `commit`.
    */
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void;

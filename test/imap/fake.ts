@@ -142,7 +142,7 @@ class FakeAppender implements Appender {
   async end(): Promise<void> {
     const { pieces, bytes } = this.#messages.at(-1)!;
     const got = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (got !== bytes) throw new Error(`${bytes} bytes announced, ${got} written`);
+    if (bytes !== 0 && got !== bytes) throw new Error(`${bytes} bytes announced, ${got} written`);
   }
   async commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
     await this.#mailbox.user.operation('commit');

@@ -25,7 +25,8 @@ const COMMANDS = [
   'SEARCH RETURN (UPDATE COUNT) UNSEEN', 'CANCELUPDATE "x"', 'ESEARCH IN (subtree (Sent a) mailboxes INBOX selected) RETURN (PARTIAL -1:-2 RELEVANCY) UID 1:*',
   'UID FETCH 1:* (PREVIEW (LAZY)) (PARTIAL -1:-3)', 'GETQUOTAROOT INBOX', 'SETQUOTA "" (STORAGE 5)', 'SETMETADATA INBOX (/private/x {3+}\r\nabc /private/y NIL)',
   'GETMETADATA (MAXSIZE 5 DEPTH 1) "" (/private /shared/x)', 'LIST "" * RETURN (METADATA (/private/x))', 'REPLACE 2 Sent (\\Seen) {3+}\r\nabc', 'ENABLE UIDONLY IMAP4rev2',
-  'COMPRESS DEFLATE', 'UNAUTHENTICATE', 'COPY 1:2 Sent', 'UID MOVE 64 Archive', 'STARTTLS', 'LOGIN a {1+}\r\nb', 'AUTHENTICATE PLAIN =', 'AUTHENTICATE PLAIN\r\n*',
+  'COMPRESS DEFLATE', 'APPEND Sent CATENATE (URL "/INBOX/;UID=64/;SECTION=TEXT" TEXT {3+}\r\nabc URL "/INBOX/;UID=128/;PARTIAL=0.5") (\\Seen) {2+}\r\nab',
+  'UNAUTHENTICATE', 'COPY 1:2 Sent', 'UID MOVE 64 Archive', 'STARTTLS', 'LOGIN a {1+}\r\nb', 'AUTHENTICATE PLAIN =', 'AUTHENTICATE PLAIN\r\n*',
 ];
 const PIECES = [
   ' ', '  ', '(', ')', '((', '))', '"', '\\', '{', '}', '{0}', '{5}', '{5+}\r\nabcde', '~{3+}\r\n\0\0\0', '{99999999+}', '{-1}', '*', '%', '$', ':', ',', '1:*', '*:*',
