@@ -9,7 +9,7 @@ const files = globSync('test/**/*.test.ts')
 const counts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
 if (files.length === 0) console.error(`no test file begins with ${words.join(' or ')}`);
 
-const mocha = new Mocha({ ui: 'bdd', reporter: 'spec', timeout: 20_000 });
+const mocha = new Mocha({ ui: 'bdd', reporter: 'spec', timeout: 60_000 });
 for (const file of files) mocha.addFile(file);
 try {
   await mocha.loadFilesAsync();
