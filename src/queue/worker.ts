@@ -34,6 +34,9 @@ export interface WorkerOptions {
 const ATTEMPT_ID_BITS = 80;
 /** Local recipients: their own queue, so a slow destination holds up nobody here. */
 const HERE = 'here';
+/** After a change everything is looked at this soon at the earliest, and never for more than a twentieth of the time. */
+const LOOK_MS_MIN = 20;
+const LOOK_SHARE = 20;
 const WRITE_AGAIN_MS = 10_000;
 
 interface Due {
@@ -56,6 +59,8 @@ export class Worker {
   #cancel: () => void = () => {};
   #stopped = false;
   #soon = false;
+  /** What the last look at everything took. */
+  #lookMs = 0;
   #storeTime = { at: 0, mono: -Infinity };
 
   constructor(options: WorkerOptions) {
@@ -71,7 +76,8 @@ export class Worker {
   /** This replica took the message in: it sends it at once. */
   own(message: string): void {
     this.#own.add(message);
-    this.#lookSoon();
+    const m = this.#o.queue.state.messages.get(message);
+    if (m && !this.#stopped) this.#lookAt(m, this.#o.clock.now());
   }
 
   #schedule(): void {
@@ -86,7 +92,7 @@ export class Worker {
   #lookSoon(): void {
     if (this.#soon || this.#stopped) return;
     this.#soon = true;
-    void Promise.resolve().then(() => {
+    this.#o.clock.after(Math.max(LOOK_MS_MIN, LOOK_SHARE * this.#lookMs), () => {
       this.#soon = false;
       if (!this.#stopped) this.look();
     });
@@ -97,13 +103,15 @@ export class Worker {
     const { queue, clock } = this.#o;
     const now = clock.now();
     for (const id of this.#own) if (!queue.state.messages.has(id)) this.#own.delete(id);
-    for (const message of queue.state.messages.values()) {
-      this.#tell(message, now);
-      for (const due of this.#dueOf(message, now)) {
-        if (this.#busy.size >= queue.limits.queue_attempts_max) return;
-        this.#begin(due);
-      }
-    }
+    const begun = clock.monotonic();
+    for (const message of queue.state.messages.values()) this.#lookAt(message, now);
+    this.#lookMs = clock.monotonic() - begun;
+  }
+
+  #lookAt(message: QueuedMessage, now: number): void {
+    this.#tell(message, now);
+    if (message.held.on || this.#busy.size >= this.#o.queue.limits.queue_attempts_max) return;
+    for (const due of this.#dueOf(message, now)) if (this.#busy.size < this.#o.queue.limits.queue_attempts_max) this.#begin(due);
   }
 
   /** When a recipient is due, ms since 1970. */
@@ -118,9 +126,9 @@ export class Worker {
   }
 
   #dueOf(m: QueuedMessage, now: number): Due[] {
-    if (m.held.on) return [];
     const by = new Map<string, number[]>();
-    for (const [i, r] of m.recipients.entries()) {
+    for (let i = 0; i < m.recipients.length; i++) {
+      const r = m.recipients[i];
       if (isFinal(r) || this.dueAt(m, i) > now || this.#claimed(m, i)) continue;
       const destination = this.#o.mailroom.isHere(r.address) ? HERE : this.#o.sender.destination(r.address);
       if (this.#busy.has(`${m.id} ${destination}`)) continue;
@@ -273,8 +281,11 @@ export class Worker {
     const { queue } = this.#o;
     const late = this.#own.has(m.id) ? 0 : queue.limits.queue_takeover_ms;
     const groups = new Map<string, { notice: Notice; at: number; recipients: number[] }>();
-    for (const [i, r] of m.recipients.entries()) {
-      const notice = owed(m, r) ?? (now - m.at >= queue.limits.queue_delay_notice_ms && wantsDelayNotice(m, r) ? 'delay' : null);
+    const old = now - m.at >= queue.limits.queue_delay_notice_ms;
+    for (let i = 0; i < m.recipients.length; i++) {
+      const r = m.recipients[i];
+      if (r.said === null && !old) continue;
+      const notice = owed(m, r) ?? (old && wantsDelayNotice(m, r) ? 'delay' : null);
       if (notice === null) continue;
       const at = notice === 'delay' ? m.at + queue.limits.queue_delay_notice_ms : r.said!.at;
       if (now - at < late) continue;
