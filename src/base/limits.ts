@@ -99,8 +99,8 @@ export const limits = {
   imap_progress_ms: 10 * SECOND,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
-  /** Messages of a mailbox whose sort ranks are kept: 4 bytes each for each criterion in use. */
-  sort_kept_messages_max: 200_000,
+  /** Messages of a mailbox for which what SORT compares is kept: about 60 bytes each for each criterion in use. */
+  sort_kept_messages_max: 100_000,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
   search_contexts_max: 16,
   /** Time of one search, all waiting included. */

@@ -90,7 +90,12 @@ describe('imap SORT', () => {
     mailbox.add(mail({ Subject: 'about' }));
     client.poll();
     assert.equal(await order(client, '(SUBJECT) UTF-8 ALL'), '4 5 1 3 2');
-    assert.equal(client.selected.asked.length, 1);
+    assert.deepEqual(client.selected.asked, ['records 1'], 'only the new one');
+    mailbox.remove(uids[4]);
+    mailbox.add(mail({ Subject: 'bee' }));
+    client.poll();
+    assert.equal(await order(client, '(SUBJECT) UTF-8 ALL'), '4 5 1 3 2');
+    assert.equal(await order(client, '(DATE) UTF-8 ALL'), (await order(new Client(mailbox), '(DATE) UTF-8 ALL')));
   });
 
   it('reads no message', async () => {

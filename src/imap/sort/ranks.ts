@@ -1,6 +1,6 @@
 // Messages as numbers that sort like what a criterion compares (RFC 5256 §3). Nothing of this changes while a message
-// lives, so a mailbox keeps the numbers of all its messages once somebody sorted most of it: a second SORT reads no
-// record and compares no text.
+// lives, so a mailbox keeps values and numbers of all its messages once somebody sorted most of it: a second SORT reads
+// no record and compares no text, and after new mail only that is read.
 import { limits } from '../../base/index.ts';
 import { Pace } from '../fetch/pace.ts';
 import type { Searching } from '../search/run.ts';
@@ -12,11 +12,18 @@ export type Criterion = TextCriterion | 'ARRIVAL' | 'DATE' | 'SIZE';
 
 const RECORDS = 256;
 
-/** Ranks by criterion for `uids`, the messages of the mailbox when they were worked out. */
+type Values = Float64Array | string[];
+
+/** What a criterion compares, of the first messages of a mailbox; the ranks when it knows all of them. */
+interface Column {
+  values: Values;
+  ranks: Uint32Array | null;
+}
+/** Columns of `uids`, the messages of the mailbox when it was last looked at. */
 interface Columns {
   uids: Uint32Array;
   count: number;
-  ranks: Map<Criterion, Uint32Array>;
+  columns: Map<Criterion, Column>;
 }
 const kept = new WeakMap<MailboxIndex, Columns>();
 
@@ -49,26 +56,41 @@ export async function ranksOf(context: Searching, criterion: Criterion, uids: Ui
     const value = criterion === 'SIZE' ? (i: number) => index.size(i) : (i: number) => index.internalDate(i);
     return dense(fromIndex(index, uids, value));
   }
-  const columns = current(index);
-  const known = columns?.ranks.get(criterion);
-  if (columns !== null && known !== undefined) return chosen(columns, known, uids);
+  const there = current(index);
+  let column = there?.columns.get(criterion);
+  if (there !== null && column?.ranks) return chosen(there, column.ranks, uids);
   const most = uids.length * 2 >= index.count && index.count <= limits.sort_kept_messages_max;
-  if (!most) return compute(context, criterion, uids);
+  if (!most) return dense(await compute(context, criterion, uids));
+  // Messages only ever come at the end: what is known stays, and new ones are read alone.
   const all = index.uids.slice(0, index.count);
-  const ranks = await compute(context, criterion, all);
+  const before = column?.values ?? [];
+  const values = joined(before, await compute(context, criterion, all.subarray(before.length)));
+  column = { values, ranks: dense(values) };
   const now = current(index);
-  if (now !== null && now.count === all.length && now.uids.every((uid, k) => uid === all[k])) now.ranks.set(criterion, ranks);
-  else if (now === null) kept.set(index, { uids: all, count: all.length, ranks: new Map([[criterion, ranks]]) });
-  return chosen({ uids: all, count: all.length, ranks: new Map() }, ranks, uids);
+  if (now === null) kept.set(index, { uids: all, count: all.length, columns: new Map([[criterion, column]]) });
+  else if (now.count === all.length && now.uids.every((uid, k) => uid === all[k])) now.columns.set(criterion, column);
+  return chosen({ uids: all, count: all.length, columns: new Map() }, column.ranks!, uids);
 }
 
-async function compute(context: Searching, criterion: TextCriterion | 'DATE', uids: Uint32Array): Promise<Uint32Array> {
+function concatenated(a: Float64Array, b: Float64Array): Float64Array {
+  const all = new Float64Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
+}
+
+function joined(before: Values, behind: Values): Values {
+  if (before.length === 0) return behind;
+  return Array.isArray(behind) ? (before as string[]).concat(behind) : concatenated(before as Float64Array, behind);
+}
+
+async function compute(context: Searching, criterion: TextCriterion | 'DATE', uids: Uint32Array): Promise<Values> {
   if (criterion !== 'DATE') {
     const texts = new Array<string>(uids.length);
     await eachRecord(context, uids, (record, k) => (texts[k] = record === null ? '' : sortText(record, criterion)));
-    return dense(texts);
+    return texts;
   }
-  return dense(await datesOf(context, uids));
+  return datesOf(context, uids);
 }
 
 /** Date fields in UTC; INTERNALDATE where there is none that can be read (RFC 5256 §2.2). */
@@ -104,7 +126,7 @@ export function dense(values: Float64Array | string[]): Uint32Array {
   return ranks;
 }
 
-/** What is kept of a mailbox, brought in line with its messages; null when it knows not all of them. */
+/** What is kept of a mailbox, brought in line with its messages; null when nothing is. */
 function current(index: MailboxIndex): Columns | null {
   const columns = kept.get(index);
   if (columns === undefined) return null;
@@ -112,20 +134,22 @@ function current(index: MailboxIndex): Columns | null {
   let same = columns.count === count;
   for (let k = 0; k < count && same; k++) same = columns.uids[k] === uids[k];
   if (same) return columns;
-  // Of what is left the order stays; new messages need all texts once more.
-  const places = new Uint32Array(count);
-  let from = 0;
-  for (let k = 0; k < count; k++) {
+  // The places of the messages that were known before, up to the first new one.
+  const places: number[] = [];
+  for (let k = 0, from = 0; k < count; k++) {
     while (from < columns.count && columns.uids[from] < uids[k]) from++;
-    if (from === columns.count || columns.uids[from] !== uids[k]) {
-      kept.delete(index);
-      return null;
-    }
-    places[k] = from;
+    if (from === columns.count || columns.uids[from] !== uids[k]) break;
+    places.push(from);
   }
-  const ranks = new Map<Criterion, Uint32Array>();
-  for (const [criterion, column] of columns.ranks) ranks.set(criterion, places.map((place) => column[place]));
-  const moved: Columns = { uids: uids.slice(0, count), count, ranks };
+  const moved: Columns = { uids: uids.slice(0, count), count, columns: new Map() };
+  for (const [criterion, { values, ranks }] of columns.columns) {
+    const known = places.filter((place) => place < values.length);
+    moved.columns.set(criterion, {
+      values: Array.isArray(values) ? known.map((place) => values[place]) : Float64Array.from(known, (place) => values[place]),
+      // Of what is left the order stays.
+      ranks: ranks !== null && known.length === count ? Uint32Array.from(known, (place) => ranks[place]) : null,
+    });
+  }
   kept.set(index, moved);
   return moved;
 }
