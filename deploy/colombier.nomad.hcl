@@ -63,6 +63,14 @@ job "colombier" {
         static = 993
         to     = 1993
       }
+      port "submission" {
+        static = 587
+        to     = 1587
+      }
+      port "submissions" {
+        static = 465
+        to     = 1465
+      }
       port "peer" {
         static = 1081
         to     = 1081
@@ -113,7 +121,7 @@ job "colombier" {
         readonly_rootfs = true
         cap_drop        = ["ALL"]
         security_opt    = ["no-new-privileges"]
-        ports           = ["smtp", "imap", "imaps", "peer", "http"]
+        ports           = ["smtp", "imap", "imaps", "submission", "submissions", "peer", "http"]
         tmpfs           = ["/tmp"]
       }
 

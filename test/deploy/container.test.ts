@@ -36,9 +36,9 @@ describe('deploy/Containerfile', () => {
   it('names settings that exist, and exposes the ports that it sets', () => {
     for (const name of Object.keys(env)) assert.ok(name.startsWith('NODE_') || settingNamed(name) !== null, name);
     const config = readConfig({}, { ...env, COLOMBIER_HOSTNAME: 'x' });
-    const { smtp, imap, imaps, http, peer } = config.ports;
-    assert.deepEqual(words('EXPOSE')[0].split(' ').map(Number).sort(), [smtp, imap, imaps, http, peer].sort());
-    for (const port of [smtp, imap, imaps, http, peer]) assert.ok(Number(port) > 1023, 'a user without capabilities can have it');
+    const { smtp, imap, imaps, submission, submissions, http, peer } = config.ports;
+    assert.deepEqual(words('EXPOSE')[0].split(' ').map(Number).sort(), [smtp, imap, imaps, submission, submissions, http, peer].sort());
+    for (const port of [smtp, imap, imaps, submission, submissions, http, peer]) assert.ok(Number(port) > 1023, 'a user without capabilities can have it');
   });
 
   describe('its file list, built as a folder', function () {

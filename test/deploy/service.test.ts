@@ -80,7 +80,7 @@ describe('deploy', () => {
 
   it('lets in the ports that the table and the settings have', () => {
     const open = new Set([...deploy('nftables.conf').matchAll(/tcp dport (?:\{ ([^}]+) \}|(\d+))/g)].flatMap((m) => (m[1] ?? m[2]).split(/, */).map(Number)));
-    assert.deepEqual([...open].sort((a, b) => a - b), [22, 25, 143, 993, 1080, 1081, 3900, 3901]);
+    assert.deepEqual([...open].sort((a, b) => a - b), [22, 25, 143, 465, 587, 993, 1080, 1081, 3900, 3901]);
     for (const port of open) if (port !== 22) assert.match(deploy('firewall.md'), new RegExp(`^\\| ${port} \\|`, 'm'));
   });
 
