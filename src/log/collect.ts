@@ -5,7 +5,7 @@
 // The rule for events: a reader takes an event that is neither listed by name in a snapshot nor in the log as one that
 // the snapshot has in it. So an event goes only when every snapshot that counts lists it by name, whatever its floor;
 // where two snapshots stand side by side, a session first writes one that joins them, the two go, and then the events.
-import { Corrupt, randomId, reason } from '../base/index.ts';
+import { Corrupt, Unavailable, randomId, reason } from '../base/index.ts';
 import { ByteReader, ByteWriter } from '../base/index.ts';
 import type { Position, Random } from '../base/index.ts';
 import { blobName, candidatesName, candidatesPrefix, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
@@ -158,8 +158,15 @@ async function needlessParts(o: CollectOptions, s: Survey): Promise<string[]> {
   for (const m of s.manifests) for (const id of m.partIds) used.add(partName(o.root, id));
   const { rows } = await listAll(o.store, partName(o.root, ''), o.limits.list_keys_max);
   const there = new Set(rows.map((row) => row.name));
-  for (const name of used) if (!there.has(name)) throw new Corrupt(`a part of a snapshot is gone: ${name}`);
+  for (const name of used) if (!there.has(name)) await lookAgain(o, name);
   return rows.filter((row) => !used.has(row.name)).map((row) => row.name);
+}
+
+/** Another replica may have collected that snapshot while this one stood still. Throws Corrupt when it is there and its part isn't, else Unavailable. */
+async function lookAgain(o: CollectOptions, name: string): Promise<never> {
+  const named = (await readManifests(o)).some((m) => m.partIds.some((id) => partName(o.root, id) === name));
+  if (named && !(await o.store.get(name))) throw new Corrupt(`a part of a snapshot is gone: ${name}`);
+  throw new Unavailable('the snapshots changed while they were read');
 }
 
 async function needlessBlobs(o: CollectOptions, date: number): Promise<string[]> {
