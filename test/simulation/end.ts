@@ -7,6 +7,7 @@ import type { Player } from './cast.ts';
 import type { History } from './history.ts';
 import { Violation } from './observer.ts';
 import type { Process } from './process.ts';
+import { tamper } from './tamper.ts';
 
 const SECOND = 1000;
 /** Rounds of some seconds until repairs must have ended. */
@@ -76,6 +77,7 @@ export async function checkEnd(h: History): Promise<void> {
     }
     for (const session of sessions) session.close();
   }
+  if (h.profile.tamper) await tamper(h);
 }
 
 /** Whole LISTs at all replicas until nothing is late and nothing waits. */

@@ -1,6 +1,6 @@
 // One history: a world made from a seed, in which replicas, senders and clients live for a while, things go wrong, and
 // in the end all is well again and looked at. Throws at the first property that doesn't hold.
-import { Corrupt, Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
+import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
 import type { Random } from '../../src/base/index.ts';
 import { players } from './cast.ts';
 import type { Player } from './cast.ts';
@@ -145,11 +145,11 @@ export class History {
     this.clock.after(this.chance(0.6) ? 0 : this.random.unit() * 60 * SECOND, restart);
   }
 
-  async run_(): Promise<Tally> {
+  async live(): Promise<Tally> {
     await this.clock.advance(this.chance(0.5) ? 5 * SECOND : 0);
     const steps = this.between(this.profile.steps);
     for (let i = 0; i < steps; i++) {
-      this.step();
+      await this.step();
       const ms = this.chance(this.profile.bursts) ? this.random.unit() * 200 : this.chance(0.8) ? this.random.unit() * 8 * SECOND : this.random.unit() * 70 * SECOND;
       await this.clock.advance(ms);
       this.check();
@@ -169,14 +169,15 @@ export class History {
   }
 
   /** One thing happens. */
-  step(): void {
+  step(): void | Promise<void> {
     const action = this.#action();
     const process = this.pick(this.processes);
     const player = this.pick(this.players);
     const c = this.commands;
     const box = () => (this.profile.mortal && this.chance(0.4) ? this.pick(MORTAL) : this.chance(0.75) ? 'INBOX' : 'Archive');
     const another = (than: string) => (than === 'INBOX' || this.chance(0.3) ? (this.profile.mortal && this.chance(0.5) ? this.pick(MORTAL) : 'Archive') : 'INBOX');
-    if (action === 'hours') return void this.#hours();
+    if (action === 'hours') return this.clock.jump(this.between([1, 30]) * HOUR);
+    if (action === 'absence') return this.#absence();
     if (!process.up && action !== 'crash' && action !== 'again' && action !== 'noop') return;
     switch (action) {
       case 'deliver': {
@@ -286,19 +287,46 @@ export class History {
     return waiting.length > 0 ? this.pick(waiting) : null;
   }
 
-  /** Time goes by: hours in which machines stand still, or some of them look now and then. */
-  async #hours(): Promise<void> {
-    this.clock.jump(this.between([1, 30]) * HOUR);
+  /** A replica with a client on it stands still for days; meanwhile what it knows of is put away and what is new too. */
+  async #absence(): Promise<void> {
+    const [absent, present] = this.processes.filter((p) => p.up);
+    const client = this.clients.find((c) => c.free);
+    if (!absent || !present || !client) return;
+    this.run(`sync ${this.clients.indexOf(client)}`, absent, () => client.sync(absent, true));
+    await this.clock.advance(5 * SECOND);
+    this.tell(`${this.processes.indexOf(absent)} is stopped for days`);
+    absent.clock.stop();
+    const { player } = client;
+    const logs = () => present.users.logs.of(player.record);
+    for (let day = 0; day < 3; day++) {
+      const mail = this.ledger.mail(player, 'delivered', 'INBOX');
+      this.run(`deliver ${mail.tag}`, present, () => this.commands.deliver(present, mail));
+      await this.clock.advance(this.profile.slowest + 10 * SECOND);
+      this.run('snapshot', present, async () => {
+        const session = await present.login(player);
+        await present.open(player)!.snapshot();
+        session.close();
+      });
+      await this.clock.advance(3 * 60 * SECOND);
+      for (const hours of [2, 25]) {
+        this.clock.jump(hours * HOUR);
+        await this.clock.advance(70 * SECOND);
+        this.run('collect', present, async () => present.upkeep?.collect(logs(), present.open(player)));
+        await this.clock.advance(60 * SECOND);
+      }
+    }
+    this.tell(`${this.processes.indexOf(absent)} is back`);
+    absent.clock.resume(this.chance(0.5));
+    if (client.idle === absent && client.free) this.run(`noop ${this.clients.indexOf(client)}`, absent, () => client.noop());
   }
 }
 
 export async function runHistory(seed: number, profile: Profile, switches: Switches, tell?: (text: string) => void): Promise<Tally> {
   const history = new History(seed, profile, switches, tell);
   try {
-    return await history.run_();
+    return await history.live();
   } finally {
     for (const p of history.processes) p.crash();
     await quiet();
   }
 }
-export { Corrupt };

@@ -27,6 +27,8 @@ export interface Rates {
   collect: number;
   /** Some hours go by, with or without life. */
   hours: number;
+  /** One replica is stopped for days, in which the others write, snapshot and collect. */
+  absence: number;
 }
 
 export interface Profile {
@@ -110,7 +112,7 @@ export const profiles: Record<string, Profile> = {
   days: {
     ...mail,
     steps: [20, 50],
-    rates: { ...mail.rates, snapshot: 6, bundle: 3, collect: 4, hours: 7 },
+    rates: { ...mail.rates, snapshot: 6, bundle: 3, collect: 4, hours: 7, absence: 1.5 },
     upkeep: true,
     badPuts: 0.06,
   },
