@@ -92,6 +92,7 @@ export class Log<Op> {
 
   /** Knows what a LIST begun at most `maxAgeMs` ago shows (0: begun from now on; `whole`: from the first name). Throws Unavailable, Corrupt. */
   refresh(maxAgeMs: number, whole = false): Promise<void> {
+    if (this.#mutations.noListBeforeWrite && maxAgeMs > 0 && this.#listing.listed) return Promise.resolve();
     return this.#listing.refresh(maxAgeMs, whole);
   }
 
