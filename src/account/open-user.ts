@@ -253,6 +253,14 @@ export class OpenUser {
     throw new Unavailable('The mailbox is being put in order, try again');
   }
 
+  /**
+   * Forgets the records of messages expunged before `at`. Not while anything is late: a repair must be able to tell
+   * clients of what a late event removed.
+   */
+  forgetExpunged(at: number): void {
+    if (this.#late().length === 0) this.state.forgetExpunged(at);
+  }
+
   // ---- snapshots ----
 
   /** Writes a snapshot in the background unless one is under way. */

@@ -70,7 +70,7 @@ export class Upkeep {
       referenced = async () => {
         await open.fresh();
         await open.need({ kind: 'everything' });
-        open.state.forgetExpunged(clock.now() - limits.blob_kept_ms);
+        open.forgetExpunged(clock.now() - limits.blob_kept_ms);
         const kept = new Set<string>();
         for (const { blob } of open.state.referencedBlobs()) kept.add(blob);
         return kept;
