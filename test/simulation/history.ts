@@ -268,7 +268,7 @@ export class History {
           if (this.profile.forgets) {
             await open.fresh();
             await open.need({ kind: 'everything' });
-            open.state.forgetExpunged(this.clock.now() + HOUR);
+            open.forgetExpunged(this.clock.now() + HOUR);
           }
           return void (await open.snapshot());
         });
