@@ -134,14 +134,14 @@ export class Client {
     for (const uid of index.vanishedSince(this.#modSeq)) this.#cache.delete(uid);
     for (let i = 0; i < index.count; i++) if (index.modSeq(i) > this.#modSeq) this.#keep(index, i);
     this.#modSeq = Math.max(this.#modSeq, index.highestModSeq);
-    this.#uidNext = index.uidNext;
+    this.#uidNext = Math.max(this.#uidNext, index.uidNext);
   }
   /** UID FETCH 1:* (FLAGS): what is gone goes, what is old gets its flags, what is new is fetched. */
   #listUids(index: MailboxIndex): void {
     for (const uid of [...this.#cache.keys()]) if (index.find(uid) < 0) this.#cache.delete(uid);
     for (let i = 0; i < index.count; i++) if (index.uids[i] >= this.#uidNext || this.#cache.has(index.uids[i])) this.#keep(index, i);
-    this.#uidNext = index.uidNext;
-    this.#modSeq = index.highestModSeq;
+    this.#uidNext = Math.max(this.#uidNext, index.uidNext);
+    this.#modSeq = Math.max(this.#modSeq, index.highestModSeq);
   }
 
   /** What was acknowledged before a command must be there after it. */

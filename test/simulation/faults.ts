@@ -13,9 +13,10 @@ export function faultsOf(profile: Profile, random: Random, calm: () => boolean, 
     latencyMs: [1, 60],
     slowMs: [500, profile.slowest],
     lateMs: [1000, profile.latest],
+    partialShown: profile.partialShown ?? 0.5,
     lateNever: 0.3,
     latePartial: 0.3,
-    failsAfterMs: [0, 10_000],
+    failsAfterMs: [0, profile.failsAfter ?? 10_000],
     script(operation, name) {
       if (calm()) return null;
       const event = operation === 'put' && name.includes('/log/');

@@ -145,7 +145,7 @@ export class History {
     this.clock.after(this.chance(0.6) ? 0 : this.random.unit() * 60 * SECOND, restart);
   }
 
-  async live(): Promise<Tally> {
+  async live(): Promise<void> {
     await this.clock.advance(this.chance(0.5) ? 5 * SECOND : 0);
     const steps = this.between(this.profile.steps);
     for (let i = 0; i < steps; i++) {
@@ -155,7 +155,9 @@ export class History {
       this.check();
     }
     await checkEnd(this);
-    this.check();
+  }
+
+  tally(): Tally {
     const repairs = [...this.observer.events.values()].filter((e) => e.event.ops.some((p) => p.op.kind === 'Repaired')).length;
     const { counts } = this.world;
     return { acks: this.ledger.acks, events: this.observer.events.size, repairs, crashes: this.crashes, requests: counts.put + counts.get + counts.list + counts.delete };
@@ -171,7 +173,9 @@ export class History {
   /** One thing happens. */
   step(): void | Promise<void> {
     const action = this.#action();
-    const process = this.pick(this.processes);
+    const delivery = action === 'deliver' || action === 'again';
+    const mishap = ['crash', 'stop', 'cut', 'wall'].includes(action);
+    const process = this.pick(delivery || mishap ? this.processes : this.processes.slice(this.profile.deliverers ?? 0));
     const player = this.pick(this.players);
     const c = this.commands;
     const box = () => (this.profile.mortal && this.chance(0.4) ? this.pick(MORTAL) : this.chance(0.75) ? 'INBOX' : 'Archive');
@@ -226,7 +230,7 @@ export class History {
       case 'sync': {
         const client = this.pick(this.clients);
         if (!client.free) return;
-        const stay = this.chance(0.3);
+        const stay = this.chance(this.profile.stays ?? 0.3);
         return this.run(`sync ${this.clients.indexOf(client)}`, process, () => client.sync(process, stay));
       }
       case 'noop': {
@@ -321,12 +325,19 @@ export class History {
   }
 }
 
-export async function runHistory(seed: number, profile: Profile, switches: Switches, tell?: (text: string) => void): Promise<Tally> {
-  const history = new History(seed, profile, switches, tell);
+/** Lets a history happen, and ends its world. */
+export async function runWorld(history: History, live: () => Promise<void>): Promise<Tally> {
   try {
-    return await history.live();
+    await live();
+    history.check();
+    return history.tally();
   } finally {
     for (const p of history.processes) p.crash();
     await quiet();
   }
+}
+
+export function runHistory(seed: number, profile: Profile, switches: Switches, tell?: (text: string) => void): Promise<Tally> {
+  const history = new History(seed, profile, switches, tell);
+  return runWorld(history, () => history.live());
 }

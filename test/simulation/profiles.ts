@@ -53,6 +53,14 @@ export interface Profile {
   /** Share of steps that follow at once; the others wait seconds. */
   bursts: number;
   upkeep: boolean;
+  /** So many machines only take deliveries: they know logs by names alone, and list them seldom. */
+  deliverers?: number;
+  /** Share of clients that stay connected; default 0.3. */
+  stays?: number;
+  /** How often a read shows what was stored in part; default 0.5. */
+  partialShown?: number;
+  /** Longest until a request that failed is known to have failed, ms; default 10 s. */
+  failsAfter?: number;
   /** Expunged records are forgotten at once before a snapshot: as thirty days would do, where nobody copies. */
   forgets?: boolean;
   /** Two users instead of one. */
@@ -105,6 +113,25 @@ export const profiles: Record<string, Profile> = {
     killedAfterAnswer: 0.02,
     killedInPut: 0.3,
     bursts: 0.3,
+  },
+  /** Long silences, long cuts, one machine that only takes deliveries: replicas write from what they knew minutes ago. */
+  edges: {
+    ...mail,
+    replicas: [3, 4],
+    steps: [40, 80],
+    rates: { deliver: 20, again: 4, append: 4, store: 8, move: 2, expunge: 2, sync: 26, noop: 10, crash: 1.5, cut: 5 },
+    slowPuts: 0.5,
+    badPuts: 0.3,
+    badOthers: 0,
+    slowest: 70_000,
+    hintsLost: 0.95,
+    killedAfterAnswer: 0.01,
+    killedInPut: 0.4,
+    bursts: 0.3,
+    deliverers: 1,
+    stays: 0.85,
+    partialShown: 0.25,
+    failsAfter: 50_000,
   },
   /** Mailboxes are made, renamed and deleted under everybody's feet. */
   boxes: { ...mail, rates: { ...mail.rates, create: 8, remove: 5, rename: 6, append: 8, move: 8 }, mortal: true },
