@@ -240,6 +240,8 @@ export class Log<Op> {
       covers: ({ writer, seq }) => {
         if (this.#mutations.noCoversInJoin) return false;
         const id = eventId(writer, seq);
+        // What became known after the opening is no part of any snapshot that was read then.
+        if (!positions.has(id) && this.#listing.entries.has(id)) return false;
         return covers(m, id, inLog.has(id), positions.get(id) ?? null);
       },
     };
