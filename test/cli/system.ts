@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../src/cli/run.ts';
+import { freePorts } from '../ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../bin/colombier.mjs', import.meta.url));
 
@@ -75,8 +76,9 @@ export class CliSystem {
   }
 
   /** A replica on free ports: resolves when it is ready. */
-  serve(env: NodeJS.ProcessEnv = {}): Promise<ServedReplica> {
-    const ports = { imap: freePort(), lmtp: freePort() };
+  async serve(env: NodeJS.ProcessEnv = {}): Promise<ServedReplica> {
+    const [imap, lmtp] = await freePorts(2);
+    const ports = { imap, lmtp };
     const child = this.#start(['serve', '--imap-port', String(ports.imap), '--lmtp-port', String(ports.lmtp)], env);
     let said = '';
     return new Promise((resolve, reject) => {
@@ -97,9 +99,6 @@ export class CliSystem {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
-
-let next = 20_000 + (process.pid % 20_000);
-const freePort = (): number => next++;
 
 export class ServedReplica {
   readonly child: ChildProcess;

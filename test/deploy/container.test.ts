@@ -9,7 +9,8 @@ import { readConfig, settingNamed } from '../../src/config.ts';
 import { openCertificate } from '../../src/tls.ts';
 import { Imap } from '../real/imap.ts';
 import { Mail } from '../real/mail.ts';
-import { freePorts, until } from '../real/site.ts';
+import { until } from '../real/site.ts';
+import { freePorts } from '../ports.ts';
 import { buildTree, readContainerfile, root } from './tree.ts';
 
 const instructions = readContainerfile(readFileSync(join(root, 'deploy/Containerfile'), 'utf8'));

@@ -4,7 +4,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
-import { DOMAIN, Site, freePorts, until } from '../real/site.ts';
+import { DOMAIN, Site, until } from '../real/site.ts';
+import { freePorts } from '../ports.ts';
 import type { Person, Replica } from '../real/site.ts';
 
 describe('queue: a whole replica', function () {

@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Imap } from './imap.ts';
 import { Mail, message } from './mail.ts';
-import { freePorts, until } from './site.ts';
+import { until } from './site.ts';
+import { freePorts } from '../ports.ts';
 import { skip } from './tools.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -4,14 +4,13 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
 import type { StoreSettings } from '../../src/store/index.ts';
+import { freePorts } from '../ports.ts';
 
 const BINARY = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'colombier', 'garage-2.5.0', 'bin', 'garage');
 const READY_MS = 30_000;
@@ -106,7 +105,7 @@ class Node implements GarageNode {
   #child: ChildProcess | null = null;
 
   static async create(folder: string, address: string, secret: string, count: number, fsync: boolean, bucket: { accessKey: string; secretKey: string; bucket: string } | null, apart = false): Promise<Node> {
-    const [rpc, s3, admin] = await freePorts(address, 3);
+    const [rpc, s3, admin] = await freePorts(3, address);
     mkdirSync(folder);
     const lines = [
       `metadata_dir = "${folder}/meta"`,
@@ -210,15 +209,4 @@ async function answers(ask: () => Promise<unknown>, alive: () => boolean): Promi
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-}
-
-async function freePorts(address: string, n: number): Promise<number[]> {
-  const servers = Array.from({ length: n }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve));
-    ports.push((server.address() as AddressInfo).port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -186,8 +186,8 @@ export async function everything(imap: Imap, mailbox = 'INBOX'): Promise<string[
   return [...opened, ...rows];
 }
 
-/** UID → flags of the selected mailbox. */
+/** UID → flags of the selected mailbox. What the server tells unasked in the same answer has no UID, and is left out. */
 export async function flagsOf(imap: Imap): Promise<Map<number, string[]>> {
   const rows = await imap.ok('UID FETCH 1:* (FLAGS)');
-  return new Map(rows.filter((row) => / FETCH /.test(row)).map((row) => [Number(/UID (\d+)/.exec(row)![1]), /FLAGS \(([^)]*)\)/.exec(row)![1].split(' ').filter((f) => f !== '').sort()]));
+  return new Map(rows.filter((row) => / FETCH \(.*UID /.test(row)).map((row) => [Number(/UID (\d+)/.exec(row)![1]), /FLAGS \(([^)]*)\)/.exec(row)![1].split(' ').filter((f) => f !== '').sort()]));
 }

@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { Site, freePorts } from './site.ts';
+import { Site } from './site.ts';
+import { freePorts } from '../ports.ts';
 import type { Settings } from './site.ts';
 
 describe('real: mistakes at the start', function () {

@@ -4,14 +4,13 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silent } from '../../src/base/index.ts';
 import { readConfig } from '../../src/config.ts';
 import { admin } from '../../src/server.ts';
+import { freePorts } from '../ports.ts';
 import { Imap } from './imap.ts';
 import { Mail } from './mail.ts';
 
@@ -196,12 +195,3 @@ export async function until<T>(ask: () => T | Promise<T>, ms = 10_000, why: () =
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Ports of loopback that were free a moment ago. */
-export async function freePorts(n: number): Promise<number[]> {
-  const servers = Array.from({ length: n }, () => createServer());
-  for (const server of servers) await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}

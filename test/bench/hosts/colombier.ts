@@ -9,7 +9,8 @@ import { silent } from '../../../src/base/index.ts';
 import { readConfig } from '../../../src/config.ts';
 import { admin } from '../../../src/server.ts';
 import { open } from '../wire.ts';
-import { DOMAIN, UNSEEN, USERS, eventually, freePorts } from './host.ts';
+import { DOMAIN, UNSEEN, USERS, eventually } from './host.ts';
+import { freePorts } from '../../ports.ts';
 import type { Host, User } from './host.ts';
 
 const MAIN = fileURLToPath(new URL('../../../bin/colombier.mjs', import.meta.url));

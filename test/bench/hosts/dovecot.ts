@@ -8,7 +8,8 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path';
 import { ARGON2_COST } from '../../../src/seal/index.ts';
 import { open } from '../wire.ts';
-import { DOMAIN, UNSEEN, USERS, eventually, freePorts } from './host.ts';
+import { DOMAIN, UNSEEN, USERS, eventually } from './host.ts';
+import { freePorts } from '../../ports.ts';
 import type { Host, User } from './host.ts';
 import { tree } from './process-memory.ts';
 

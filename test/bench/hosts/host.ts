@@ -1,6 +1,4 @@
 // A mail server under measurement: where it listens, who has a mailbox there, what it takes.
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 
 export interface User {
   address: string;
@@ -30,15 +28,6 @@ export interface Host {
 export const USERS = 12;
 export const UNSEEN = 10;
 export const DOMAIN = 'bench.example';
-
-/** Ports of loopback that were free a moment ago. */
-export async function freePorts(n: number): Promise<number[]> {
-  const servers = Array.from({ length: n }, () => createServer());
-  for (const server of servers) await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 /** Repeats until it works; rejects with the last error after `ms`, or at once when `alive` says no. */
 export async function eventually<T>(attempt: () => Promise<T>, alive: () => boolean, ms = 20_000): Promise<T> {
