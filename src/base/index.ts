@@ -9,4 +9,6 @@ export * from './errors.ts';
 export * from './limits.ts';
 export * from './logger.ts';
 export * from './mail.ts';
+export * from './networks.ts';
+export * from './proxy.ts';
 export * from './random.ts';

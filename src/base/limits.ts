@@ -120,6 +120,67 @@ export const limits = {
   /** Unknown recipients of one connection before it is closed. */
   smtp_unknown_recipients_max: 20,
 
+  // Checks of mail from other servers
+  /** Unknown recipients of one connection before answers to them become slow: people mistype. */
+  smtp_tarpit_after: 2,
+  /** First wait of such an answer; doubles with each further one. */
+  smtp_tarpit_ms_min: 1 * SECOND,
+  smtp_tarpit_ms_max: 10 * SECOND,
+  /** Open SMTP connections from one /24 or /64. */
+  smtp_connections_per_network_max: 400,
+  /** Addresses and networks whose rates are remembered (about 150 bytes each). */
+  rates_kept_max: 50_000,
+  /** What a network may send, in addresses' shares. */
+  rate_network_factor: 4,
+  /** How long a first message of (network, sender, recipient) is put off. */
+  greylist_wait_ms: 5 * MINUTE,
+  /** A server that has not come back by then starts anew. */
+  greylist_pending_ms: 24 * HOUR,
+  /** One that came back passes for so long after its last message. */
+  greylist_passed_ms: 35 * DAY,
+  /** Triplets and networks remembered (about 150 bytes each). */
+  greylist_kept_max: 100_000,
+  /** Triplets of a network that came back before the network itself passes. */
+  greylist_network_after: 5,
+  /** Bytes of a header that is judged; a longer one is refused. */
+  checks_header_bytes_max: 256 * KIB,
+  /** DKIM signatures of one message that are verified: each costs a key and a public-key operation. */
+  checks_signatures_max: 10,
+  /** ARC sets of one message (RFC 8617 §4.2.1); with more the chain is not looked at. */
+  checks_arc_sets_max: 50,
+  /** DNS questions for one message: SPF has 10 by its standard, each with answers that ask again. */
+  checks_questions_max: 150,
+  /** All DNS questions of one message. */
+  checks_dns_ms_max: 15 * SECOND,
+  /** Time for one DNS question of a check, with its repetitions. */
+  checks_question_ms_max: 5 * SECOND,
+  /** Records and bytes of one answer of DNS; what is more is no answer. */
+  checks_answer_records_max: 200,
+  checks_answer_bytes_max: 16 * KIB,
+  /** Bytes of a message kept in memory for a content check; beyond it the rest waits sealed on disk. */
+  checks_kept_bytes_max: 256 * KIB,
+  /** The content check's answer for one message. */
+  rspamd_ms_max: 30 * SECOND,
+  rspamd_answer_bytes_max: 1 * MIB,
+  /** Connections to it, and messages that wait for one. */
+  rspamd_connections_max: 16,
+  rspamd_waiting_max: 500,
+  /** Failures in a row after which it is left alone for a while. */
+  rspamd_breaker_failures: 3,
+  rspamd_breaker_ms: 10 * SECOND,
+  /** Messages of one COPY or MOVE that train it, and messages that wait to. */
+  learn_messages_max: 50,
+  learn_waiting_max: 200,
+  /** Bytes of a message that trains. */
+  learn_bytes_max: 4 * MIB,
+
+  /** Bytes of a PROXY header with its extensions. */
+  proxy_header_bytes_max: 4 * KIB,
+  /** Time for it to come. */
+  proxy_header_ms_max: 5 * SECOND,
+  /** Connections from proxies whose header is not there yet. */
+  proxy_waiting_max: 1000,
+
   // Connections
   /** Open connections of the process, of all protocols. */
   connections_max: 5000,
