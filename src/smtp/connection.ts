@@ -10,6 +10,7 @@ import { Incoming } from './incoming.ts';
 import { Parser } from './parser.ts';
 import { prefixOf, receivedField } from './prefix.ts';
 import type { Recipient, TransactionInfo } from './receiver.ts';
+import type { Visit } from './screen.ts';
 
 type Done = () => void;
 
@@ -24,6 +25,8 @@ export class Connection extends SMTPConnection {
   #declaredBytes: number | null = null;
   #utf8 = false;
   #incoming: Incoming | null = null;
+  /** Where strangers are judged: null costs nothing. */
+  #visit: Visit | null = null;
 
   constructor(host: Host, socket: Socket, closed: () => void) {
     super(host.library, socket);
@@ -67,7 +70,14 @@ export class Connection extends SMTPConnection {
 
   // The library waits 100 ms for early talkers first.
   override init(): void {
-    this._setListeners(() => this.connectionReady());
+    this._setListeners(() => {
+      try {
+        this.#visit = this.#host.screen?.open(this.remoteAddress) ?? null;
+      } catch (e) {
+        return this.leave(this.#answer(e));
+      }
+      this.connectionReady();
+    });
   }
 
   override _createParser(): Parser {
@@ -101,6 +111,8 @@ export class Connection extends SMTPConnection {
   override _onClose(): void {
     this.#incoming?.abort();
     this.#incoming = null;
+    this.#visit?.close();
+    this.#visit = null;
     super._onClose();
     this.#closed();
   }
@@ -135,6 +147,7 @@ export class Connection extends SMTPConnection {
       const { declaredBytes, utf8, unknown } = mailParameters(path.parameters);
       if (unknown !== null) return answers.parameter;
       if (declaredBytes !== null && declaredBytes > this.#host.limits.message_bytes_max) return answers.tooLarge;
+      this.#visit?.mail();
       this.session.envelope.mailFrom = { address: path.address, args: false };
       this.#declaredBytes = declaredBytes;
       this.#utf8 = utf8;
@@ -161,6 +174,7 @@ export class Connection extends SMTPConnection {
         // Each accepted command costs an answer, so repeated ones count too.
         if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
         recipient = await this.#host.receiver.recipient(address, this.#declaredBytes);
+        if (this.#visit !== null) await this.#visit.recipient(this.#from, address, this.hostNameAppearsAs || '');
         this.#byAddress.set(address, recipient);
       } else if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
       this.#accepted.push(recipient);
@@ -170,8 +184,13 @@ export class Connection extends SMTPConnection {
       // A relay of one's own holds its connection for long and may forward some wrong addresses.
       const unknown = e instanceof Refused && e.smtp?.startsWith('550 5.1.') === true && !this.#host.lmtp;
       if (unknown && ++this.#unknown >= this.#host.limits.smtp_unknown_recipients_max) return answers.unknowns;
+      if (unknown) await this.#visit?.stall();
       return this.#answer(e, { code: 501, status: '5.1.3' });
     }
+  }
+
+  get #from(): string {
+    return (this.session.envelope.mailFrom as { address: string }).address;
   }
 
   override handler_DATA(command: Buffer, callback: Done): void {
@@ -184,11 +203,12 @@ export class Connection extends SMTPConnection {
     }
     const { receiver, limits, clock, logger } = this.#host;
     const info: TransactionInfo = {
-      from: (this.session.envelope.mailFrom as { address: string }).address,
+      from: this.#from,
       recipients: [...this.#byAddress.values()],
       declaredBytes: this.#declaredBytes,
     };
-    const incoming = new Incoming(receiver, info, limits, logger);
+    const inspection = this.#visit?.begin({ from: info.from, recipients: [...this.#byAddress.keys()], helo: this.hostNameAppearsAs || '', tls: this.secure });
+    const incoming = new Incoming(receiver, info, limits, logger, inspection);
     this.#incoming = incoming;
     const stopClock = clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow));
     parser.startData({
@@ -233,7 +253,7 @@ export class Connection extends SMTPConnection {
       },
       info.recipients.length === 1 ? info.recipients[0].address : null,
     );
-    const all = await incoming.end((recipient) => prefixOf(info.from, recipient.address, received));
+    const all = await incoming.end((recipient, fields) => prefixOf(info.from, recipient.address, fields + received));
     const stored = all.filter((a) => a === answers.stored).length;
     logger.info('message', { id, remote: this.remoteAddress, bytes: incoming.bytes, recipients: all.length, stored });
     this.#incoming = null;
@@ -258,7 +278,7 @@ export class Connection extends SMTPConnection {
     return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.standardName ?? '' };
   }
 
-  #answer(e: unknown, malformed: { code: number; status: string }): Answer {
+  #answer(e: unknown, malformed?: { code: number; status: string }): Answer {
     const a = answerOf(e, e instanceof Malformed ? malformed : undefined);
     if (a === null) {
       this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });

@@ -1,8 +1,9 @@
 // What the connections of one server share, for us and for the library.
 import type { SecureContext } from 'node:tls';
 import type { SMTPServer } from 'smtp-server';
-import type { Clock, Limits, Logger, Random } from '../base/index.ts';
+import type { Clock, Limits, Logger, Proxies, Random } from '../base/index.ts';
 import type { Receiver } from './receiver.ts';
+import type { Screen } from './screen.ts';
 
 export interface Host {
   readonly lmtp: boolean;
@@ -15,6 +16,10 @@ export interface Host {
   readonly random: Random;
   readonly logger: Logger;
   draining: boolean;
+  /** Judges what strangers send. */
+  readonly screen?: Screen;
+  /** Whose word about a connection's origin is believed. */
+  readonly proxies?: Proxies;
   readonly library: SMTPServer;
 }
 

@@ -2,7 +2,8 @@
  * smtp/: mail comes in, by SMTP from strangers, by LMTP from one's own relays, and by submission (submission/) from mail
  * apps that send.
  *
- * Flow in: connections. Flow out: calls of a Receiver (receiver.ts), which the accounts implement.
+ * Flow in: connections. Flow out: calls of a Receiver (receiver.ts), which the accounts implement, and of a Screen
+ * (screen.ts), which judges what strangers send and is not there when nothing is judged.
  * Invariants:
  * - A message ends at CRLF `.` CRLF and nowhere else; what is handed on has CRLF line ends only: a bare LF becomes CRLF,
  *   a bare CR (never a line end anywhere) becomes a space. So no byte means an end of message to one server and text
@@ -16,6 +17,7 @@
  * 6152 (8BITMIME), 6531 (SMTPUTF8).
  * Failures: the four kinds of error, as answer.ts maps them; a bug answers 421 and closes that connection only.
  */
+export type { Envelope, Inspection, Screen, Verdict, Visit } from './screen.ts';
 export type { Outcome, Receiver, Recipient, Transaction, TransactionInfo } from './receiver.ts';
 export { LmtpServer, SmtpServer } from './server.ts';
 export type { MailServerOptions } from './server.ts';

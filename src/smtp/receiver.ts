@@ -30,9 +30,10 @@ export interface Transaction {
   readonly received: number;
   /**
    * Ends the message and makes it durable for each recipient that it can. `prefix` gives the header fields that stand
-   * before the message (Return-Path, Delivered-To, Received), CRLF at the end of each. Never rejects.
+   * before the message (Return-Path, Delivered-To, Received), CRLF at the end of each. `junk`: into the mailbox with that
+   * role, not into INBOX. Never rejects.
    */
-  commit(prefix: (recipient: Recipient) => Buffer): Promise<Outcome[]>;
+  commit(prefix: (recipient: Recipient) => Buffer, junk?: boolean): Promise<Outcome[]>;
   abort(): void;
 }
 

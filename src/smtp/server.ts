@@ -2,11 +2,12 @@
 import type { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { Admission, type Clock, limits as defaultLimits, type Limits, type Logger, type Random, reason, Refused } from '../base/index.ts';
+import { Admission, type Clock, limits as defaultLimits, type Limits, type Logger, type Proxies, type Random, reason, Refused } from '../base/index.ts';
 import { type Answer, answers } from './answer.ts';
 import { Connection } from './connection.ts';
 import { type Host, libraryServer } from './host.ts';
 import type { Receiver } from './receiver.ts';
+import type { Screen } from './screen.ts';
 
 export interface MailServerOptions {
   receiver: Receiver;
@@ -20,6 +21,10 @@ export interface MailServerOptions {
   limits?: Limits;
   /** Connection counts shared with other servers of the process. */
   admission?: Admission;
+  /** Judges what strangers send; LMTP has none. */
+  screen?: Screen;
+  /** Who speaks the PROXY protocol; not to LMTP. */
+  proxies?: Proxies;
 }
 
 /** What a listener asks of a connection. */
@@ -59,7 +64,7 @@ export class MailServer<H extends Host = Host> {
   /** Listens on one address more; port 0 takes any. Gives the port. Refused when it can't be had. */
   async listen(address: string, port: number): Promise<number> {
     const name = this.#name;
-    const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#arrived(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`${name} cannot listen on ${address} port ${port}: ${listenError(e)}`)));
       server.listen({ host: address, port }, resolve);
@@ -70,6 +75,14 @@ export class MailServer<H extends Host = Host> {
     this.#listeners.push(server);
     const bound = server.address();
     return typeof bound === 'object' && bound !== null ? bound.port : port;
+  }
+
+  /** Behind a load balancer the client's own address counts, for admission too. */
+  #arrived(socket: Socket): void {
+    const { proxies, logger } = this.#host;
+    if (proxies === undefined || !proxies.speaks(socket)) return this.#accept(socket);
+    const remote = socket.remoteAddress ?? '';
+    proxies.accept(socket, () => this.#accept(socket), (why) => logger.warn('proxy', { remote, reason: why }));
   }
 
   #accept(socket: Socket): void {
@@ -132,7 +145,8 @@ function listenError(e: NodeJS.ErrnoException): string {
 
 function hostOf(options: MailServerOptions, lmtp: boolean): Host {
   const { receiver, hostname, tls, clock, random, logger, limits = defaultLimits } = options;
-  const host = { lmtp, receiver, hostname, tls, limits, clock, random, logger: logger.room(lmtp ? 'lmtp' : 'smtp'), draining: false };
+  const strangers = lmtp ? {} : { screen: options.screen, proxies: options.proxies };
+  const host = { lmtp, receiver, hostname, tls, limits, clock, random, logger: logger.room(lmtp ? 'lmtp' : 'smtp'), draining: false, ...strangers };
   return Object.assign(host, { library: libraryServer(host) });
 }
 const connection = (host: Host, socket: Socket, closed: () => void) => new Connection(host, socket, closed);

@@ -1,7 +1,7 @@
 // Listening for mail apps that send (RFC 6409): with STARTTLS, or with TLS from the first byte (RFC 8314 §3.3).
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { limits as defaultLimits } from '../../base/index.ts';
+import { limits as defaultLimits, setRemoteAddress } from '../../base/index.ts';
 import { libraryServer } from '../host.ts';
 import { MailServer } from '../server.ts';
 import type { MailServerOptions, Served } from '../server.ts';
@@ -9,7 +9,7 @@ import { SubmissionConnection } from './connection.ts';
 import type { SubmissionHost } from './connection.ts';
 import type { Submitter } from './submitter.ts';
 
-export interface SubmissionServerOptions extends Omit<MailServerOptions, 'receiver'> {
+export interface SubmissionServerOptions extends Omit<MailServerOptions, 'receiver' | 'screen'> {
   submitter: Submitter;
   /** The Received field doesn't tell where the mail app was. */
   hideClient: boolean;
@@ -17,8 +17,8 @@ export interface SubmissionServerOptions extends Omit<MailServerOptions, 'receiv
 }
 
 function hostOf(o: SubmissionServerOptions): SubmissionHost {
-  const { hostname, tls, clock, random, logger, limits = defaultLimits, submitter, hideClient } = o;
-  const host = { lmtp: false, receiver: null as never, hostname, tls, limits, clock, random, logger: logger.room('submission'), draining: false, submitter, hideClient };
+  const { hostname, tls, clock, random, logger, limits = defaultLimits, submitter, hideClient, proxies } = o;
+  const host = { lmtp: false, receiver: null as never, hostname, tls, limits, clock, random, logger: logger.room('submission'), draining: false, submitter, hideClient, proxies };
   const library = libraryServer(host);
   library.onAuth = authenticate as never;
   Object.assign(library.options, {
@@ -47,6 +47,8 @@ const bySession = new WeakMap<object, SubmissionConnection>();
 
 function overTls(host: SubmissionHost, socket: Socket): TLSSocket {
   const secured = new TLSSocket(socket, { isServer: true, secureContext: host.tls() ?? undefined, minVersion: 'TLSv1.2' } as never);
+  // Of itself it asks the system, which knows no more than the load balancer.
+  setRemoteAddress(secured, socket.remoteAddress ?? '', socket.remotePort ?? 0);
   const cancel = host.clock.after(host.limits.tls_handshake_ms_max, () => socket.destroy());
   secured.once('secure', cancel);
   secured.once('close', cancel);
