@@ -1,16 +1,18 @@
 // What every process of Colombier has, a serving one or the command line: stores, keys, a place among the replicas, and
 // the directory.
 import { networkInterfaces } from 'node:os';
+import type { AccountMutations } from './account/index.ts';
 import { Corrupt, Malformed, Refused, Unavailable, limits, reason, systemClock, systemRandom } from './base/index.ts';
 import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { Config } from './config.ts';
 import { Directory } from './directory/index.ts';
 import { Presence, decodePresence } from './log/index.ts';
-import type { Authenticator } from './log/index.ts';
+import type { Authenticator, LogMutations } from './log/index.ts';
 import { Asking, Peers } from './peers/index.ts';
 import type { Answerer, Hint } from './peers/index.ts';
 import { ClusterKeys, mac, openNamed, sealNamed, verifyMac } from './seal/index.ts';
+import type { StateMutations } from './state/index.ts';
 import { DIRECTORY_LOG, REPLICAS, openStores } from './store/index.ts';
 import type { ObjectStore, StoreSettings, Stores } from './store/index.ts';
 
@@ -33,6 +35,14 @@ export interface Core {
   close(unanswered: boolean): Promise<void>;
 }
 
+/** What only a test gives a replica: another clock, and rules switched off to see that they are needed. */
+export interface Trial {
+  clock?: Clock;
+  log?: LogMutations;
+  state?: StateMutations;
+  account?: AccountMutations;
+}
+
 export interface CoreOptions {
   release: string;
   /** Null: takes no calls of peers, as the command line. */
@@ -43,6 +53,7 @@ export interface CoreOptions {
   measure?: (stores: Stores) => Stores;
   /** What the command line asks over the peer channel. */
   onRequest?: Answerer;
+  trial?: Trial;
 }
 
 function storeSettings(config: Config): StoreSettings {
@@ -72,7 +83,7 @@ function authenticatorOf(keys: ClusterKeys): Authenticator {
 
 /** Opens the store, finds a slot, reads the directory. Malformed, Refused, Unavailable, Corrupt: each a clear line. */
 export async function openCore(config: Config, logger: Logger, options: CoreOptions): Promise<Core> {
-  const clock = systemClock;
+  const clock = options.trial?.clock ?? systemClock;
   const random = systemRandom;
   const opened = await openStores(storeSettings(config), clock, random, logger.room('store'));
   const stores = options.measure?.(opened) ?? opened;
@@ -109,6 +120,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       version: options.release,
       seal: (name, plain) => sealNamed(keys.directory[0], name, NOTHING, plain, random),
       open: (name, sealed) => openNamed(keys.directory, name, NOTHING, sealed),
+      mutations: options.trial?.log,
     });
     await presence.join();
     undo.push(() => presence.leave({ unanswered: false }));
@@ -120,6 +132,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       clock,
       random,
       logger: logger.room('directory'),
+      mutations: options.trial?.log,
       onAppended: (name, bytes) => peers.broadcast({ bucket: null, root: DIRECTORY_LOG, name, bytes: Buffer.from(bytes) }),
     });
     await directory.open();

@@ -9,7 +9,7 @@ import type { Admin, Service } from './cli/admin.ts';
 import type { Config } from './config.ts';
 import { answerer, remoteAdmin } from './admin-channel.ts';
 import { askReplica, openCore } from './replica.ts';
-import type { Core } from './replica.ts';
+import type { Core, Trial } from './replica.ts';
 import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
 import { MailAdmin } from './mail-admin.ts';
@@ -24,7 +24,7 @@ export const release: string = JSON.parse(readFileSync(new URL('../package.json'
 const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
 
-function replicaOf(core: Core, config: Config): Replica {
+function replicaOf(core: Core, config: Config, trial: Trial = {}): Replica {
   return {
     stores: core.stores,
     keys: core.keys,
@@ -40,7 +40,9 @@ function replicaOf(core: Core, config: Config): Replica {
     announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
     peersComplete: () => core.peers.complete,
     counts: { repairs: 0, lateEvents: 0, snapshots: 0, bundles: 0, collected: 0 },
-    mutations: {},
+    logMutations: trial.log,
+    stateMutations: trial.state,
+    mutations: trial.account ?? {},
   };
 }
 
@@ -74,8 +76,8 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
   return new LocalAdmin(administration(core, logins), new MailAdmin(config, core.directory, core.clock, queue), replica, users, close);
 }
 
-/** Serves until `stop`. Rejects with one of the four kinds of error when it can't. */
-export async function serve(config: Config, logger: Logger): Promise<Service> {
+/** Serves until `stop`. Rejects with one of the four kinds of error when it can't. `trial` is for tests. */
+export async function serve(config: Config, logger: Logger, trial: Trial = {}): Promise<Service> {
   let users: Users | null = null;
   let sending: Sending | null = null;
   const web = config.ports.http === 0 ? null : await WebPort.load(config, logger, release);
@@ -86,8 +88,9 @@ export async function serve(config: Config, logger: Logger): Promise<Service> {
     onUserHint: (hint) => void (sending?.hint(hint.root, hint.name, hint.bytes) || users?.hint(hint.root, hint.name, hint.bytes)),
     measure: (stores) => web?.measure(stores) ?? stores,
     onRequest: answerer(() => own, logger.room('admin')),
+    trial,
   });
-  const replica = replicaOf(core, config);
+  const replica = replicaOf(core, config, trial);
   const logins = new Logins(core.directory, core.clock, core.random);
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
   const upkeep = new Upkeep(replica, users);

@@ -54,9 +54,11 @@ interface Options {
   folder?: string;
   /** In process groups of their own: Ctrl-C in a terminal reaches only who started them. */
   apart?: boolean;
+  /** Of three nodes: what lies before a node's port for the others. Each calls from its own address. */
+  way?: (site: number, to: { host: string; port: number }) => Promise<{ host: string; port: number }>;
 }
 
-export async function startGarage({ nodes: count = 1, buckets = ['colombier'], fsync = true, folder = tmpdir(), apart = false }: Options = {}): Promise<Garage> {
+export async function startGarage({ nodes: count = 1, buckets = ['colombier'], fsync = true, folder = tmpdir(), apart = false, way }: Options = {}): Promise<Garage> {
   const missing = garageMissing();
   if (missing) throw new Error(missing);
   const root = mkdtempSync(join(folder, 'colombier-garage-'));
@@ -72,7 +74,7 @@ export async function startGarage({ nodes: count = 1, buckets = ['colombier'], f
     clear();
   };
   try {
-    for (let i = 0; i < count; i++) all.push(await Node.create(join(root, `node${i + 1}`), count === 1 ? '127.0.0.1' : `127.0.0.${11 + i}`, secret, count, fsync, count === 1 ? { ...keys, bucket: buckets[0] } : null, apart));
+    for (let i = 0; i < count; i++) all.push(await Node.create(join(root, `node${i + 1}`), count === 1 ? '127.0.0.1' : `127.0.0.${11 + i}`, secret, count, fsync, count === 1 ? { ...keys, bucket: buckets[0] } : null, apart, way && ((to) => way(i + 1, to))));
     await Promise.all(all.map((node) => node.start()));
     const cli = (...args: string[]) => all[0].cli(...args);
     if (count > 1) {
@@ -104,8 +106,9 @@ class Node implements GarageNode {
   readonly #apart: boolean;
   #child: ChildProcess | null = null;
 
-  static async create(folder: string, address: string, secret: string, count: number, fsync: boolean, bucket: { accessKey: string; secretKey: string; bucket: string } | null, apart = false): Promise<Node> {
+  static async create(folder: string, address: string, secret: string, count: number, fsync: boolean, bucket: { accessKey: string; secretKey: string; bucket: string } | null, apart = false, way?: (to: { host: string; port: number }) => Promise<{ host: string; port: number }>): Promise<Node> {
     const [rpc, s3, admin] = await freePorts(3, address);
+    const reached = await way?.({ host: address, port: rpc });
     mkdirSync(folder);
     const lines = [
       `metadata_dir = "${folder}/meta"`,
@@ -114,7 +117,8 @@ class Node implements GarageNode {
       `metadata_fsync = ${fsync}`,
       `replication_factor = ${count}`,
       `rpc_bind_addr = "${address}:${rpc}"`,
-      `rpc_public_addr = "${address}:${rpc}"`,
+      `rpc_public_addr = "${reached?.host ?? address}:${reached?.port ?? rpc}"`,
+      ...(reached ? ['rpc_bind_outgoing = true'] : []),
       `rpc_secret = "${secret}"`,
       '[s3_api]',
       's3_region = "garage"',

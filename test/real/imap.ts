@@ -33,8 +33,8 @@ export class Imap {
   #plus = false;
   readonly #wakes = new Set<() => void>();
 
-  static async connect(port: number, secure = false, from?: string): Promise<Imap> {
-    const socket = await connect(port, secure, from);
+  static async connect(port: number, secure = false, from?: string, host?: string): Promise<Imap> {
+    const socket = await connect(port, secure, from, host);
     const imap = new Imap(socket);
     await imap.hears(/^(OK|BYE)/);
     return imap;
@@ -167,9 +167,9 @@ export class Imap {
 }
 
 /** A socket of loopback, under TLS if wanted, ready for talk; `from` is an own address such as 127.0.0.2. */
-export function connect(port: number, secure = false, from?: string): Promise<net.Socket> {
+export function connect(port: number, secure = false, from?: string, host = '127.0.0.1'): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
-    const plain = net.connect({ host: '127.0.0.1', port, noDelay: true, localAddress: from });
+    const plain = net.connect({ host, port, noDelay: true, localAddress: from });
     plain.once('error', reject);
     if (!secure) return void plain.once('connect', () => resolve(plain));
     const over = tls.connect({ socket: plain, rejectUnauthorized: false }, () => resolve(over));

@@ -15,8 +15,8 @@ export class Mail {
   #closed = false;
   #wake: () => void = () => {};
 
-  static async connect(port: number, protocol: 'smtp' | 'lmtp', from?: string): Promise<Mail> {
-    const mail = new Mail(await connect(port, false, from));
+  static async connect(port: number, protocol: 'smtp' | 'lmtp', from?: string, host?: string): Promise<Mail> {
+    const mail = new Mail(await connect(port, false, from, host));
     const greeting = await mail.reply();
     assert.ok(greeting?.startsWith('220'), `greeting: ${greeting}`);
     assert.ok((await mail.say(`${protocol === 'smtp' ? 'EHLO' : 'LHLO'} elsewhere.example`))?.startsWith('250'));
@@ -62,7 +62,7 @@ export class Mail {
   }
 
   /** One message for one recipient; gives the last reply that came: for RCPT TO when it was refused there. */
-  async deliver(to: string, message: Buffer, from = SENDER): Promise<Outcome> {
+  async deliver(to: string, message: Buffer, from = SENDER, ms?: number): Promise<Outcome> {
     this.socket.write(`MAIL FROM:<${from}>\r\nRCPT TO:<${to}>\r\nDATA\r\n`);
     const [mail, rcpt, data] = [await this.reply(), await this.reply(), await this.reply()];
     if (data === null) return mail?.startsWith('4') ? mail : rcpt?.startsWith('4') ? rcpt : null;
@@ -72,7 +72,7 @@ export class Mail {
       return refused;
     }
     this.socket.write(Buffer.concat([message, Buffer.from('.\r\n')]));
-    return this.reply();
+    return this.reply(ms);
   }
 
   /** The same, and it must be stored. */
