@@ -5,8 +5,9 @@ import type { EventRef, Position } from '../base/index.ts';
 import { eventName, logPrefix, parseEventLeaf, partName } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import { eventId, leafHash, digestNumber, readEvent } from './event.ts';
+import { isElsewhere } from './hollow.ts';
 import { covers, listAll, readManifests } from './snapshot.ts';
-import type { Reading } from './snapshot.ts';
+import type { Manifest, Reading } from './snapshot.ts';
 import { readPrivateHalf } from './snapshot-format.ts';
 import type { EventHeader, FoldSource } from './types.ts';
 
@@ -30,8 +31,9 @@ interface Seen {
 
 /** Ends with the last finding; none is a log in order. Throws Unavailable. */
 export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
+  const hollow = new Map<Manifest, string>();
   const bad = (name: string, text: string): Finding => ({ level: 'error', name, text });
-  let manifests: Awaited<ReturnType<typeof readManifests>> = [];
+  let manifests: Manifest[] = [];
   let bundles: Awaited<ReturnType<typeof readBundles>> = [];
   try {
     manifests = await readManifests(o);
@@ -39,7 +41,7 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
       if (o.source?.box) readPrivateHalf(o.source.box.open(m.name, m.sealed), m);
       for (const id of m.partIds) {
         const part = await o.store.get(partName(o.root, id));
-        if (!part) yield bad(partName(o.root, id), 'a part of a snapshot is gone');
+        if (!part) hollow.set(m, partName(o.root, id));
         else if (o.source?.box) o.source.box.open(partName(o.root, id), part.bytes);
       }
     }
@@ -89,10 +91,15 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
       yield bad(row.name, reason(e));
     }
   }
-  yield* order(o, [...events.values()].sort((a, b) => a.header.ref.position - b.header.ref.position), events, manifests);
+  const whole = manifests.filter((m) => !hollow.has(m));
+  for (const [m, part] of hollow) {
+    if (isElsewhere(m, whole, (id) => events.has(id))) yield { level: 'note', name: m.name, text: `is left out: its part ${part} is gone, and what it says is elsewhere too` };
+    else yield bad(part, 'a part of a snapshot is gone');
+  }
+  yield* order(o, [...events.values()].sort((a, b) => a.header.ref.position - b.header.ref.position), events, whole);
 }
 
-function* order(o: Reading, sorted: Seen[], events: Map<string, Seen>, manifests: Awaited<ReturnType<typeof readManifests>>): Generator<Finding> {
+function* order(o: Reading, sorted: Seen[], events: Map<string, Seen>, manifests: readonly Manifest[]): Generator<Finding> {
   const base = manifests.at(-1);
   const floor: Position = base?.floor ?? 0;
   const has = (ref: EventRef) => {

@@ -13,6 +13,7 @@ import type { Listed } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { eventId, readEvent } from './event.ts';
+import { isElsewhere } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
 import { listAll, needed, readManifests, supersedes } from './snapshot.ts';
 import type { Manifest, Reading } from './snapshot.ts';
@@ -40,6 +41,7 @@ interface Survey {
   rows: Listed[];
   /** All objects there, those that don't count too. */
   snapshots: Listed[];
+  parts: Listed[];
   manifests: Manifest[];
   bundles: Bundle[];
   inLog: ReadonlySet<string>;
@@ -50,7 +52,7 @@ export async function collect(o: CollectOptions): Promise<CollectResult> {
   const { store, limits } = o;
   const former = await readCandidates(o);
   const survey = await look(o);
-  const wanted = new Set([...needlessEvents(o, survey, await lowestFloor(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...(await needlessParts(o, survey)), ...(await needlessBlobs(o, survey.date))]);
+  const wanted = new Set([...needlessEvents(o, survey, await lowestFloor(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...needlessParts(o, survey), ...(await needlessBlobs(o, survey.date))]);
   const since = new Map<string, number>();
   const deleted: string[] = [];
   const ready: string[] = [];
@@ -83,7 +85,8 @@ async function look(o: CollectOptions): Promise<Survey> {
     events.push(row);
     inLog.add(eventId(ref.writer, ref.seq));
   }
-  return { date, rows: events, snapshots, manifests, bundles, inLog };
+  const parts = (await listAll(o.store, partName(o.root, ''), o.limits.list_keys_max)).rows;
+  return { date, rows: events, snapshots, parts, manifests: await whole(o, manifests, parts, inLog), bundles, inLog };
 }
 
 function refOf(o: Reading, row: Listed) {
@@ -153,20 +156,28 @@ function needlessBundles(o: CollectOptions, s: Survey): string[] {
 }
 
 /** No manifest names it; one that is being written may, so the day between the passes counts. */
-async function needlessParts(o: CollectOptions, s: Survey): Promise<string[]> {
-  const used = new Set<string>();
-  for (const m of s.manifests) for (const id of m.partIds) used.add(partName(o.root, id));
-  const { rows } = await listAll(o.store, partName(o.root, ''), o.limits.list_keys_max);
-  const there = new Set(rows.map((row) => row.name));
-  for (const name of used) if (!there.has(name)) await lookAgain(o, name);
-  return rows.filter((row) => !used.has(row.name)).map((row) => row.name);
+function needlessParts(o: CollectOptions, s: Survey): string[] {
+  const used = new Set(s.manifests.flatMap((m) => m.partIds.map((id) => partName(o.root, id))));
+  return s.parts.filter((row) => !used.has(row.name)).map((row) => row.name);
 }
 
-/** Another replica may have collected that snapshot while this one stood still. Throws Corrupt when it is there and its part isn't, else Unavailable. */
-async function lookAgain(o: CollectOptions, name: string): Promise<never> {
-  const named = (await readManifests(o)).some((m) => m.partIds.some((id) => partName(o.root, id) === name));
-  if (named && !(await o.store.get(name))) throw new Corrupt(`a part of a snapshot is gone: ${name}`);
-  throw new Unavailable('the snapshots changed while they were read');
+/**
+ * Snapshots that have all their parts. One that hasn't doesn't count if all that is in it is elsewhere too: see hollow.ts. Throws
+ * Corrupt when it isn't, Unavailable when another replica collects at the same time.
+ */
+async function whole(o: CollectOptions, manifests: Manifest[], parts: readonly Listed[], inLog: ReadonlySet<string>): Promise<Manifest[]> {
+  const there = new Set(parts.map((row) => row.name));
+  const isWhole = (m: Manifest) => m.partIds.every((id) => there.has(partName(o.root, id)));
+  const hollow = manifests.filter((m) => !isWhole(m));
+  if (hollow.length === 0) return manifests;
+  const again = new Set((await readManifests(o)).map((m) => m.name));
+  const kept = manifests.filter(isWhole);
+  for (const m of hollow) {
+    if (!again.has(m.name)) throw new Unavailable('the snapshots changed while they were read');
+    if (!isElsewhere(m, kept, (id) => inLog.has(id))) throw new Corrupt(`a part of a snapshot is gone, and what was in it is nowhere else: ${m.name}`);
+    o.logger.warn('a snapshot without all its parts is left out', { name: m.name });
+  }
+  return kept;
 }
 
 async function needlessBlobs(o: CollectOptions, date: number): Promise<string[]> {

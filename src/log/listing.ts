@@ -4,14 +4,14 @@ import { Corrupt, Unavailable, reason } from '../base/index.ts';
 import type { Clock, EventRef, Position } from '../base/index.ts';
 import { afterPosition, logPrefix, parseEventLeaf } from '../store/index.ts';
 import type { Listed, StoredObject } from '../store/index.ts';
-import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { DigestSet } from './digest.ts';
 import { Entry, Remembered } from './entry.ts';
 import { eventId, readEvent } from './event.ts';
 import type { StoredEvent } from './event.ts';
+import { readCovers } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
-import { covers, needed, readManifests } from './snapshot.ts';
+import { covers, needed } from './snapshot.ts';
 import type { Manifest, Reading } from './snapshot.ts';
 
 export interface ListingOptions extends Reading {
@@ -45,6 +45,9 @@ export class Listing {
   greatest: Position = 0;
   /** Snapshots that were read at the start and count. */
   manifests: Manifest[] = [];
+  /** Names of snapshots of which a part was found gone: they don't count. `leftOut`: those that are there still. */
+  readonly hollow = new Set<string>();
+  leftOut: Manifest[] = [];
   bundles: Bundle[] = [];
   listed: ListTime | null = null;
   /** Monotonic time at which the last whole LIST began. */
@@ -180,9 +183,8 @@ export class Listing {
 
   /** A replica that knows nothing starts from the snapshots' floor and digest, and from what is in bundles. */
   async #start(): Promise<void> {
-    const [manifests, bundles] = await Promise.all([readManifests(this.#o), readBundles(this.#o)]);
-    this.manifests = manifests;
-    this.bundles = bundles;
+    const { manifests, leftOut, bundles } = await readCovers(this.#o, this.hollow);
+    Object.assign(this, { manifests, leftOut, bundles });
     const base = manifests.at(-1);
     this.names = new DigestSet(base?.floor ?? 0, base?.digestNumber ?? 0n);
     this.closed = base?.floor ?? 0;
@@ -345,7 +347,7 @@ export class Listing {
     const { store, logger } = this.#o;
     const gone = [...this.entries.values()].filter((e) => e.since < began && e.generation !== generation && !e.bundled && e.id !== this.putting?.id);
     if (gone.length === 0) return;
-    const [manifests, bundles] = await Promise.all([readManifests(this.#o), readBundles(this.#o)]);
+    const { manifests, bundles } = await readCovers(this.#o, this.hollow);
     const floor = manifests.at(-1)?.floor ?? 0;
     for (const e of gone) {
       if (bundles.some((b) => b.named.has(e.id))) e.bundled = true;

@@ -1,5 +1,5 @@
 // One log of one user at one replica: what the rest of the program sees.
-import { Unavailable, limits as defaultLimits, reason } from '../base/index.ts';
+import { Corrupt, Unavailable, limits as defaultLimits, reason } from '../base/index.ts';
 import type { Clock, EventRef, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
 import { partName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
@@ -8,6 +8,7 @@ import type { Build } from './appender.ts';
 import { writeBundle } from './bundle.ts';
 import type { BundledEvent } from './bundle.ts';
 import { eventId, readEvent } from './event.ts';
+import { isElsewhere } from './hollow.ts';
 import { Listing } from './listing.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
@@ -197,6 +198,10 @@ export class Log<Op> {
     try {
       // Manifests before the LIST: what a manifest names and the LIST doesn't show was collected.
       await listing.refresh(0, true);
+      for (const m of listing.leftOut) {
+        if (!isElsewhere(m, listing.manifests, (id) => listing.inLog(id))) throw new Corrupt(`a part of a snapshot is gone, and what was in it is nowhere else: ${m.name}`);
+        this.#o.logger.warn('a snapshot without all its parts is left out', { name: m.name });
+      }
       const manifests = this.#mutations.noCoversInJoin ? listing.manifests : listing.neededManifests();
       const inLog = new Set([...listing.entries.keys()].filter((id) => listing.inLog(id)));
       const views = manifests.map((m) => this.#view(m, source, inLog));
@@ -250,9 +255,10 @@ export class Log<Op> {
   async #part(id: string, source: FoldSource<Op>): Promise<Buffer> {
     const name = partName(this.root, id);
     const object = await this.#o.store.get(name);
-    // Collected because another snapshot says the same: whoever opens the log again finds that one.
-    if (!object) throw new PartGone(`a part of a snapshot is gone: ${name}`);
-    return source.box!.open(name, object.bytes);
+    if (object) return source.box!.open(name, object.bytes);
+    // Collected because another snapshot says the same, or hollow: whoever opens the log again finds what counts.
+    for (const m of this.#listing.manifests) if (m.partIds.includes(id)) this.#listing.hollow.add(m.name);
+    throw new PartGone(`a part of a snapshot is gone: ${name}`);
   }
 
   /** Tells the tail what the snapshots have in them, by name. */

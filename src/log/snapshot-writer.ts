@@ -5,8 +5,8 @@ import type { Clock, Random } from '../base/index.ts';
 import { partName, snapshotName } from '../store/index.ts';
 import { digestBytes } from './event.ts';
 import type { Listing } from './listing.ts';
-import { readManifests } from './snapshot.ts';
-import type { Reading } from './snapshot.ts';
+import { listAll, readManifests } from './snapshot.ts';
+import type { Manifest, Reading } from './snapshot.ts';
 import { encodeManifest, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
 import type { CoveredEvent } from './snapshot-format.ts';
 import type { Tail } from './tail.ts';
@@ -24,6 +24,18 @@ export interface Writing extends Reading {
 const PART_BITS = 130;
 
 /**
+ * Ids of the parts that may be kept: those that a snapshot names and that are there. A snapshot that was stored in part may have
+ * lost its own to a collection that didn't see it; one that goes right after this look makes the new snapshot hollow too,
+ * before anything is collected because of it.
+ */
+async function keepable(w: Reading, manifests: readonly Manifest[]): Promise<Set<string>> {
+  if (manifests.length === 0) return new Set();
+  const { rows } = await listAll(w.store, partName(w.root, ''), w.limits.list_keys_max);
+  const there = new Set(rows.map((row) => row.name));
+  return new Set(manifests.flatMap((m) => m.partIds).filter((id) => there.has(partName(w.root, id))));
+}
+
+/**
  * Called right after a whole LIST and with nothing waiting. Refuses (false) while something at or below the floor is
  * late, because a reader takes all there as repaired.
  */
@@ -33,7 +45,7 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   const born = listing.listed!.date;
   const manifests = await readManifests(w);
   // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
-  const present = new Set(manifests.flatMap((m) => m.partIds));
+  const present = await keepable(w, manifests);
   await source.prepare?.(present);
   const floor = Math.max(listing.closed, tail.applied.base);
   if (tail.pending.size > 0 || tail.lateness.late().some((l) => l.passedOver || l.event.ref.position <= floor)) return false;

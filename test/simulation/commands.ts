@@ -1,6 +1,6 @@
 // What senders and mail clients do at one replica, through the same seams as SMTP and IMAP. The ledger is told before
 // anything is tried and after it was answered.
-import { Refused } from '../../src/base/index.ts';
+import { Refused, limits } from '../../src/base/index.ts';
 import type { Flag, Random, Uid } from '../../src/base/index.ts';
 import type { Selected, Session } from '../../src/imap/session.ts';
 import type { Player } from './cast.ts';
@@ -27,6 +27,13 @@ export class Commands {
   /** True when the sender is told 250. */
   async deliver(process: Process, mail: Mail): Promise<boolean> {
     mail.tries++;
+    const now = process.o.clock.now();
+    mail.firstTry ??= now;
+    // An hour for clocks that are wrong.
+    if (now - mail.firstTry > limits.delivery_key_ms - 3_600_000) {
+      mail.apart = true;
+      mail.keywords = null;
+    }
     const recipient = await process.receiver.recipient(mail.player.address, null);
     const transaction = process.receiver.begin({ from: 'zugvogel@elsewhere.example', recipients: [recipient], declaredBytes: null });
     await transaction.write(mail.bytes);

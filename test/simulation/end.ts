@@ -176,7 +176,7 @@ function promises(h: History, player: Player, open: OpenUser): void {
     const what = `message ${mail.tag} (${mail.kind}, ${mail.tries} tries) is there ${there.length} times`;
     if (h.ledger.sure(mail) && there.length === 0) throw new Violation('1 nothing acknowledged is missing', what);
     if (!mail.doubled && mail.tries === 1 && there.length > 1) throw new Violation('1 nothing is there twice', what);
-    if (!mail.moved && there.length > 1) throw new Violation('1 nothing that a sender repeated is there twice', what);
+    if (!mail.moved && !mail.apart && there.length > 1) throw new Violation('1 nothing that a sender repeated is there twice', what);
     if (mail.removed && !mail.moved && mail.tries === 1 && there.length > 0) throw new Violation('1 what was removed is gone', what);
     if (!mail.moved && h.ledger.sure(mail) && mail.keywords) {
       for (const k of mail.keywords) if (!there[0].flags.has(k)) throw new Violation('1 no acknowledged flag is missing', `${k} of message ${mail.tag}`);

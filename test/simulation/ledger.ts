@@ -18,6 +18,9 @@ export interface Mail {
   /** The answer was OK. */
   acked: boolean;
   tries: number;
+  /** When the sender tried first, and whether it came back after more than seven days: that is another message. */
+  firstTry: number | null;
+  apart: boolean;
   /** COPY, MOVE or RENAME of it was tried: there may be others of it, elsewhere. */
   moved: boolean;
   /** COPY was tried, or MOVE more than once: there may be two. */
@@ -46,7 +49,7 @@ export class Ledger {
     const head = `From: <Zugvogel@elsewhere.example>\r\nTo: <${player.address}>\r\nSubject: Geheimsache ${tag}\r\nMessage-ID: <${tag}@elsewhere.example>\r\n\r\n`;
     const body = `Zugvogel ${tag} `.padEnd(PLAIN_BYTES + tag - head.length - 2, '.');
     const bytes = Buffer.from(`${head}${body}\r\n`);
-    const mail: Mail = { tag, player, bytes, kind, home, acked: false, tries: 0, moved: this.inboxMoves, doubled: this.inboxMoves, moves: 0, doomed: false, strayed: this.inboxMoves, removed: false, keywords: new Set() };
+    const mail: Mail = { tag, player, bytes, kind, home, acked: false, tries: 0, firstTry: null, apart: false, moved: this.inboxMoves, doubled: this.inboxMoves, moves: 0, doomed: false, strayed: this.inboxMoves, removed: false, keywords: new Set() };
     this.mails.push(mail);
     return mail;
   }
