@@ -147,6 +147,22 @@ export interface MailboxIndex {
   vanishedSince(modSeq: ModSeq): Uint32Array;
 }
 
+/** A text that a search looks for in messages. */
+export interface TextAsked {
+  /** `gramsOf` message/. */
+  grams: Uint32Array;
+  /** TEXT: in the header too. BODY: not there. */
+  header: boolean;
+}
+
+/** What is known of messages without reading them, by their places among those asked about. */
+export interface Sifted {
+  /** 1: something is known of it. */
+  known: Uint8Array;
+  /** For each text: 1 where the message has it nowhere. Never wrong; 0 says nothing. */
+  absent: Uint8Array[];
+}
+
 /** Selected. UIDs given that are not there (any more) are passed over, as RFC 9051 §6.4.8 asks. */
 export interface Selected {
   readonly id: MailboxId;
@@ -161,6 +177,10 @@ export interface Selected {
   records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
   /** Bytes [from, to) of the message as clients see it; shorter at its end. Null when the message is gone. May be called for several at once. */
   read(uid: Uid, from: number, to: number): Promise<Buffer | null>;
+  /** For SEARCH BODY and TEXT. Null when nothing is known now; whatever is wrong with the index, it is no error. */
+  sift?(uids: ArrayLike<Uid>, texts: readonly TextAsked[]): Promise<Sifted | null>;
+  /** What a search has read of a message whose `known` was 0: its folded header and texts, for the next `sift`. */
+  learn?(uid: Uid, header: string, texts: readonly string[]): Promise<void>;
   /**
    * Resolves when durable and in the index. `failed`: messages not changed because of `unchangedSince` (RFC 7162 §3.1.3).
    * Refused(LIMIT) for too many keywords.

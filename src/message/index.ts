@@ -28,3 +28,7 @@ export { decodeParameter, findParameter, parseParameters } from './params.ts';
 export { decodeWords } from './words.ts';
 export { baseSubject, splitSubject } from './subject.ts';
 export { decodeText, decodeCharset, knowsCharset } from './text.ts';
+export { fold, foldLong, loosely } from './words-fold.ts';
+export { GramSet, SEARCH_RULES, gramsOf, mayHold } from './words-grams.ts';
+export { WHOLE_BYTES, foldedHeader, readHeader, readTexts } from './words-texts.ts';
+export type { ReadBytes } from './words-texts.ts';

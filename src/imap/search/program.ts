@@ -2,7 +2,7 @@
 // then its header, then its body: a key above the level that is loaded answers "unknown", and only messages that stay
 // unknown go on to the next level.
 import type { Flag } from '../../base/index.ts';
-import { decodeWords } from '../../message/index.ts';
+import { decodeWords, foldedHeader } from '../../message/index.ts';
 import type { KeptField } from '../../message/index.ts';
 import { ownFields } from '../fetch/locate.ts';
 import { lowerBound } from '../fetch/uidset.ts';
@@ -10,6 +10,7 @@ import type { MailboxIndex, MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
 import { fold, loosely } from './fold.ts';
 import type { Key } from './keys.ts';
+import type { TextSieve } from './text-sieve.ts';
 
 export type Answer = 0 | 1 | 2;
 export const NO = 0;
@@ -33,6 +34,9 @@ export class Candidate {
   texts: readonly string[] | null = null;
   /** Some text matched in its fuzzy reading only. */
   loose = false;
+  /** What is known of it without reading it, and its place there. */
+  sieve: TextSieve | null = null;
+  place = 0;
   #fields = new Map<string, string[]>();
   #headerText: string | null = null;
 
@@ -54,7 +58,7 @@ export class Candidate {
 
   /** All of the header, folded: names, colons and decoded values, a field a line. */
   get headerText(): string {
-    return (this.#headerText ??= fold(this.header!.map((field) => field.prefix + decodeWords(field.value)).join('\n')));
+    return (this.#headerText ??= foldedHeader(this.header!));
   }
 }
 
@@ -133,7 +137,7 @@ export function compile(key: Key, view: View, now: number): Test {
       return headerTest(key.name, matcher(key));
     case 'body':
     case 'text':
-      return textTest(key.op === 'text', matcher(key));
+      return textTest(key, matcher(key));
   }
 }
 
@@ -210,11 +214,12 @@ function headerTest(name: string, matches: Matcher): Test {
   };
 }
 
-function textTest(header: boolean, matches: Matcher): Test {
+function textTest(key: Key & { op: 'body' | 'text' }, matches: Matcher): Test {
+  const header = key.op === 'text';
   return (c) => {
     if (c.level === 0 && matches('', c)) return YES;
     if (header && c.level >= 2 && matches(c.headerText, c)) return YES;
-    if (c.level < 3) return UNKNOWN;
+    if (c.level < 3) return c.sieve?.absent(key, c.place) ? NO : UNKNOWN;
     return c.texts!.some((one) => matches(one, c)) ? YES : NO;
   };
 }

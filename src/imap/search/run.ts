@@ -12,6 +12,7 @@ import type { Key } from './keys.ts';
 import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
 import { Candidate, UNKNOWN, YES, compile } from './program.ts';
 import type { Level, Test } from './program.ts';
+import { TextSieve } from './text-sieve.ts';
 
 const RECORDS = 256;
 
@@ -22,6 +23,7 @@ export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock' | 't
 export async function search(context: Searching, key: Key, among: Uint32Array | null = null, loose: Set<Uid> | null = null): Promise<Uint32Array> {
   const run = new Run(context, key, among, loose);
   await run.byIndex();
+  await run.bySieve();
   await run.byRecord();
   await run.byBytes(2);
   await run.byBytes(3);
@@ -44,10 +46,13 @@ class Run {
   #left: number;
   /** There are BODY or TEXT keys. */
   #bodies: boolean;
+  #key: Key;
+  #sieve: TextSieve | null = null;
 
   constructor(context: Searching, key: Key, among: Uint32Array | null, loose: Set<Uid> | null) {
     this.#context = context;
     this.#loose = loose;
+    this.#key = key;
     this.#view = context.view;
     this.#test = compile(key, context.view, context.clock.now());
     this.#bodies = uses(key, 'body') || uses(key, 'text');
@@ -77,6 +82,29 @@ class Run {
         this.#decide(c, k, this.#open);
       }
       if ((k & 63) === 63 && this.#pace.due) await this.#rest();
+    }
+  }
+
+  /** Leaves out what is known not to have the texts of BODY and TEXT, without reading it. */
+  async bySieve(): Promise<void> {
+    if (!this.#bodies || this.#open.length === 0) return;
+    this.#sieve = await TextSieve.of(this.#context.selected, this.#key, this.#uids, this.#open);
+    if (this.#sieve === null) return;
+    const undecided = this.#open;
+    this.#open = [];
+    const c = new Candidate();
+    c.sieve = this.#sieve;
+    for (let n = 0; n < undecided.length; n++) {
+      const k = undecided[n];
+      c.uid = this.#uids[k];
+      c.i = this.#view.index.find(c.uid);
+      if (c.i >= 0) {
+        c.seq = this.#view.seqOf(c.uid);
+        c.place = k;
+        c.loose = false;
+        this.#decide(c, k, this.#open);
+      }
+      if ((n & 63) === 63 && this.#pace.due) await this.#rest();
     }
   }
 
@@ -118,6 +146,8 @@ class Run {
       if (i >= 0) {
         c.i = i;
         this.#decide(c, k, open);
+        // What was read once need not be read for the next search.
+        if (level === 3 && this.#sieve !== null && !this.#sieve.knows(k)) await selected.learn?.(c.uid, c.headerText, c.texts!);
       }
       if (this.#pace.due) await this.#rest();
     };
@@ -154,6 +184,8 @@ class Run {
     c.seq = this.#view.seqOf(uid);
     c.record = record;
     c.level = level;
+    c.sieve = this.#sieve;
+    c.place = k;
     return c;
   }
 

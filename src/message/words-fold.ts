@@ -1,0 +1,39 @@
+// How texts are compared in searches: without regard to case and to how a character is composed (RFC 5051
+// i;unicode-casemap in spirit). Upper case is the common form, because `ς` and `σ`, `ß` and `ss` meet there.
+// What is said here decides what an index of search words finds: a change needs another SEARCH_RULES.
+import { setImmediate } from 'node:timers/promises';
+
+/** Characters folded in one turn of the event loop: some milliseconds for any script. */
+const TURN_CHARS = 256 * 1024;
+
+/** Two texts match where one's folded form contains the other's. */
+export function fold(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return /^[\x00-\x7f]*$/.test(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
+}
+
+const OTHER_LETTERS: Record<string, string> = { Ø: 'O', Ł: 'L', Đ: 'D', Ð: 'D', Þ: 'TH', Æ: 'AE', Œ: 'OE', Ħ: 'H', ı: 'I' };
+
+/** A folded text without accents (RFC 6203 leaves to the server what fuzzy means). Character by character: of two texts that follow each other it is what it is of each. */
+export function loosely(folded: string): string {
+  // eslint-disable-next-line no-control-regex
+  if (/^[\x00-\x7f]*$/.test(folded)) return folded;
+  return folded.replace(/\p{M}+/gu, '').replace(/[ØŁĐÐÞÆŒĦı]/g, (letter) => OTHER_LETTERS[letter]);
+}
+
+/** As `fold` for a long text, giving way to others now and then. Cut behind line ends, where no character is composed. */
+export async function foldLong(text: string): Promise<string> {
+  if (text.length <= TURN_CHARS) return fold(text);
+  let folded = '';
+  for (let at = 0; at < text.length; ) {
+    let end = text.length;
+    if (end - at > TURN_CHARS) {
+      end = text.lastIndexOf('\n', at + TURN_CHARS) + 1;
+      if (end <= at) end = at + TURN_CHARS;
+    }
+    folded += fold(text.slice(at, end));
+    at = end;
+    if (at < text.length) await setImmediate();
+  }
+  return folded;
+}
