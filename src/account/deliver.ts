@@ -95,13 +95,13 @@ class Delivery implements Transaction {
     this.#incoming.dispose();
   }
 
-  async commit(prefix: (recipient: Recipient) => Buffer): Promise<Outcome[]> {
+  async commit(prefix: (recipient: Recipient) => Buffer, junk = false): Promise<Outcome[]> {
     const errors = new Map<string, Error>();
     try {
       const { arrived, copies } = await this.#incoming.finish();
       await Promise.all(this.#records.map(async (record, i) => {
         try {
-          await this.#one(record, arrived, copies[i], prefix);
+          await this.#one(record, arrived, copies[i], prefix, junk);
           this.#counts.accepted++;
         } catch (e) {
           this.#counts[e instanceof Unavailable ? 'unavailable' : 'refused']++;
@@ -116,19 +116,19 @@ class Delivery implements Transaction {
     return this.#info.recipients.map((recipient) => ({ recipient, error: errors.get(recordOf(recipient).id) ?? null }));
   }
 
-  async #one(record: UserRecord, arrived: Arrived, copy: SealedCopy, prefix: (recipient: Recipient) => Buffer): Promise<void> {
+  async #one(record: UserRecord, arrived: Arrived, copy: SealedCopy, prefix: (recipient: Recipient) => Buffer, junk: boolean): Promise<void> {
     // Of several addresses always the same, so that a repeated message has the same delivery key.
     const [recipient] = this.#info.recipients.filter((r) => recordOf(r).id === record.id).sort((a, b) => ((a.target as Target).address < (b.target as Target).address ? -1 : 1));
     const user = this.#o.logOf(record);
     user.writers++;
     try {
-      await this.#deliver(user, arrived, copy, recipient, prefix(recipient));
+      await this.#deliver(user, arrived, copy, recipient, prefix(recipient), junk);
     } finally {
       user.writers--;
     }
   }
 
-  async #deliver(user: UserLog, arrived: Arrived, copy: SealedCopy, recipient: Recipient, prefix: Buffer): Promise<void> {
+  async #deliver(user: UserLog, arrived: Arrived, copy: SealedCopy, recipient: Recipient, prefix: Buffer, junk: boolean): Promise<void> {
     const { replica } = this.#o;
     const { address } = recipient.target as Target;
     const message: AddedMessage = {
@@ -149,7 +149,8 @@ class Delivery implements Transaction {
       deliveryKey: arrived.index.messageId === null ? null : deliveryKey(user.keys.hashKey, this.#info.from, address, arrived.digest).toString('hex'),
     };
     const put = () => copy.spool.put(user.store, blobName(user.root, copy.blob));
-    const mailbox = mailboxId(user.record.id, 'INBOX', 1);
+    // Both ids follow from the user alone: nothing need be opened, and Junk need not be there yet.
+    const mailbox = mailboxId(user.record.id, junk ? '\\Junk' : 'INBOX', 1);
     const event = (after?: Promise<unknown>) =>
       user.log.submit('delivered', () => ({ ops: [{ kind: 'MessageAdded', mailbox, at: replica.clock.now(), messages: [message] }], after }), { positions: 1, bytes: message.content.index.length + prefix.length + 300 });
     if (replica.mutations.eventBeforeBlob) {

@@ -17,7 +17,7 @@ export { BlobCache } from './blobs.ts';
 export { MailReceiver } from './deliver.ts';
 export { Logins } from './login.ts';
 export { OpenUser } from './open-user.ts';
-export type { AccountMutations, Replica, ReplicaCounts } from './replica.ts';
+export type { AccountMutations, Learn, Replica, ReplicaCounts } from './replica.ts';
 export { userCodec } from './codec.ts';
 export { RecordCache } from './records.ts';
 export { Spool, SpoolBudget } from './spool.ts';

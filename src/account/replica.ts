@@ -29,6 +29,9 @@ export interface ReplicaCounts {
   collected: number;
 }
 
+/** `read` gives the message as it came, or null when it is gone; it may be called later, or not at all. */
+export type Learn = (kind: 'spam' | 'ham', read: () => Promise<Buffer | null>) => void;
+
 export interface Replica {
   readonly stores: Stores;
   readonly keys: ClusterKeys;
@@ -46,6 +49,8 @@ export interface Replica {
   /** True when all known replicas are connected: polls may be slow. */
   readonly peersComplete: () => boolean;
   readonly counts?: ReplicaCounts;
+  /** Hears what users call junk, and what they take out of it. Never throws. */
+  readonly learn?: Learn;
   readonly logMutations?: LogMutations;
   readonly stateMutations?: StateMutations;
   readonly mutations: AccountMutations;

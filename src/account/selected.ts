@@ -4,6 +4,7 @@ import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
 import type { MessageRecord, Selected } from '../imap/session.ts';
 import type { MailboxState, Op } from '../state/index.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
+import { teach } from './learning.ts';
 import type { Listener, OpenUser } from './open-user.ts';
 
 export class SelectedMailbox implements Selected, Listener {
@@ -127,6 +128,7 @@ export class SelectedMailbox implements Selected, Listener {
     if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
     await this.#user.need({ kind: 'rows', mailbox: target.id });
     const { from, to } = await copyMessages(this.#user, this.id, target.id, uids, move);
+    teach(this.#user, this.id, target.id, to);
     return { uidValidity: this.#user.state.mailbox(target.id).uidValidity, from, to };
   }
   copy(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }> {

@@ -113,7 +113,9 @@ export class UserSession implements Session {
   /** At the first log-in. Two replicas that do it at once make the same mailboxes. */
   async makeDefaults(defaults: readonly { name: string; specialUse: SpecialUse }[]): Promise<void> {
     await this.#user.need({ kind: 'names' });
-    const missing = () => defaults.filter((d) => this.#user.state.nextMade(d.name, d.specialUse) === 1 && !this.#user.state.byName(d.name));
+    // Mail may be in one already (Junk) that nobody has made yet: it is made all the same, and subscribed.
+    const free = (d: { name: string; specialUse: SpecialUse }) => (this.#user.state.byName(d.name)?.id ?? mailboxId(this.#user.at.record.id, d.specialUse, 1)) === mailboxId(this.#user.at.record.id, d.specialUse, 1);
+    const missing = () => defaults.filter((d) => this.#user.state.nextMade(d.name, d.specialUse) === 1 && free(d));
     if (missing().length === 0) return;
     await this.#user.write(() => missing().flatMap((d): Op[] => [this.#created(d.name, d.specialUse), { kind: 'SubscriptionChanged', name: d.name, on: true }]));
   }
