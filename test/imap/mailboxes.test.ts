@@ -69,8 +69,8 @@ describe('imap: mailboxes', () => {
       S: c OK LIST completed
       C: d LIST "" (INBOX "a/%" nothing) RETURN (CHILDREN SUBSCRIBED STATUS (MESSAGES SIZE))
       S: * LIST (\\Subscribed \\HasNoChildren) "/" "INBOX"
-      S: * LIST (\\HasChildren) "/" "a/b"
       S: * STATUS "INBOX" (MESSAGES 0 SIZE 0)
+      S: * LIST (\\HasChildren) "/" "a/b"
       S: * STATUS "a/b" (MESSAGES 0 SIZE 0)
       S: d OK LIST completed
       C: e LIST (RECURSIVEMATCH) "" *

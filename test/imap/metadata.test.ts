@@ -63,8 +63,8 @@ describe('imap: METADATA', () => {
       S: A1 OK SETMETADATA completed
       C: A2 LIST "" (INBOX Archive) RETURN (METADATA (/private/colour))
       S: * LIST (\\HasNoChildren) "/" "INBOX"
-      S: * LIST (\\HasNoChildren \\Archive) "/" "Archive"
       S: * METADATA "INBOX" (/private/colour NIL)
+      S: * LIST (\\HasNoChildren \\Archive) "/" "Archive"
       S: * METADATA "Archive" (/private/colour "grey")
       S: A2 OK LIST completed
     `);

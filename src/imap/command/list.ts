@@ -5,6 +5,7 @@ import { nameTree, parentsOf } from '../list/names.ts';
 import type { Named } from '../list/names.ts';
 import { compilePattern } from '../list/pattern.ts';
 import type { Pattern } from '../list/pattern.ts';
+import type { MailboxStatus } from '../session.ts';
 import { quoteMailbox } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -86,10 +87,16 @@ export const list = command<Parsed>({
     const found = await matching(context, names, parsed, compile(parsed.reference, parsed.patterns));
     for (let at = 0; at < found.length; at += STATUS_AT_ONCE) {
       const some = found.slice(at, at + STATUS_AT_ONCE);
-      for (const listed of some) out.line(answer(listed, parsed, enabled.utf8));
-      if (parsed.status !== null) await writeStatuses(context, some, parsed.status);
-      // RFC 9590: of each mailbox that is there.
-      if (parsed.metadata !== null) for (const { named } of some) if (named.exists) await writeMetadata(context, named.name, parsed.metadata).catch(passOver);
+      const statuses = parsed.status === null ? null : await statusesOf(context, some);
+      for (const listed of some) {
+        const { name, exists } = listed.named;
+        out.line(answer(listed, parsed, enabled.utf8));
+        // Right behind its LIST, where every server has it and clients look for it.
+        const status = statuses?.get(name);
+        if (status) await writeStatus(context, name, parsed.status!, status);
+        // RFC 9590: of each mailbox that is there.
+        if (parsed.metadata !== null && exists) await writeMetadata(context, name, parsed.metadata).catch(passOver);
+      }
       if (out.full) await out.drain();
     }
     return '';
@@ -154,16 +161,16 @@ function passOver(e: unknown): void {
   if (!(e instanceof Refused)) throw e;
 }
 
-/** RFC 5819: one STATUS for each mailbox that can be selected; what is gone meanwhile is passed over. */
-async function writeStatuses(context: Context, listed: Listed[], items: string[]): Promise<void> {
-  const there = listed.filter(({ named }) => named.exists);
+/** RFC 5819: the STATUS of each mailbox that can be selected; of what is gone meanwhile, null. */
+async function statusesOf(context: Context, listed: Listed[]): Promise<Map<string, MailboxStatus | null>> {
+  const names = listed.filter(({ named }) => named.exists).map(({ named }) => named.name);
   const statuses = await Promise.all(
-    there.map(({ named }) =>
-      context.session.status(named.name).catch((e) => {
+    names.map((name) =>
+      context.session.status(name).catch((e) => {
         if (e instanceof Refused) return null;
         throw e;
       }),
     ),
   );
-  for (const [i, status] of statuses.entries()) if (status !== null) await writeStatus(context, there[i].named.name, items, status);
+  return new Map(names.map((name, i) => [name, statuses[i]]));
 }
