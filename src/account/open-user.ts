@@ -4,10 +4,12 @@ import { Corrupt, Unavailable, limits, reason } from '../base/index.ts';
 import type { MailboxId } from '../base/index.ts';
 import { PartGone } from '../log/index.ts';
 import type { Fold, FoldSource, SnapshotView } from '../log/index.ts';
+import type { AccountNews } from '../imap/session.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
 import type { EncodedState, MissingPart, MailboxInfo, Op, Wanted } from '../state/index.ts';
 import { pack, unpack } from './codec.ts';
+import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
 import type { UserLog } from './user-log.ts';
@@ -27,6 +29,8 @@ export class OpenUser {
   readonly replica: Replica;
   state: UserState;
   readonly listeners = new Set<Listener>();
+  /** Sessions that hear of all mailboxes. */
+  readonly watchers = new Set<(news: AccountNews) => void>();
   readonly pending = new Pending();
   /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
   onBroken: (text: string) => void = () => {};
@@ -73,6 +77,9 @@ export class OpenUser {
         // A few events can add or copy many messages, and reading those again costs as much as many events.
         this.#eventsSinceSnapshot += 1 + (event.ref.position - event.first) / limits.slots / MESSAGES_PER_EVENT;
         this.#afterChange();
+        if (this.watchers.size === 0) return;
+        const news = newsOf(event.ops.map(({ op }) => op));
+        for (const watcher of this.watchers) watcher(news);
       },
       onForgotten: () => {
         this.replica.logger.warn('log not listed for too long, starting anew', { user: record.id, root });

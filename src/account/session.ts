@@ -1,7 +1,7 @@
 // One IMAP session of a logged-in user: imap/session.ts's Session over the folded state.
 import { Refused, limits } from '../base/index.ts';
 import type { MailboxId, SpecialUse } from '../base/index.ts';
-import type { Appender, MailboxEntry, MailboxStatus, Selected, Session } from '../imap/session.ts';
+import type { AccountNews, Appender, MailboxEntry, MailboxStatus, Selected, Session } from '../imap/session.ts';
 import { mailboxId } from '../state/index.ts';
 import type { MailboxInfo, Op } from '../state/index.ts';
 import { MailAppender } from './appender.ts';
@@ -35,6 +35,7 @@ export class UserSession implements Session {
   readonly #user: OpenUser;
   readonly #onClose: () => void;
   #selected: SelectedMailbox | null = null;
+  #watcher: ((news: AccountNews) => void) | null = null;
 
   constructor(user: OpenUser, address: string, onClose: () => void) {
     this.#user = user;
@@ -65,6 +66,20 @@ export class UserSession implements Session {
     await this.#user.showable(id);
     await this.#user.need({ kind: 'status', mailbox: id });
     return this.#user.state.status(id);
+  }
+
+  async statuses(names: string[]): Promise<(MailboxStatus | null)[]> {
+    const user = this.#user;
+    await user.fresh();
+    await user.need({ kind: 'names' });
+    const out: (MailboxStatus | null)[] = [];
+    for (const name of names) {
+      const found = user.state.byName(name);
+      if (found) await user.showable(found.id);
+      if (found) await user.need({ kind: 'status', mailbox: found.id });
+      out.push(found ? user.state.status(found.id) : null);
+    }
+    return out;
   }
 
   async select(name: string, readOnly: boolean): Promise<Selected> {
@@ -209,6 +224,20 @@ export class UserSession implements Session {
     }, { positions: entries.length, bytes: entries.reduce((sum, { entry, value }) => sum + entry.length + (value?.length ?? 0) + 20, 0) });
   }
 
+  watch(listener: ((news: AccountNews) => void) | null): void {
+    if (this.#watcher) this.#user.watchers.delete(this.#watcher);
+    this.#watcher = listener;
+    if (listener) this.#user.watchers.add(listener);
+  }
+
+  async glance(id: MailboxId): Promise<(MailboxStatus & { name: string }) | null> {
+    await this.#user.need({ kind: 'names' });
+    if (!this.#user.state.byId(id)) return null;
+    await this.#user.need({ kind: 'status', mailbox: id });
+    const name = this.#user.state.byId(id)?.name;
+    return name === undefined ? null : { ...this.#user.state.status(id), name };
+  }
+
   /** The server ends the session: the client is told why. */
   end(text: string): void {
     const told = this.onEnded;
@@ -218,6 +247,7 @@ export class UserSession implements Session {
 
   close(): void {
     this.onEnded = null;
+    this.watch(null);
     this.#selected?.close();
     this.#selected = null;
     this.#onClose();

@@ -97,6 +97,8 @@ export const limits = {
   metadata_bytes_max: 512 * KIB,
   /** A command that works on tells so this often (RFC 9585 §3.1 asks for at least 10 seconds between). */
   imap_progress_ms: 10 * SECOND,
+  /** Annotations that changed and of which a client that asked (NOTIFY) has not heard yet, because it does not read. */
+  imap_notify_entries_max: 10_000,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
   /** Messages of a mailbox for which what SORT compares is kept: about 60 bytes each for each criterion in use. */
@@ -329,6 +331,18 @@ export const limits = {
   queue_addresses_max: 8,
   /** Time for one DNS question with its repetitions. */
   dns_ms_max: 20 * SECOND,
+  /** Bytes of one answer from DNS over TCP. */
+  dns_answer_bytes_max: 64 * KIB,
+  /** A policy of MTA-STS: RFC 8461 §3.2 proposes these bounds of size and time. */
+  sts_policy_bytes_max: 64 * KIB,
+  sts_fetch_ms_max: 1 * MINUTE,
+  /** Wait after a fetch before the next one of that domain (§3.3). */
+  sts_fetch_again_ms: 5 * MINUTE,
+  /** DNS is asked so often whether a domain's policy changed; and one that is in use is read again so often. */
+  sts_ask_ms: 10 * MINUTE,
+  sts_refresh_ms: 1 * DAY,
+  /** Domains whose policies, or lack of one, are remembered: about 300 bytes each. */
+  sts_policies_max: 10_000,
   /** Events between two snapshots of the queue. */
   queue_snapshot_events: 200,
   /** Bytes of the original that a DSN brings back; more than that, its header alone. */

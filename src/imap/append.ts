@@ -65,7 +65,7 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
     const code = `[APPENDUID ${uidValidity} ${formatSet(uids)}]`;
     if (replaces !== null) await takeBack(conn, uid, code);
     conn.teller.tell(true);
-    if (conn.teller.searches) await conn.teller.updateSearches();
+    if (conn.teller.more) await conn.teller.rest();
     answer = replaces === null ? `OK ${code} APPEND completed` : `OK ${byUid ? 'UID ' : ''}REPLACE completed`;
   } catch (e) {
     appender?.abort();
@@ -89,6 +89,7 @@ async function takeBack(conn: Connection, uid: Uid, code: string): Promise<void>
   conn.out.line(`* OK ${code} replacement is there`);
   await conn.selected.store([uid], 'add', ['\\Deleted'], null);
   await conn.selected.expunge([uid]);
+  conn.view.poll(conn.out, { allowExpunge: true, own: true });
 }
 
 /**

@@ -2,13 +2,14 @@
 // in its mailbox at the moments when it may, and holds next to nothing while idle.
 import type { Socket } from 'node:net';
 import { Corrupt, Malformed, limits, reason } from '../base/index.ts';
-import type { Clock, Logger } from '../base/index.ts';
+import type { Clock, Logger, MailboxId } from '../base/index.ts';
 import { answerTo, clean } from './answer.ts';
 import { runAppend } from './append.ts';
 import { capabilities } from './capabilities.ts';
 import type { Command, Context, Enabled } from './command/command.ts';
 import { commands } from './command/registry.ts';
 import type { Host } from './host.ts';
+import type { NotifyRequest } from './notify/request.ts';
 import type { Backend, Selected, Session } from './session.ts';
 import { Teller } from './teller.ts';
 import type { Told } from './teller.ts';
@@ -33,7 +34,7 @@ export class Connection implements Context, Owner, Told {
   readonly remote: string;
   readonly host: Host;
   readonly transport: Transport;
-  readonly teller: Teller = new Teller(this);
+  teller: Teller = new Teller(this);
   user: Session | null = null;
   #opened: { selected: Selected; view: View } | null = null;
   #busy = false;
@@ -143,6 +144,15 @@ export class Connection implements Context, Owner, Told {
     else transport.resume();
   }
 
+  between(run: () => Promise<void>): boolean {
+    if (this.#busy || this.transport.closed || this.transport.ending) return false;
+    this.#busy = true;
+    run()
+      .catch((e: unknown) => this.#fail(e))
+      .then(() => this.#work());
+    return true;
+  }
+
   async #answer(arrival: Arrival): Promise<void> {
     switch (arrival.kind) {
       case 'continue':
@@ -178,7 +188,7 @@ export class Connection implements Context, Owner, Told {
       args.end();
       const done = await command.run(this, parsed, byUid);
       this.teller.tell(byUid || command.keepsNumbers !== true || this.enabled.uidonly);
-      if (this.teller.searches) await this.teller.updateSearches();
+      if (this.teller.more) await this.teller.rest();
       answer = `OK ${done === '' ? `${byUid ? 'UID ' : ''}${name} completed` : done}`;
     } catch (e) {
       this.#after = null;
@@ -265,6 +275,8 @@ export class Connection implements Context, Owner, Told {
     this.#leave();
     this.reader.authenticated = false;
     Object.assign(this.enabled, NOTHING_ENABLED);
+    // The session has gone, and with it who told of its mailboxes.
+    this.teller = new Teller(this);
     this.#begun = this.clock.monotonic();
   }
 
@@ -272,6 +284,7 @@ export class Connection implements Context, Owner, Told {
     const view = new View(selected);
     this.#opened = { selected, view };
     this.#applyEnabled();
+    this.teller.attach(view);
     return view;
   }
 
@@ -296,8 +309,12 @@ export class Connection implements Context, Owner, Told {
     }
   }
 
-  notify(on: boolean): void {
-    this.teller.watch(on);
+  idle(on: boolean): Promise<void> {
+    return this.teller.idle(on);
+  }
+
+  async notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string }[]> {
+    return (await this.teller.notify(request))?.watched() ?? [];
   }
 
   after(run: () => void | Promise<void>): void {

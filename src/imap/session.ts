@@ -36,6 +36,22 @@ export interface MailboxStatus {
   highestModSeq: ModSeq;
 }
 
+/** What happened to one mailbox's messages. */
+export interface MailboxNews {
+  added: boolean;
+  gone: boolean;
+  flags: boolean;
+}
+
+/** What happened in a user's mailboxes, told as it was folded. */
+export interface AccountNews {
+  mailboxes: { id: MailboxId; news: MailboxNews }[];
+  /** Names or subscriptions may be others. */
+  names: boolean;
+  /** Annotations that were set or removed; null: the user's own. */
+  metadata: { mailbox: MailboxId | null; entry: string }[];
+}
+
 /** Authenticated. Every method throws the four kinds of error; mailbox names are full names as in MailboxEntry. */
 export interface Session {
   /** The user's primary address. */
@@ -48,6 +64,8 @@ export interface Session {
   subscriptions(): Promise<string[]>;
   /** Asks the store first. Refused(NONEXISTENT). */
   status(name: string): Promise<MailboxStatus>;
+  /** As `status` of several, asking the store once; null for names that are not there. */
+  statuses(names: string[]): Promise<(MailboxStatus | null)[]>;
   /** Asks the store first. Refused(NONEXISTENT). */
   select(name: string, readOnly: boolean): Promise<Selected>;
   /** As `select` for reading only, beside whatever is selected; the caller closes it. Refused(NONEXISTENT). */
@@ -66,6 +84,10 @@ export interface Session {
   metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]>;
   /** All or none; null removes. Refused(NONEXISTENT), Refused(METADATA MAXSIZE …), Refused(METADATA TOOMANY). */
   setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void>;
+  /** Called (synchronously, keep it short) after anything happened in any mailbox of the user; null: no longer. One listener. */
+  watch(listener: ((news: AccountNews) => void) | null): void;
+  /** As `status`, by id and as known here, without asking the store; null when there is no such mailbox. */
+  glance(id: MailboxId): Promise<(MailboxStatus & { name: string }) | null>;
   /** LOGOUT or the connection is gone. */
   close(): void;
 }

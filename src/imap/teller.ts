@@ -1,23 +1,36 @@
 // What a client is told of its mailboxes without having asked: at the ends of commands, and at once while it idles or
-// has asked to be notified (RFC 5465). Searches that are kept up to date follow what was told.
+// as it asked by NOTIFY (RFC 5465). Searches that are kept up to date follow what was told. What takes longer than a
+// turn waits for the running command's end, and the next command waits for it.
 import type { Logger } from '../base/index.ts';
-import { reason } from '../base/index.ts';
-import type { Searching } from './search/run.ts';
+import { Unavailable, reason } from '../base/index.ts';
+import type { Uid } from '../base/index.ts';
+import type { Context } from './command/command.ts';
+import { FetchAnswers } from './fetch/answer.ts';
+import { lowerBound } from './fetch/uidset.ts';
+import { AccountWatch } from './notify/account.ts';
+import type { NotifyRequest } from './notify/request.ts';
 import type { Transport } from './transport.ts';
 import type { View } from './view.ts';
 
 /** The connection, as its teller sees it. */
-export interface Told extends Searching {
+export interface Told extends Context {
   readonly transport: Transport;
   readonly logger: Logger;
   readonly openView: View | null;
+  /** Runs this when no command does, before the next one; false when a command is running. */
+  between(run: () => Promise<void>): boolean;
 }
 
 export class Teller {
   #conn: Told;
-  #on = false;
+  #idling = false;
+  /** What NOTIFY asked for; null: there was none. */
+  #request: NotifyRequest | null = null;
+  #watch: AccountWatch | null = null;
   #due = false;
-  #updating: Promise<void> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
+  /** New messages up to here need no items any more. */
+  #itemsUpTo: Uid = 0;
 
   constructor(conn: Told) {
     this.#conn = conn;
@@ -26,30 +39,96 @@ export class Teller {
   /** Untagged updates of the selected mailbox. */
   tell(allowExpunge: boolean): void {
     const view = this.#conn.openView;
-    if (view?.behind) view.poll(this.#conn.out, { allowExpunge });
+    if (view?.behind) view.poll(this.#conn.out, { allowExpunge: allowExpunge || this.#expungesAnytime });
   }
 
-  /** Tells what came into searches that are kept up to date, and what left them; one after the other. */
-  updateSearches(): Promise<void> {
-    const run = async () => {
-      const view = this.#conn.openView;
-      if (view !== null && !view.contexts.empty) await view.contexts.update(this.#conn);
-    };
-    return (this.#updating = this.#updating.catch(() => {}).then(run));
+  get #expungesAnytime(): boolean {
+    const selected = this.#request?.selected;
+    return selected !== null && selected !== undefined && !selected.delayed;
   }
 
-  /** Whether updateSearches has anything to do. */
-  get searches(): boolean {
-    return this.#conn.openView?.contexts.empty === false;
-  }
-
-  /** While it is on, changes of the selected mailbox are told at once. */
-  watch(on: boolean): void {
-    this.#on = on;
+  /** Whether `rest` has anything to tell. */
+  get more(): boolean {
     const view = this.#conn.openView;
-    if (view === null) return;
-    view.selected.onChange = on ? () => this.#changed() : null;
+    return this.#watch?.pending === true || (view !== null && (!view.contexts.empty || this.#itemsDue(view)));
+  }
+
+  /** What takes more than a turn; one after the other. */
+  rest(): Promise<void> {
+    return (this.#running = this.#running.catch(() => {}).then(() => this.#rest()));
+  }
+
+  async #rest(): Promise<void> {
+    const view = this.#conn.openView;
+    if (view !== null && this.#itemsDue(view)) await this.#writeItems(view);
+    if (this.#watch?.pending) await this.#writeAccount(this.#watch);
+    if (view !== null && view === this.#conn.openView && !view.contexts.empty) await view.contexts.update(this.#conn);
+  }
+
+  /** A mailbox was selected: the view is new. */
+  attach(view: View): void {
+    this.#itemsUpTo = lastUid(view);
+    this.#adjust(view);
+  }
+
+  /** What the client wants to hear from now on; null: as without NOTIFY. Unavailable. */
+  async notify(request: NotifyRequest | null): Promise<AccountWatch | null> {
+    this.#watch?.stop();
+    this.#watch = null;
+    this.#request = request;
+    const view = this.#conn.openView;
+    if (view !== null) {
+      this.#itemsUpTo = lastUid(view);
+      this.#adjust(view);
+    }
+    if (request === null || request.groups.length === 0) return null;
+    return (this.#watch = await AccountWatch.start(this.#conn.session, request.groups, () => this.#changed()));
+  }
+
+  /** While the client idles it is told at once. Resolves when nothing is being told any more. */
+  async idle(on: boolean): Promise<void> {
+    this.#idling = on;
+    const view = this.#conn.openView;
+    if (view !== null) this.#adjust(view);
     if (on) this.#changed();
+    else await this.#running.catch(() => {});
+  }
+
+  #adjust(view: View): void {
+    const selected = this.#request?.selected;
+    const events = selected?.events;
+    view.wish(this.#request === null ? null : { added: events?.has('MessageNew') === true, gone: events?.has('MessageExpunge') === true, flags: events?.has('FlagChange') === true });
+    view.selected.onChange = this.#idling || selected ? () => this.#changed() : null;
+  }
+
+  #itemsDue(view: View): boolean {
+    return (this.#request?.selected?.items.length ?? 0) > 0 && lastUid(view) > this.#itemsUpTo;
+  }
+
+  /** RFC 5465 §5.2: of new messages what the client asked for, UIDs always. */
+  async #writeItems(view: View): Promise<void> {
+    const { enabled } = this.#conn;
+    const items = [...this.#request!.selected!.items];
+    const asked = (kind: string) => items.some((item) => item.kind === kind);
+    if (!asked('UID') && !enabled.uidonly) items.unshift({ kind: 'UID' });
+    if (enabled.condstore && !asked('MODSEQ')) items.push({ kind: 'MODSEQ' });
+    const uids = view.uids.slice(lowerBound(view.uids, view.count, this.#itemsUpTo + 1), view.count);
+    this.#itemsUpTo = lastUid(view);
+    await new FetchAnswers(this.#conn, items, uids).write();
+  }
+
+  async #writeAccount(watch: AccountWatch): Promise<void> {
+    const { out, enabled, openView } = this.#conn;
+    try {
+      if (!watch.overflown) return await watch.write(out, { selected: openView?.selected.id ?? null, condstore: enabled.condstore, utf8: enabled.utf8 });
+    } catch (e) {
+      if (!(e instanceof Unavailable) || this.#conn.transport.closed) throw e;
+      this.#conn.logger.warn('a client can not be notified', { reason: reason(e) });
+    }
+    // §5.8: rather nothing than half of it.
+    watch.stop();
+    if (this.#watch === watch) this.#watch = null;
+    out.line('* OK [NOTIFICATIONOVERFLOW] nothing more is told of other mailboxes');
   }
 
   /** Several changes of one turn are told together, in that turn. */
@@ -58,23 +137,39 @@ export class Teller {
     this.#due = true;
     queueMicrotask(() => {
       this.#due = false;
-      const { transport, out } = this.#conn;
-      if (!this.#on || transport.closed || this.#conn.openView === null) return;
-      // A client that does not read is told later, and then all at once.
-      if (out.full) {
-        out.drain().then(
-          () => this.#changed(),
-          () => {},
-        );
-        return;
-      }
-      this.tell(true);
-      transport.out.flush();
-      if (!this.searches) return;
-      this.updateSearches().then(
-        () => transport.out.flush(),
-        (e: unknown) => this.#conn.logger.warn('a search was not brought up to date', { reason: reason(e) }),
-      );
+      const { transport, out, openView } = this.#conn;
+      if (transport.closed) return;
+      if (this.#idling) {
+        // A client that does not read is told later, and then all at once.
+        if (!out.full && openView !== null) this.#tellNow();
+        if (out.full || this.more) this.#later(() => this.#catchUp());
+      } else this.#conn.between(() => this.#catchUp());
     });
   }
+
+  #tellNow(): void {
+    this.tell(this.#idling);
+    this.#conn.transport.out.flush();
+  }
+
+  /** Behind what is being told already. */
+  #later(run: () => Promise<void>): void {
+    this.#running = this.#running
+      .catch(() => {})
+      .then(run)
+      .catch((e: unknown) => {
+        if (!this.#conn.transport.closed) this.#conn.logger.warn('a client was not told what happened', { reason: reason(e) });
+      });
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#conn.out.full) await this.#conn.out.drain();
+    if (this.#conn.openView !== null && (this.#idling || this.#request?.selected)) this.#tellNow();
+    await this.#rest();
+    this.#conn.transport.out.flush();
+  }
+}
+
+function lastUid(view: View): Uid {
+  return view.count === 0 ? 0 : view.uidOf(view.count);
 }

@@ -8,7 +8,15 @@ import type { Change, MailboxIndex, Selected } from './session.ts';
 import { formatSet } from './wire/index.ts';
 import type { Output, SequenceSet } from './wire/index.ts';
 import { Contexts } from './search/contexts.ts';
-import { gallop, lowerBound, sortedUnique } from './fetch/uidset.ts';
+import { gallop, lowerBound, sortedUnique, without } from './fetch/uidset.ts';
+
+/** What of a mailbox's changes a client wants to hear without asking (RFC 5465 §6.1). */
+export interface Wishes {
+  added: boolean;
+  gone: boolean;
+  flags: boolean;
+}
+const EVERYTHING: Wishes = { added: true, gone: true, flags: true };
 
 /** Rendered flags by flag set number: shared by all sessions of a mailbox, since equal numbers are equal flags. */
 const renderedFlags = new WeakMap<MailboxIndex, string[]>();
@@ -27,6 +35,9 @@ export class View {
   saved: Uint32Array = NO_UIDS;
   /** Searches whose results are kept up to date (RFC 5267). */
   readonly contexts = new Contexts();
+  #wishes = EVERYTHING;
+  /** There may be something to tell though nothing has changed since the last poll. */
+  #stale = false;
   #uids: Uint32Array;
   #count: number;
   #version: number;
@@ -62,7 +73,18 @@ export class View {
 
   /** True when poll() with the same rights would write something or give up sequence numbers. */
   get behind(): boolean {
-    return this.index.version !== this.#version || this.#held.length > 0;
+    return this.index.version !== this.#version || this.#held.length > 0 || this.#stale;
+  }
+
+  /** True when the client knows of just the messages that are there. */
+  get whole(): boolean {
+    return this.index.version === this.#version && this.#held.length === 0 && this.#count === this.index.count;
+  }
+
+  /** From now on only this is told unasked; null: everything, as without NOTIFY. */
+  wish(wishes: Wishes | null): void {
+    this.#wishes = wishes ?? EVERYTHING;
+    this.#stale = true;
   }
 
   uidOf(seq: number): Uid {
@@ -110,32 +132,33 @@ export class View {
   /**
    * Writes what changed since the last poll: VANISHED or EXPUNGE (held back unless `allowExpunge`), EXISTS, and FETCH
    * with the flags of changed messages. `told` (ascending): messages whose flags as they are now the caller tells the
-   * client itself, or keeps from it (.SILENT).
+   * client itself, or keeps from it (.SILENT). `own`: the client asked for what is gone.
    */
-  poll(out: Output, { allowExpunge, told = NO_UIDS }: { allowExpunge: boolean; told?: Uint32Array }): void {
+  poll(out: Output, { allowExpunge, told = NO_UIDS, own = false }: { allowExpunge: boolean; told?: Uint32Array; own?: boolean }): void {
     const index = this.index;
-    if (index.version === this.#version && !(allowExpunge && this.#held.length > 0)) return;
+    const { added, gone: removals, flags } = this.#wishes;
+    const mayRemove = allowExpunge && (removals || own);
+    if (index.version === this.#version && !this.#stale && !(mayRemove && this.#held.length > 0)) return;
     const changes = index.version === this.#version ? [] : index.changesSince(this.#version);
     const { gone, flagged } = changes === null ? this.#compare() : this.#collect(changes);
     this.#version = index.version;
     this.#modSeq = index.highestModSeq;
+    this.#stale = false;
     const before = this.#count;
     let removed = 0;
-    if (gone.length === 0) {
-      this.#uids = index.uids;
-      this.#count = index.count;
-    } else if (allowExpunge) {
+    if (gone.length > 0 && mayRemove) {
       this.#writeGone(out, gone);
       removed = gone.length;
       this.#held = [];
+      if (!added) this.#keep(gone);
+    } else this.#held = gone;
+    if (added && this.#held.length > 0) this.#appendNew();
+    else if (added) {
       this.#uids = index.uids;
       this.#count = index.count;
-    } else {
-      this.#held = gone;
-      this.#appendNew();
     }
     if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
-    this.#writeFlags(out, flagged, told, before - removed);
+    if (flags) this.#writeFlags(out, flagged, told, before - removed);
   }
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
@@ -201,6 +224,12 @@ export class View {
     const lines: string[] = [];
     for (let i = 0; i < gone.length; i++) lines.push(`* ${this.seqOf(gone[i]) - i} EXPUNGE\r\n`);
     out.write(lines.join(''));
+  }
+
+  /** New messages are not wanted: the list without what is gone is our own. */
+  #keep(gone: Uid[]): void {
+    this.#uids = without(this.#uids.subarray(0, this.#count), Uint32Array.from(gone));
+    this.#count = this.#uids.length;
   }
 
   /** While expunges are held back the shared array can't be used: a list of our own, new mail behind it. */

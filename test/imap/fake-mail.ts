@@ -2,7 +2,7 @@
 // do.
 import { Refused } from '../../src/base/index.ts';
 import type { Flag, SpecialUse, Uid } from '../../src/base/index.ts';
-import type { Change, MailboxIndex } from '../../src/imap/index.ts';
+import type { AccountNews, Change, MailboxIndex } from '../../src/imap/index.ts';
 import type { FakeSelected, FakeSession } from './fake.ts';
 
 const STEP = 64;
@@ -69,6 +69,11 @@ export class FakeUser {
       this.setNumbers.set(key, n);
     }
     return n;
+  }
+
+  /** What sessions that watch all mailboxes hear. */
+  tell(news: Partial<AccountNews>): void {
+    for (const session of this.sessions) session.watcher?.({ mailboxes: [], names: false, metadata: [], ...news });
   }
 
   async operation(name: string): Promise<void> {
@@ -204,5 +209,7 @@ export class FakeMailbox implements MailboxIndex {
     for (const change of changes) this.#journal.push({ version: ++this.version, change });
     if (this.#journal.length > JOURNAL_MAX) this.#journal = this.#journal.slice(-JOURNAL_MAX / 2);
     for (const selected of this.listeners) selected.onChange?.();
+    const has = (kind: Change['kind']) => changes.some((change) => change.kind === kind);
+    this.user.tell({ mailboxes: [{ id: this.id, news: { added: has('added'), gone: has('expunged'), flags: has('flags') } }] });
   }
 }

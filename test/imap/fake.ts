@@ -1,7 +1,7 @@
 // Backend, Session and Selected in memory: everything that imap/ asks of the mail, nothing of logs and keys.
 import { Refused } from '../../src/base/index.ts';
 import type { Flag, SpecialUse, Uid } from '../../src/base/index.ts';
-import type { Appender, Backend, Change, MailboxEntry, MailboxStatus, MessageRecord, Selected, Session } from '../../src/imap/index.ts';
+import type { AccountNews, Appender, Backend, Change, MailboxEntry, MailboxStatus, MessageRecord, Selected, Session } from '../../src/imap/index.ts';
 import { FakeMailbox, FakeUser } from './fake-mail.ts';
 
 export { FakeMailbox, FakeUser };
@@ -30,6 +30,7 @@ export class FakeSession implements Session {
   readonly user: FakeUser;
   readonly address: string;
   onEnded: ((text: string) => void) | null = null;
+  watcher: ((news: AccountNews) => void) | null = null;
 
   constructor(user: FakeUser) {
     this.user = user;
@@ -56,6 +57,16 @@ export class FakeSession implements Session {
       size: box.messages.reduce((sum, message) => sum + message.bytes.length, 0),
     };
   }
+  statuses(names: string[]): Promise<(MailboxStatus | null)[]> {
+    return Promise.all(names.map((name) => (this.user.mailboxes.has(name) ? this.status(name) : null)));
+  }
+  async glance(id: string): Promise<(MailboxStatus & { name: string }) | null> {
+    const box = [...this.user.mailboxes.values()].find((mailbox) => mailbox.id === id);
+    return box === undefined ? null : { ...(await this.status(box.name)), name: box.name };
+  }
+  watch(listener: ((news: AccountNews) => void) | null): void {
+    this.watcher = listener;
+  }
   async select(name: string, readOnly: boolean): Promise<Selected> {
     await this.user.operation('select');
     return new FakeSelected(this.user.mailbox(name), readOnly);
@@ -69,12 +80,15 @@ export class FakeSession implements Session {
     for (let at = name.indexOf('/'); at > 0; at = name.indexOf('/', at + 1)) {
       if (!this.user.mailboxes.has(name.slice(0, at))) this.user.make(name.slice(0, at), null);
     }
-    return this.user.make(name, specialUse).id;
+    const made = this.user.make(name, specialUse);
+    this.user.tell({ names: true });
+    return made.id;
   }
   async delete(name: string): Promise<void> {
     await this.user.operation('delete');
     this.user.mailbox(name);
     this.user.mailboxes.delete(name);
+    this.user.tell({ names: true });
   }
   async rename(from: string, to: string): Promise<void> {
     await this.user.operation('rename');
@@ -91,11 +105,13 @@ export class FakeSession implements Session {
       mailbox.name = to + name.slice(from.length);
       this.user.mailboxes.set(mailbox.name, mailbox);
     }
+    this.user.tell({ names: true });
   }
   async subscribe(name: string, on: boolean): Promise<void> {
     await this.user.operation('subscribe');
     if (on) this.user.subscriptions.add(name);
     else this.user.subscriptions.delete(name);
+    this.user.tell({ names: true });
   }
   async append(name: string): Promise<Appender> {
     await this.user.operation('append');
@@ -118,6 +134,8 @@ export class FakeSession implements Session {
       if (value === null) there.delete(entry);
       else there.set(entry, value);
     }
+    const mailbox = name === null ? null : this.user.mailbox(name).id;
+    this.user.tell({ metadata: entries.map(({ entry }) => ({ mailbox, entry })) });
   }
   close(): void {
     this.user.sessions.delete(this);

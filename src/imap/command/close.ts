@@ -5,7 +5,9 @@ export const close = command<null>({
   when: 'selected',
   parse: nothing,
   run: async (context) => {
-    if (!context.selected.readOnly) await context.selected.expunge(null);
+    const { selected, view } = context;
+    // What the client never heard of stays.
+    if (!selected.readOnly) await selected.expunge(view.whole ? null : view.uids.slice(0, view.count));
     context.unselect();
     return '';
   },

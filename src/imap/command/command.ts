@@ -1,5 +1,6 @@
 // What a command is, and what it may use of its connection. One command, one file; the table is registry.ts.
-import type { Clock, Limits, Logger } from '../../base/index.ts';
+import type { Clock, Limits, Logger, MailboxId } from '../../base/index.ts';
+import type { NotifyRequest } from '../notify/request.ts';
 import type { Backend, Selected, Session } from '../session.ts';
 import type { View } from '../view.ts';
 import type { Args, Output } from '../wire/index.ts';
@@ -57,8 +58,10 @@ export interface Context {
   unselect(): void;
   /** Sends `prompt` and waits for one line that is no command (IDLE, SASL). Null prompt: only waits. */
   readLine(prompt: string | null): Promise<string>;
-  /** While it is on, what happens in the mailbox is told at once (IDLE). */
-  notify(on: boolean): void;
+  /** While it is on, what happens is told at once (IDLE); off: resolves when nothing is being told any more. */
+  idle(on: boolean): Promise<void>;
+  /** From now on this is told unasked; the mailboxes that are not selected of whose messages that is. Unavailable. */
+  notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string }[]>;
   /** Done once after the tagged answer (STARTTLS, LOGOUT). */
   after(run: () => void | Promise<void>): void;
   /** Goes on under TLS; what was sent in clear beyond STARTTLS is dropped. */

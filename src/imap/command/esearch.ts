@@ -1,7 +1,8 @@
 // ESEARCH: a search in many mailboxes (RFC 7377). Answers name mailbox and UIDs; mailboxes without a match are silent.
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
-import { compilePattern } from '../list/pattern.ts';
+import { parseSource, sourceTest } from '../list/sources.ts';
+import type { Source } from '../list/sources.ts';
 import { parseCharset } from '../search/charset.ts';
 import { parseKeys, uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
@@ -11,69 +12,14 @@ import { search } from '../search/run.ts';
 import type { Selected } from '../session.ts';
 import { View } from '../view.ts';
 import { quote, quoteMailbox } from '../wire/index.ts';
-import type { Args } from '../wire/index.ts';
 import { command } from './command.ts';
 import type { Context } from './command.ts';
 
-/** Where to search (RFC 7377 §2.2, RFC 5465 §6): a kind, and the names that go with it. */
-export interface Source {
-  kind: 'selected' | 'inboxes' | 'personal' | 'subscribed' | 'subtree' | 'subtree-one' | 'mailboxes';
-  names: string[];
-}
 interface Parsed {
   tag: string;
   sources: Source[];
   returned: Returned;
   key: Key;
-}
-
-/** One of the filters that RFC 5465 §6 calls mailbox specifiers. Throws Malformed. */
-export function parseSource(args: Args): Source {
-  const kind = args.keyword().toLowerCase();
-  switch (kind) {
-    case 'selected':
-    case 'selected-delayed':
-      return { kind: 'selected', names: [] };
-    case 'inboxes':
-    case 'personal':
-    case 'subscribed':
-      return { kind, names: [] };
-    case 'subtree':
-    case 'subtree-one':
-    case 'mailboxes': {
-      args.sp();
-      const names: string[] = [];
-      if (args.peek() === '(') args.list(() => names.push(args.mailbox()));
-      else names.push(args.mailbox());
-      if (names.length === 0) throw new Malformed('a mailbox expected');
-      if (names.length > limits.imap_sources_max) throw new Refused(`More than ${limits.imap_sources_max} mailboxes`, 'LIMIT');
-      return { kind, names };
-    }
-  }
-  throw new Malformed(`unknown mailbox filter ${kind.slice(0, 40)}`);
-}
-
-/** Which of a user's mailboxes a source means. */
-export function sourceTest({ kind, names }: Source): (mailbox: { name: string; subscribed: boolean }) => boolean {
-  switch (kind) {
-    case 'selected':
-      return () => false;
-    case 'inboxes':
-      return ({ name }) => name === 'INBOX';
-    case 'personal':
-      return () => true;
-    case 'subscribed':
-      return ({ subscribed }) => subscribed;
-    case 'mailboxes': {
-      const wanted = new Set(names);
-      return ({ name }) => wanted.has(name);
-    }
-    case 'subtree':
-    case 'subtree-one': {
-      const below = names.map((name) => ({ name, matches: compilePattern(`${name}/`, kind === 'subtree' ? '*' : '%') }));
-      return ({ name }) => below.some((one) => one.name === name || (name.startsWith(`${one.name}/`) && one.matches(name)));
-    }
-  }
 }
 
 export const esearch = command<Parsed>({
@@ -84,9 +30,11 @@ export const esearch = command<Parsed>({
     args.sp();
     if (args.skip('IN ')) {
       args.list(() => sources.push(parseSource(args)));
+      // §2.2: that one is NOTIFY's.
+      if (sources.some(({ delayed }) => delayed)) throw new Malformed('selected-delayed is for NOTIFY');
       if (sources.length === 0) throw new Malformed('where to search expected');
       args.sp();
-    } else sources.push({ kind: 'selected', names: [] });
+    } else sources.push({ kind: 'selected', names: [], delayed: false });
     let returned: Returned = { options: new Set(['ALL']), partial: null };
     if (args.skip('RETURN ')) {
       returned = parseReturn(args);

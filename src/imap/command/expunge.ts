@@ -16,9 +16,9 @@ export const expunge = command({
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
     const before = view.index.highestModSeq;
     // EXPUNGE means what this client can see: a message that it never heard of stays.
-    const all = view.behind ? view.uids.slice(0, view.count) : null;
+    const all = view.whole ? null : view.uids.slice(0, view.count);
     await selected.expunge(set === null ? all : view.resolve(set, true));
-    view.poll(out, { allowExpunge: true });
+    view.poll(out, { allowExpunge: true, own: true });
     const now = view.index.highestModSeq;
     return enabled.qresync && now > before ? `[HIGHESTMODSEQ ${now}] EXPUNGE completed` : '';
   },

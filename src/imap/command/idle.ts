@@ -7,12 +7,12 @@ export const idle = command<null>({
   parse: nothing,
   async run(context) {
     context.out.line('+ idling');
-    context.notify(true);
+    void context.idle(true);
     try {
       const line = await context.readLine(null);
       if (line.toUpperCase() !== 'DONE') throw new Malformed('DONE expected');
     } finally {
-      context.notify(false);
+      await context.idle(false);
     }
     return '';
   },

@@ -17,7 +17,7 @@ import { parseItems, writeStatus } from './status.ts';
 const SELECTION = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'];
 const RETURNED = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
 /** STATUS of so many mailboxes is asked at once. */
-const STATUS_AT_ONCE = 16;
+const STATUS_AT_ONCE = 256;
 
 interface Parsed {
   extended: boolean;
@@ -164,13 +164,6 @@ function passOver(e: unknown): void {
 /** RFC 5819: the STATUS of each mailbox that can be selected; of what is gone meanwhile, null. */
 async function statusesOf(context: Context, listed: Listed[]): Promise<Map<string, MailboxStatus | null>> {
   const names = listed.filter(({ named }) => named.exists).map(({ named }) => named.name);
-  const statuses = await Promise.all(
-    names.map((name) =>
-      context.session.status(name).catch((e) => {
-        if (e instanceof Refused) return null;
-        throw e;
-      }),
-    ),
-  );
+  const statuses = await context.session.statuses(names);
   return new Map(names.map((name, i) => [name, statuses[i]]));
 }

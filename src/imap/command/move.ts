@@ -15,7 +15,7 @@ export const move = command({
     if (uids.length === 0) return '';
     const code = copyUid(await selected.move(uids, name));
     if (code !== '') out.line(`* OK [${code}] Moved`);
-    view.poll(out, { allowExpunge: true });
+    view.poll(out, { allowExpunge: true, own: true });
     // RFC 7162 §3.2.8: VANISHED does not bear a MODSEQ, so the client learns here how far it is.
     return enabled.qresync && code !== '' ? `[HIGHESTMODSEQ ${view.index.highestModSeq}] MOVE completed` : '';
   },

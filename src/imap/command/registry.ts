@@ -23,6 +23,7 @@ import { getmetadata, setmetadata } from './metadata.ts';
 import { move } from './move.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
+import { notify } from './notify.ts';
 import { getquota, getquotaroot, setquota } from './quota.ts';
 import { rename } from './rename.ts';
 import { search } from './search.ts';
@@ -39,6 +40,7 @@ import { unauthenticate } from './unauthenticate.ts';
 const table: Record<string, Command<any>> = {
   CAPABILITY: capability,
   NOOP: noop,
+  NOTIFY: notify,
   LOGOUT: logout,
   ID: id,
   STARTTLS: starttls,

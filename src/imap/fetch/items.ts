@@ -64,10 +64,7 @@ export function parseFetch(args: Args): FetchRequest {
   args.sp();
   let items: Item[] = [];
   if (args.peek() === '(') {
-    args.list(() => {
-      items.push(...parseItem(args));
-      if (items.length > ITEMS_MAX) throw new Malformed(`more than ${ITEMS_MAX} items`);
-    });
+    items = parseList(args);
     if (items.length === 0) throw args.error('an item expected');
   } else items = parseItem(args, true);
   const request: FetchRequest = { items, changedSince: null, vanished: false, partial: null };
@@ -90,6 +87,20 @@ function parseModifiers(args: Args, request: FetchRequest): void {
     else throw new Malformed(`unknown FETCH modifier ${name}`);
   });
   if (request.vanished && request.changedSince === null) throw new Malformed('VANISHED goes with CHANGEDSINCE');
+}
+
+/** `(UID BODY.PEEK[])`: what NOTIFY wants of new messages (RFC 5465 §5.2). Nothing there sets \Seen. */
+export function parseItems(args: Args): Item[] {
+  return parseList(args).map((item) => (item.kind === 'section' ? { ...item, marks: false } : item));
+}
+
+function parseList(args: Args): Item[] {
+  const items: Item[] = [];
+  args.list(() => {
+    items.push(...parseItem(args));
+    if (items.length > ITEMS_MAX) throw new Malformed(`more than ${ITEMS_MAX} items`);
+  });
+  return items;
 }
 
 function parseItem(args: Args, macros = false): Item[] {

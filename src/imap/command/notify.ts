@@ -1,0 +1,37 @@
+// NOTIFY: RFC 5465 §3.1.
+import { Malformed } from '../../base/index.ts';
+import { NOTHING, parseRequest } from '../notify/request.ts';
+import type { NotifyRequest } from '../notify/request.ts';
+import { command } from './command.ts';
+import { writeStatus } from './status.ts';
+
+/** Mailboxes whose STATUS is asked for together. */
+const STATUS_AT_ONCE = 256;
+
+export const notify = command<NotifyRequest>({
+  when: 'authenticated',
+
+  parse(args) {
+    args.sp();
+    const word = args.keyword();
+    if (word === 'NONE') return NOTHING;
+    if (word !== 'SET') throw new Malformed('SET or NONE expected');
+    return parseRequest(args);
+  },
+
+  async run(context, request) {
+    const watched = await context.notify(request);
+    if (!request.status) return '';
+    const items = ['MESSAGES', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', ...(context.enabled.condstore ? ['HIGHESTMODSEQ'] : [])];
+    const selected = context.isOpen ? context.selected.id : null;
+    // RFC 5465 §3.1: of the selected mailbox the client knows it.
+    const others = watched.filter(({ id }) => id !== selected).map(({ name }) => name);
+    for (let at = 0; at < others.length; at += STATUS_AT_ONCE) {
+      const names = others.slice(at, at + STATUS_AT_ONCE);
+      const statuses = await context.session.statuses(names);
+      for (const [i, status] of statuses.entries()) if (status !== null) await writeStatus(context, names[i], items, status);
+      if (context.out.full) await context.out.drain();
+    }
+    return '';
+  },
+});

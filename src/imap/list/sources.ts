@@ -1,0 +1,62 @@
+// Which mailboxes a search or a notification is about: the mailbox filters of RFC 5465 §6, and subtree-one of RFC 7377.
+import { Malformed, Refused, limits } from '../../base/index.ts';
+import type { Args } from '../wire/index.ts';
+import { compilePattern } from './pattern.ts';
+
+/** Which mailboxes are meant (RFC 7377 §2.2, RFC 5465 §6): a kind, and the names that go with it. */
+export interface Source {
+  kind: 'selected' | 'inboxes' | 'personal' | 'subscribed' | 'subtree' | 'subtree-one' | 'mailboxes';
+  names: string[];
+  /** `selected-delayed`. */
+  delayed: boolean;
+}
+/** One of the filters that RFC 5465 §6 calls mailbox specifiers. Throws Malformed. */
+export function parseSource(args: Args): Source {
+  const kind = args.keyword().toLowerCase();
+  switch (kind) {
+    case 'selected':
+    case 'selected-delayed':
+      return { kind: 'selected', names: [], delayed: kind !== 'selected' };
+    case 'inboxes':
+    case 'personal':
+    case 'subscribed':
+      return { kind, names: [], delayed: false };
+    case 'subtree':
+    case 'subtree-one':
+    case 'mailboxes': {
+      args.sp();
+      const names: string[] = [];
+      if (args.peek() === '(') args.list(() => names.push(args.mailbox()));
+      else names.push(args.mailbox());
+      if (names.length === 0) throw new Malformed('a mailbox expected');
+      // More are searched through for each mailbox, one by one.
+      if (names.length > limits.imap_sources_max) throw new Refused(`More than ${limits.imap_sources_max} mailboxes`, 'LIMIT');
+      return { kind, names, delayed: false };
+    }
+  }
+  throw new Malformed(`unknown mailbox filter ${kind.slice(0, 40)}`);
+}
+
+/** Which of a user's mailboxes a source means. */
+export function sourceTest({ kind, names }: Source): (mailbox: { name: string; subscribed: boolean }) => boolean {
+  switch (kind) {
+    case 'selected':
+      return () => false;
+    case 'inboxes':
+      return ({ name }) => name === 'INBOX';
+    case 'personal':
+      return () => true;
+    case 'subscribed':
+      return ({ subscribed }) => subscribed;
+    case 'mailboxes': {
+      const wanted = new Set(names);
+      return ({ name }) => wanted.has(name);
+    }
+    case 'subtree':
+    case 'subtree-one': {
+      const below = names.map((name) => ({ name, matches: compilePattern(`${name}/`, kind === 'subtree' ? '*' : '%') }));
+      return ({ name }) => below.some((one) => one.name === name || (name.startsWith(`${one.name}/`) && one.matches(name)));
+    }
+  }
+}
+
