@@ -44,6 +44,8 @@ export class History {
   calm = false;
   crashes = 0;
   #peersComplete: boolean;
+  /** In every other history events are sent as to the disk store, in the others as to S3. */
+  readonly #preparesPuts: boolean;
   #failed: unknown = null;
 
   constructor(seed: number, profile: Profile, switches: Switches, tell: (text: string) => void = () => {}) {
@@ -51,6 +53,7 @@ export class History {
     this.switches = switches;
     this.random = seededRandom(seed);
     for (let i = 0; i < 5; i++) this.random.unit();
+    this.#preparesPuts = seed % 2 === 1;
     this.tell = (text) => tell(`${(this.clock.elapsed / SECOND).toFixed(3).padStart(12)}  ${text}`);
     this.world = new SimWorld(this.clock, this.random);
     this.observer = new Observer(this.world, switches.log.firstPositionInName ?? false);
@@ -87,6 +90,7 @@ export class History {
       switches: this.switches,
       peersComplete: this.#peersComplete,
       upkeep: this.profile.upkeep,
+      preparesPuts: this.#preparesPuts,
       announce: (from, root, name, bytes) => this.#announce(from, root, name, bytes),
     });
     return process;

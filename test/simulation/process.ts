@@ -34,6 +34,8 @@ export interface ProcessOptions {
   switches: Switches;
   peersComplete: boolean;
   upkeep: boolean;
+  /** The store prepares an event's PUT while its blob's is under way. */
+  preparesPuts: boolean;
   logger?: Logger;
   announce(from: Process, root: string, name: string, bytes: Uint8Array): void;
 }
@@ -53,7 +55,7 @@ export class Process {
     this.o = o;
     const { world, random, switches } = o;
     this.clock = new ProcessClock(o.clock, o.skew);
-    this.store = new ProcessStore(world, this.clock, o.faults);
+    this.store = new ProcessStore(world, this.clock, o.faults, o.preparesPuts);
     const logger = o.logger ?? silent;
     this.presence = new Presence({ store: this.store, clock: this.clock, random, logger, address: o.address, version: '0', ...presenceSeal(random), mutations: switches.log });
     this.replica = {

@@ -26,9 +26,12 @@ export class SimWorld extends MemoryWorld {
 export class ProcessStore implements ObjectStore {
   readonly #inner: MemoryStore;
   readonly #clock: ProcessClock;
-  constructor(world: SimWorld, clock: ProcessClock, faults: Faults) {
+  /** As the disk store says, or as S3 does. */
+  readonly preparesPuts: boolean;
+  constructor(world: SimWorld, clock: ProcessClock, faults: Faults, preparesPuts: boolean) {
     this.#inner = world.client(faults);
     this.#clock = clock;
+    this.preparesPuts = preparesPuts;
   }
   get counts() {
     return this.#inner.counts;
@@ -54,8 +57,14 @@ export class ProcessStore implements ObjectStore {
   }
   /** Who gives up a PUT doesn't take it back: it may land all the same. */
   put(name: string, bytes: Uint8Array | Uint8Array[], options?: PutOptions): Promise<{ date: number }> {
-    return this.#heard(() => {
-      const { signal } = options ?? {};
+    return this.#heard(async () => {
+      const { signal, after } = options ?? {};
+      if (after) {
+        await after.catch((cause) => {
+          throw new Unavailable('not sent: what comes before is not stored', { cause });
+        });
+        await this.#clock.turn();
+      }
       if (signal?.aborted || options?.maySend?.() === false) throw new Unavailable('not sent');
       const put = this.#inner.put(name, bytes, { firstModified: options?.firstModified });
       if (!signal) return put;
