@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests with real clients and the bench use. Without apt or root it says what is missing
 # and leaves: the tests that need a part skip themselves.
 set -u
-packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 isync neomutt nftables offlineimap3 python3-venv swaks)
+packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 isync neomutt nftables offlineimap3 php-cli php-mbstring python3-venv swaks)
 
 missing=()
 for package in "${packages[@]}"; do
