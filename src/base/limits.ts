@@ -97,6 +97,8 @@ export const limits = {
   metadata_bytes_max: 512 * KIB,
   /** A command that works on tells so this often (RFC 9585 §3.1 asks for at least 10 seconds between). */
   imap_progress_ms: 10 * SECOND,
+  /** Messages that one IMAP command takes (MESSAGELIMIT): what it holds of each is some bytes, so this is 100 MB. */
+  imap_command_messages_max: 4_000_000,
   /** Annotations that changed and of which a client that asked (NOTIFY) has not heard yet, because it does not read. */
   imap_notify_entries_max: 10_000,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
@@ -105,6 +107,10 @@ export const limits = {
   sort_kept_messages_max: 100_000,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
   search_contexts_max: 16,
+  /** Bytes of one part of a search index: about 2,000 messages, one request to the store. */
+  search_index_part_bytes: 1 * MIB,
+  /** Bytes of all users' search indexes in memory: about 130,000 messages of 4 KB; beyond it parts are read again when they are asked for. */
+  search_index_bytes_max: 64 * MIB,
   /** Time of one search, all waiting included. */
   search_ms_max: 5 * MINUTE,
 

@@ -161,6 +161,8 @@ class Messages {
     while (!args.done || this.#count === 0) {
       args.sp();
       const { flags, date, form } = messageHead(args, this.#conn.enabled.utf8);
+      const { imap_command_messages_max: max } = this.#conn.limits;
+      if (this.#count >= max) throw new Refused(`More than ${max} messages for one command`, `MESSAGELIMIT ${max}`);
       if (this.#count++ > 0 && this.#replaces !== null) throw new Malformed('REPLACE takes one message');
       this.#form = form;
       this.#parts = 0;

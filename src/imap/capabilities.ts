@@ -10,7 +10,7 @@ const AUTHENTICATED =
 
 /** The list for this moment: before log-in how to log in, afterwards everything else. */
 export function capabilities(context: Context): string {
-  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max}`;
+  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max} MESSAGELIMIT=${context.limits.imap_command_messages_max}`;
   const tls = context.tlsAvailable && !context.secure ? ' STARTTLS' : '';
   return `${ALWAYS}${tls}${mayLogin(context) ? ' AUTH=PLAIN' : ' LOGINDISABLED'}`;
 }

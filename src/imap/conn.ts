@@ -2,7 +2,7 @@
 // in its mailbox at the moments when it may, and holds next to nothing while idle.
 import type { Socket } from 'node:net';
 import { Corrupt, Malformed, limits, reason } from '../base/index.ts';
-import type { Clock, Logger, MailboxId } from '../base/index.ts';
+import type { Clock, Limits, Logger, MailboxId } from '../base/index.ts';
 import { answerTo, clean } from './answer.ts';
 import { runAppend } from './append.ts';
 import { capabilities } from './capabilities.ts';
@@ -30,7 +30,7 @@ const NOTHING_ENABLED: Enabled = { condstore: false, qresync: false, utf8: false
 
 export class Connection implements Context, Owner, Told {
   readonly enabled: Enabled = { ...NOTHING_ENABLED };
-  readonly limits = limits;
+  readonly limits: Limits;
   readonly remote: string;
   readonly host: Host;
   readonly transport: Transport;
@@ -49,6 +49,7 @@ export class Connection implements Context, Owner, Told {
   /** `implicitTls`: the greeting comes behind the handshake. Throws when there is no certificate for it. */
   constructor(host: Host, socket: Socket, remote: string, implicitTls: boolean) {
     this.host = host;
+    this.limits = host.limits ?? limits;
     this.remote = remote;
     const secureContext = implicitTls ? host.secureContext() : null;
     if (implicitTls && secureContext === null) throw new Error('no certificate');

@@ -1,6 +1,6 @@
 // What connections need of their server.
 import type { SecureContext } from 'node:tls';
-import type { Clock, Logger } from '../base/index.ts';
+import type { Clock, Limits, Logger } from '../base/index.ts';
 import type { Connection } from './conn.ts';
 import type { Backend } from './session.ts';
 
@@ -9,6 +9,8 @@ export interface Host {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly hostname: string;
+  /** Other limits than everybody's: for tests. */
+  readonly limits?: Limits;
   /** Null: no TLS here. */
   secureContext(): SecureContext | null;
   closed(connection: Connection): void;

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { Refused, limits } from '../base/index.ts';
-import type { Clock, Logger } from '../base/index.ts';
+import type { Clock, Limits, Logger } from '../base/index.ts';
 import { Connection } from './conn.ts';
 import type { Host } from './host.ts';
 import type { Backend } from './session.ts';
@@ -20,6 +20,8 @@ export interface ImapOptions {
   logger: Logger;
   clock: Clock;
   hostname: string;
+  /** Other limits for commands than everybody's: for tests. */
+  limits?: Limits;
 }
 
 export class ImapServer implements Host {
@@ -27,6 +29,7 @@ export class ImapServer implements Host {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly hostname: string;
+  readonly limits: Limits;
   readonly secureContext: () => SecureContext | null;
   /** Connections that a bug has ended. */
   bugs = 0;
@@ -38,7 +41,8 @@ export class ImapServer implements Host {
   #cancelSweep: (() => void) | null = null;
   #drained: (() => void) | null = null;
 
-  constructor({ backend, secureContext, logger, clock, hostname }: ImapOptions) {
+  constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits }: ImapOptions) {
+    this.limits = own;
     this.backend = backend;
     this.secureContext = secureContext;
     this.logger = logger;

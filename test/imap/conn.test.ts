@@ -16,7 +16,7 @@ describe('imap: connection', () => {
       S: * CAPABILITY IMAP4rev1 …STARTTLS AUTH=PLAIN
       S: a1 OK CAPABILITY completed
       C: a2 LOGIN ann@example.org secret
-      S: a2 OK [CAPABILITY …IDLE … UTF8=ACCEPT …APPENDLIMIT=52428800] logged in
+      S: a2 OK [CAPABILITY …IDLE … UTF8=ACCEPT …APPENDLIMIT=52428800 MESSAGELIMIT=4000000] logged in
       C: a3 SELECT inbox
       S: * 1 EXISTS
       S: * 0 RECENT

@@ -24,7 +24,7 @@ async function advertised(): Promise<string[]> {
   wire.close();
   await world.stop();
   const words = `${before} ${after}`.split(' ').filter((word) => !/^(\*|CAPABILITY|LOGINDISABLED)$/.test(word));
-  return [...new Set(words.map((word) => word.replace(/^(APPENDLIMIT)=.*/, '$1')))];
+  return [...new Set(words.map((word) => word.replace(/^(APPENDLIMIT|MESSAGELIMIT)=.*/, '$1')))];
 }
 
 describe('fixtures/rfc.tsv', () => {

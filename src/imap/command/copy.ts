@@ -1,5 +1,6 @@
 // COPY and UID COPY: RFC 9051 §6.4.7; COPYUID: RFC 4315 §3.
 import { Refused } from '../../base/index.ts';
+import { takeAll } from '../message-limit.ts';
 import { formatSet } from '../wire/index.ts';
 import { command } from './command.ts';
 
@@ -14,8 +15,9 @@ export const copy = command({
     return { set, name: args.mailbox() };
   },
 
-  async run({ view, selected }, { set, name }, byUid) {
+  async run({ view, selected, limits }, { set, name }, byUid) {
     const uids = view.resolve(set, byUid);
+    takeAll(uids, limits);
     // A number whose message is gone: all or none is copied (RFC 9051 §6.4.7), so none.
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';

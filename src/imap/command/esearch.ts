@@ -8,7 +8,8 @@ import { parseKeys, uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
 import { highestModSeq, named, parseReturn, resultText } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
-import { search } from '../search/run.ts';
+import { search, universe } from '../search/run.ts';
+import { takeAll } from '../message-limit.ts';
 import type { Selected } from '../session.ts';
 import { View } from '../view.ts';
 import { quote, quoteMailbox } from '../wire/index.ts';
@@ -85,6 +86,7 @@ export const esearch = command<Parsed>({
 
 async function one(context: Context, { tag, returned, key }: Parsed, selected: Selected, view: View): Promise<void> {
   const { out, clock, enabled } = context;
+  takeAll(universe(key, view), context.limits);
   const loose = new Set<Uid>();
   const uids = await search({ out, clock, selected, view, tag }, key, null, loose);
   const found = { uids, ordered: uids, loose };

@@ -6,6 +6,7 @@ import { changedSince, writeVanishedEarlier } from '../fetch/changed.ts';
 import { parseFetch } from '../fetch/items.ts';
 import type { Item } from '../fetch/items.ts';
 import { within } from '../search/result.ts';
+import { takeAll, taken, withCode } from '../message-limit.ts';
 import { command } from './command.ts';
 
 export const fetch = command({
@@ -36,10 +37,13 @@ export const fetch = command({
       if (vanished) writeVanishedEarlier(view, out, since, set);
       uids = changedSince(view, uids, since);
     }
-    const answers = new FetchAnswers(context, all, uids);
+    // A page is what the client asked for, or nothing (RFC 9738 §3.1).
+    if (partial !== null) takeAll(uids, context.limits);
+    const part = taken(uids, context.limits);
+    const answers = new FetchAnswers(context, all, part.uids);
     await answers.write();
     // RFC 5530: by UID, what isn't there is passed over; by number, the client believed it to be there.
     if (answers.gone > 0 && !byUid) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
-    return '';
+    return withCode('', 'FETCH', part, (line) => out.line(line));
   },
 });

@@ -1,5 +1,6 @@
 // MOVE and UID MOVE: RFC 6851. COPYUID comes in an untagged OK before the messages vanish (RFC 6851 §4.3).
 import { Refused } from '../../base/index.ts';
+import { taken, withCode } from '../message-limit.ts';
 import { command } from './command.ts';
 import { copy, copyUid } from './copy.ts';
 
@@ -8,8 +9,9 @@ export const move = command({
   uid: true,
   parse: copy.parse,
 
-  async run({ view, selected, out, enabled }, { set, name }, byUid) {
-    const uids = view.resolve(set, byUid);
+  async run({ view, selected, out, enabled, limits }, { set, name }, byUid) {
+    const part = taken(view.resolve(set, byUid), limits);
+    const { uids } = part;
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';
@@ -17,6 +19,7 @@ export const move = command({
     if (code !== '') out.line(`* OK [${code}] Moved`);
     view.poll(out, { allowExpunge: true, own: true });
     // RFC 7162 §3.2.8: VANISHED does not bear a MODSEQ, so the client learns here how far it is.
-    return enabled.qresync && code !== '' ? `[HIGHESTMODSEQ ${view.index.highestModSeq}] MOVE completed` : '';
+    const done = enabled.qresync && code !== '' ? `[HIGHESTMODSEQ ${view.index.highestModSeq}] MOVE completed` : '';
+    return withCode(done, 'MOVE', part, (line) => out.line(line));
   },
 });

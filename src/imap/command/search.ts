@@ -32,8 +32,7 @@ export const search = command<Request>({
     return { tag: args.tag, returned, key, order: null };
   },
 
-  async run(context, request, byUid) {
-    await find(context, request, byUid);
-    return '';
+  run(context, request, byUid) {
+    return find(context, request, byUid);
   },
 });

@@ -29,8 +29,7 @@ export const sort = command<Request>({
     return { tag: args.tag, returned, key, order };
   },
 
-  async run(context, request, byUid) {
-    await find(context, request, byUid);
-    return '';
+  run(context, request, byUid) {
+    return find(context, request, byUid);
   },
 });

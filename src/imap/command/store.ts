@@ -3,6 +3,7 @@ import { Malformed, Refused } from '../../base/index.ts';
 import type { Flag, ModSeq, Uid } from '../../base/index.ts';
 import { Pace } from '../fetch/pace.ts';
 import { sortedUnique, without } from '../fetch/uidset.ts';
+import { taken, withCode } from '../message-limit.ts';
 import type { View } from '../view.ts';
 import { formatSet } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -48,7 +49,8 @@ export const store = command({
   async run(context, { set, mode, silent, flags, unchangedSince }, byUid) {
     const { view, out, enabled, selected } = context;
     if (unchangedSince !== null) context.enableCondstore();
-    const uids = view.resolve(set, byUid);
+    const part = taken(view.resolve(set, byUid), context.limits);
+    const { uids } = part;
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
     // What the client knows of each message must be what the change starts from: then .SILENT may keep the result.
     view.poll(out, { allowExpunge: false });
@@ -62,9 +64,10 @@ export const store = command({
     // With CONDSTORE the client needs the new MODSEQ also of a silent store (RFC 7162 §3.1.3).
     if (!silent || enabled.condstore) await answer(context, told, byUid, !silent);
     if (there.length < uids.length && !byUid) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
-    if (modified.length === 0) return '';
+    const done = (text: string) => withCode(text, 'STORE', part, (line) => out.line(line));
+    if (modified.length === 0) return done('');
     const names = byUid ? modified : modified.map((uid) => view.seqOf(uid));
-    return `[MODIFIED ${formatSet(names)}] Some of the messages were changed meanwhile`;
+    return done(`[MODIFIED ${formatSet(names)}] Some of the messages were changed meanwhile`);
   },
 });
 

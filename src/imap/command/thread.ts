@@ -3,7 +3,8 @@ import { Malformed } from '../../base/index.ts';
 import { parseCharset } from '../search/charset.ts';
 import { parseKeys, uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
-import { search } from '../search/run.ts';
+import { search, universe } from '../search/run.ts';
+import { takeAll } from '../message-limit.ts';
 import { threads } from '../sort/threads.ts';
 import type { Algorithm } from '../sort/threads.ts';
 import { command } from './command.ts';
@@ -26,6 +27,7 @@ export const thread = command<{ algorithm: Algorithm; key: Key }>({
   },
 
   async run(context, { algorithm, key }, byUid) {
+    takeAll(universe(key, context.view), context.limits);
     const uids = await search(context, key);
     const text = await threads(context, algorithm, uids, byUid);
     context.out.line(`* THREAD${text === '' ? '' : ` ${text}`}`);

@@ -55,3 +55,12 @@ export function without(a: Uint32Array, b: Uint32Array): Uint32Array {
   }
   return kept.subarray(0, n);
 }
+
+/** The elements that two ascending arrays share. */
+export function both(a: Uint32Array, b: Uint32Array): Uint32Array {
+  let j = 0;
+  return a.filter((value) => {
+    while (j < b.length && b[j] < value) j++;
+    return b[j] === value;
+  });
+}

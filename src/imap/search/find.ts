@@ -2,6 +2,7 @@
 import { Malformed } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
+import { takeAll, taken, withCode } from '../message-limit.ts';
 import { sorted } from '../sort/order.ts';
 import type { SortKey } from '../sort/order.ts';
 import { quote } from '../wire/index.ts';
@@ -9,7 +10,7 @@ import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { esearch, highestModSeq, named, resultText } from './result.ts';
 import type { Found, Returned } from './result.ts';
-import { search } from './run.ts';
+import { search, universe } from './run.ts';
 
 export interface Request {
   tag: string;
@@ -20,22 +21,26 @@ export interface Request {
   order: readonly SortKey[] | null;
 }
 
-/** Runs it and writes the answer. */
-export async function find(context: Context, request: Request, byUid: boolean): Promise<void> {
+/** Runs it, writes the answer, and gives the text of the tagged OK. */
+export async function find(context: Context, request: Request, byUid: boolean): Promise<string> {
   const { view, out } = context;
   const { tag, returned, key, order } = request;
   const updating = returned?.options.has('UPDATE') === true;
   // RFC 5267 §4.3.1: a tag names one result as long as it is kept.
   if (updating && view.contexts.has(tag)) throw new Malformed('this tag names a search that is kept up to date');
   const { version } = view.index;
-  const found = await run(context, request);
+  const all = universe(key, view);
+  // RFC 9738 §3.1: a part of a search says how far it came; an order of a part would be another order.
+  if (order !== null) takeAll(all, context.limits);
+  const part = taken(all, context.limits);
+  const found = await run(context, request, part.uids);
   const name = byUid ? (uid: Uid) => uid : (uid: Uid) => view.seqOf(uid);
   const byModSeq = uses(key, 'modseq');
   if (returned === null) {
     const modSeq = byModSeq && found.uids.length > 0 ? ` (MODSEQ ${highestModSeq(view, found.uids)})` : '';
     const numbers = byUid ? found.ordered : found.ordered.map(name);
     out.line(`* ${order === null ? 'SEARCH' : 'SORT'}${numbers.length > 0 ? ` ${numbers.join(' ')}` : ''}${modSeq}`);
-    return;
+    return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
   }
   const { options, partial } = returned;
   if (options.has('SAVE')) view.saved = named(found, returned);
@@ -46,12 +51,13 @@ export async function find(context: Context, request: Request, byUid: boolean): 
     out.line(esearch(tag, byUid, text));
   }
   if (updating && !view.contexts.add(view, tag, byUid, key, order, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+  return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
 }
 
-async function run(context: Context, { key, order, returned }: Request): Promise<Found> {
+async function run(context: Context, { key, order, returned }: Request, among: Uint32Array): Promise<Found> {
   const loose = new Set<Uid>();
   try {
-    const uids = await search(context, key, null, loose);
+    const uids = await search(context, key, among, loose);
     return { uids, ordered: order === null ? uids : await sorted(context, uids, order), loose };
   } catch (e) {
     // RFC 5182 §2.1: a search that fails leaves nothing behind.

@@ -1,9 +1,12 @@
 // The program of SEARCH as a tree (RFC 9051 §6.4.4; WITHIN: RFC 5032; MODSEQ: RFC 7162 §3.1.5; EMAILID, THREADID: RFC
-// 8474 §6; SAVEDATE: RFC 8514 §4.3; FUZZY: RFC 6203 §3). Chains of OR become one node, so that only real nesting costs depth.
+// 8474 §6; UIDAFTER, UIDBEFORE: RFC 9738 §3.2; SAVEDATE: RFC 8514 §4.3; FUZZY: RFC 6203 §3). Chains of OR become one node, so that only real nesting costs depth.
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
 import { decodeCharset } from '../../message/index.ts';
-import type { Args, SequenceSet } from '../wire/index.ts';
+import { SequenceSet } from '../wire/index.ts';
+import type { Args } from '../wire/index.ts';
+
+const UINT32_MAX = 0xffffffff;
 
 export type Key =
   | { op: 'all' | 'nothing' }
@@ -162,6 +165,14 @@ class KeyParser {
       case 'UID':
         args.sp();
         return { op: 'uid', set: args.sequenceSet() };
+      case 'UIDAFTER':
+      case 'UIDBEFORE': {
+        // RFC 9738 §3.2.
+        args.sp();
+        const uid = args.nzNumber();
+        const [low, high] = word === 'UIDAFTER' ? [uid + 1, UINT32_MAX] : [1, uid - 1];
+        return low > high ? { op: 'nothing' } : { op: 'uid', set: new SequenceSet(Uint32Array.of(low, high)) };
+      }
       case 'LARGER':
       case 'SMALLER':
         args.sp();

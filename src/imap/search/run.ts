@@ -4,6 +4,7 @@ import { Refused, limits } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
 import { Pace } from '../fetch/pace.ts';
+import { both } from '../fetch/uidset.ts';
 import type { MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
 import { quote } from '../wire/index.ts';
@@ -217,9 +218,14 @@ class Run {
   }
 }
 
-/** The messages to look at: those of a set that all must be in, else all. */
-function universe(key: Key, view: View): Uint32Array {
+/** The messages to look at: those of the sets that all must be in, else all. */
+export function universe(key: Key, view: View): Uint32Array {
   const keys = key.op === 'and' ? key.keys : [key];
-  for (const one of keys) if (one.op === 'uid' || one.op === 'seq') return view.resolve(one.set, one.op === 'uid', true);
-  return view.uids.slice(0, view.count);
+  let some: Uint32Array | null = null;
+  for (const one of keys) {
+    if (one.op !== 'uid' && one.op !== 'seq') continue;
+    const named = view.resolve(one.set, one.op === 'uid', true);
+    some = some === null ? named : both(some, named);
+  }
+  return some ?? view.uids.slice(0, view.count);
 }
