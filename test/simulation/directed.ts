@@ -106,3 +106,32 @@ export function trustedFloor(switches: Switches, tell?: (text: string) => void):
     await s.sync(c);
   });
 }
+
+/**
+ * The delivery lands in part, and no read of B shows it until its floor has passed it. C comes anew, finds it and shows it; B
+ * writes beyond it, so C repairs: a new UID. Only the digest of C's floor tells B that this repair has seen something else, and
+ * a client that was shown the mailbox at B without the message would never ask for that UID again.
+ */
+export function unknownBelow(switches: Switches, tell?: (text: string) => void): Promise<Tally> {
+  const s = new Stage(switches, tell);
+  return s.play(async (a, b, c) => {
+    const wait = async (at: Process) => {
+      for (let i = 0; i < 3; i++) {
+        await s.h.clock.advance(60 * SECOND);
+        await s.look(at);
+      }
+    };
+    b.store.faults.partialShown = 0;
+    c.store.faults.partialShown = 1;
+    await s.append(b, 'INBOX');
+    await s.diesDelivering(a, 'partial');
+    await s.append(b, 'Archive');
+    await wait(b);
+    await s.does('log in', c, () => c.login(s.h.players[0]));
+    await s.sync(c);
+    await wait(c);
+    await s.append(b, 'INBOX');
+    await s.sync(c);
+    await s.sync(b);
+  });
+}

@@ -26,8 +26,7 @@ export const mutations: Record<string, Mutation> = {
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
   listFromGreatest: { profile: 'edges', seed: 195, within: 1500, switches: { log: { listFromGreatest: true } } },
   positionsNotSpent: { profile: 'edges', seed: 20, within: 1500, switches: { log: { positionsNotSpent: true } } },
-  // noPassedOver and trustFloors: directed.ts. noDigest: nothing that a client is shown depends on it alone, since a repair
-  // names what was passed over; what it does to the log is shown in test/log/histories.test.ts.
+  // noPassedOver, trustFloors and noDigest: directed.ts.
   bundleCoversByFloor: { profile: 'days', seed: 1, within: 300, switches: { log: { bundleCoversByFloor: true } } },
   neverForget: { profile: 'days', seed: 1, within: 300, switches: { log: { neverForget: true } } },
   noCoversInJoin: { profile: 'forget', seed: 1, within: 100, switches: { log: { noCoversInJoin: true }, state: { noCoversInJoin: true } } },

@@ -2,7 +2,8 @@
 // fixed set and some that nobody has seen before; and for each rule that is switched off a history that notices.
 import assert from 'node:assert/strict';
 import { systemRandom } from '../../src/base/index.ts';
-import { passedOver, trustedFloor } from './directed.ts';
+import { noMutations } from '../../src/log/index.ts';
+import { passedOver, trustedFloor, unknownBelow } from './directed.ts';
 import { runAll } from './fleet.ts';
 import type { Job } from './fleet.ts';
 import { runHistory } from './history.ts';
@@ -21,6 +22,12 @@ const COUNTS: Record<string, [fixed: number, fresh: number]> = {
   forget: [250, 10],
   tamper: [250, 10],
 };
+/** Histories told step by step, for rules whose absence chance shows too seldom. */
+const DIRECTED = [
+  ['noPassedOver', 'an event that was passed over gets a new UID', passedOver],
+  ['trustFloors', 'a floor is believed as far as its digest goes', trustedFloor],
+  ['noDigest', 'who sees by the digest that something below is unknown lists all', unknownBelow],
+] as const;
 const MINUTE = 60_000;
 
 function* jobs(profile: string, from: number, count: number): Iterable<Job> {
@@ -58,13 +65,16 @@ describe('simulation', function () {
     it(`${profile}: every property holds in ${fresh} fresh histories`, () => holds(profile, 1_000_000 + Math.floor(systemRandom.unit() * 1e9), fresh));
   }
 
-  for (const [tells, history, mutation] of [
-    ['an event that was passed over gets a new UID', passedOver, 'noPassedOver'],
-    ['a floor is believed as far as its digest goes', trustedFloor, 'trustFloors'],
-  ] as const) {
+  for (const [mutation, tells, history] of DIRECTED) {
     it(`${tells}, step by step`, async () => void (await history(none)));
     it(`… and with ${mutation} it is noticed`, () => assert.rejects(history({ ...none, log: { [mutation]: true } }), Violation));
   }
+
+  it('has a history for each switch', () => {
+    const noticed = new Set<string>(DIRECTED.map(([mutation]) => mutation));
+    for (const { switches } of Object.values(mutations)) for (const key of Object.keys(switches.log ?? {})) noticed.add(key);
+    assert.deepEqual(Object.keys(noMutations).filter((key) => !noticed.has(key)), []);
+  });
 
   describe('notices when a rule is switched off', () => {
     for (const [name, { profile, seed, within }] of Object.entries(mutations)) {
