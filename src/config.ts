@@ -1,5 +1,6 @@
 // Settings are data: read and checked once, from flag, environment, file and default, in this order. Components get values.
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Malformed } from './base/errors.ts';
@@ -43,6 +44,11 @@ export interface Config {
     readonly mxPort: number;
     /** Received fields don't tell where the mail app was. */
     readonly hideClient: boolean;
+    /** Null: when all resolvers are at loopback addresses. */
+    readonly dnssec: boolean | null;
+    readonly stsPort: number;
+    /** Own addresses by the sender's domain; empty: all others'. */
+    readonly outgoing: readonly { readonly domain: string; readonly address: string }[];
   };
   readonly plaintextLogin: 'loopback' | 'never';
   readonly drain_ms: number;
@@ -185,6 +191,9 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       dns: get('DNS').split(',').map((a) => a.trim()).filter((a) => a !== ''),
       mxPort: number('MX_PORT', 1, 65535),
       hideClient: choice('SUBMISSION_CLIENT', ['show', 'hide']) === 'hide',
+      dnssec: { auto: null, yes: true, no: false }[choice('DNSSEC', ['auto', 'yes', 'no'])],
+      stsPort: number('STS_PORT', 0, 65535),
+      outgoing: get('OUTGOING_ADDRESS').split(',').map((a) => a.trim()).filter((a) => a !== '').map(parseOutgoing),
     },
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
@@ -192,6 +201,14 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     inflight_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),
   });
+}
+
+/** `ADDRESS` or `DOMAIN=ADDRESS`. Throws Malformed. */
+function parseOutgoing(text: string): { domain: string; address: string } {
+  const at = text.indexOf('=');
+  const address = text.slice(at + 1).trim();
+  if (isIP(address) === 0) throw new Malformed(`outgoing-address: "${text}" is not an IP address`);
+  return { domain: text.slice(0, Math.max(at, 0)).trim().toLowerCase(), address };
 }
 
 /** `host:port` of a smarthost. Throws Malformed. */

@@ -6,7 +6,7 @@ import type { Logins } from './account/index.ts';
 import type { Config } from './config.ts';
 import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { Mailroom, Outbox, Queue, Route, Worker, dnsOf, queueKeys } from './queue/index.ts';
+import { Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
 import type { Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
 import { readSecret } from './verify/index.ts';
@@ -44,10 +44,19 @@ export class Sending {
   constructor({ config, replica, logins, receiver, plaintextAllowed }: SendingOptions) {
     const { clock, random, directory } = replica;
     const logger = replica.logger.room('queue');
-    const { smarthost, dns, mxPort } = config.sending;
+    const { smarthost, mxPort, stsPort, outgoing } = config.sending;
     this.#drain_ms = config.drain_ms;
     this.queue = queueOf(replica);
-    const route = new Route({ smarthost, dns: dnsOf(dns), mxPort, hostname: config.hostname, clock, random, logger });
+    const dns = dnsOf(config.sending.dns);
+    const { store, root, keys: sealing } = this.queue;
+    const policies = stsPort === 0 ? null : new StsPolicies({ dns, fetch: fetchTextBy(dns, stsPort, config.hostname, clock), shelf: policyShelf(store, root, sealing, random), clock, logger });
+    const own = (domain: string) => outgoing.filter((o) => o.domain === domain).map((o) => o.address);
+    const route = new Route({
+      smarthost, dns, mxPort, hostname: config.hostname, clock, random, logger,
+      signed: smarthost ? null : signedDnsOf(config.sending.dns, config.sending.dnssec, clock, random),
+      sts: policies && ((domain) => policies.policyOf(domain)),
+      from: (domain) => [...own(domain), ...own('')],
+    });
     const hasDomain = (domain: string) => directory.state.hasDomain(domain);
     const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });

@@ -33,7 +33,7 @@ describe('config', () => {
       httpListen: ['127.0.0.1'],
       peerAddress: null,
       tls: null,
-      sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false },
+      sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] },
       plaintextLogin: 'loopback',
       drain_ms: 10_000,
       inflight_bytes: 96 * 1024 * 1024,
@@ -53,7 +53,9 @@ describe('config', () => {
   it('reads a smarthost', () => {
     writeFileSync(join(folder, 'smart'), 'pw\n');
     const env = { COLOMBIER_SMARTHOST: 'mail.example:465', COLOMBIER_SMARTHOST_USER: 'u', COLOMBIER_SMARTHOST_PASSWORD_FILE: join(folder, 'smart'), COLOMBIER_DNS: '127.0.0.1:53, [::1]:5353' };
-    assert.deepEqual(readConfig({}, env).sending, { smarthost: { host: 'mail.example', port: 465, auth: { user: 'u', pass: 'pw' } }, dns: ['127.0.0.1:53', '[::1]:5353'], mxPort: 25, hideClient: false });
+    assert.deepEqual(readConfig({}, env).sending, { smarthost: { host: 'mail.example', port: 465, auth: { user: 'u', pass: 'pw' } }, dns: ['127.0.0.1:53', '[::1]:5353'], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] });
+    assert.deepEqual(readConfig({ OUTGOING_ADDRESS: '192.0.2.1, There.test=::1', DNSSEC: 'no' }, {}).sending.outgoing, [{ domain: '', address: '192.0.2.1' }, { domain: 'there.test', address: '::1' }]);
+    assert.throws(() => readConfig({ OUTGOING_ADDRESS: 'there.test=mail' }, {}), /not an IP address/);
     assert.deepEqual(readConfig({ SMARTHOST: '[::1]' }, {}).sending.smarthost, { host: '::1', port: 587, auth: null });
     refused({ SMARTHOST: 'a:b' }, {}, /smarthost: "a:b" is not host:port/);
     refused({ SMARTHOST: 'a', SMARTHOST_USER: 'u' }, {}, /must be set together/);

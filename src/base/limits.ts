@@ -153,7 +153,9 @@ export const limits = {
   /** Bytes of a header that is judged; a longer one is refused. */
   checks_header_bytes_max: 256 * KIB,
   /** DKIM signatures of one message that are verified: each costs a key and a public-key operation. */
-  checks_signatures_max: 10,
+  checks_signatures_max: 6,
+  /** White space on end in a header field that is verified. */
+  checks_space_bytes_max: 200,
   /** ARC sets of one message (RFC 8617 §4.2.1); with more the chain is not looked at. */
   checks_arc_sets_max: 50,
   /** DNS questions for one message: SPF has 10 by its standard, each with answers that ask again. */

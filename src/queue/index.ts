@@ -17,16 +17,22 @@
  * - the store reads nothing: events and snapshots are sealed under a key from the cluster secret, blobs under keys in
  *   the events. A replica can read what waits here.
  *
+ * - a server whose TLS is not what DANE or MTA-STS asks for gets no mail: it is put off, and returned after five days.
+ *
  * Standards: RFC 5321 (§4.5.4 retries, §5 hosts), 6409 (submission), 3461, 3464, 6522 (notifications), 7505 (null MX),
- * 7435 (opportunistic TLS), 6376, 8463 (DKIM, in verify/).
+ * 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS), 6376, 8463 (DKIM, in verify/).
  *
  * Failures: Refused and Malformed to the mail app, Unavailable while the store does not answer; what goes wrong on the
  * way to another server becomes an outcome, never an error.
  */
 export { dnsOf, hostsFor } from './dns.ts';
 export type { Dns, Host } from './dns.ts';
+export { checkDane, usableRecords } from './dane.ts';
+export { decodeAnswer, encodeQuestion } from './dns-message.ts';
+export type { DnsAnswer, Tlsa } from './dns-message.ts';
 export { QueueState, isFinal } from './fold.ts';
 export type { QueuedMessage } from './fold.ts';
+export { fetchTextBy } from './https.ts';
 export { queueKeys } from './keys.ts';
 export { Mailroom } from './mailroom.ts';
 export { decodeQueueOps, encodeQueueOps } from './ops.ts';
@@ -35,6 +41,13 @@ export { Outbox } from './outbox.ts';
 export type { SealedSpool, Senders } from './outbox.ts';
 export { Queue } from './queue.ts';
 export { Route } from './route.ts';
-export type { Smarthost } from './route.ts';
+export type { Smarthost, TlsSession } from './route.ts';
+export { policyShelf } from './shelf.ts';
+export { StsPolicies, decodePolicy, encodePolicy, parseStsPolicy, stsAllows, stsRecordId } from './sts.ts';
+export type { KeptPolicy, PolicyShelf, StsPolicy } from './sts.ts';
+export { targetsFor } from './tls-policy.ts';
+export type { Demand } from './tls-policy.ts';
+export { signedDnsOf } from './validating.ts';
+export type { SignedDns } from './validating.ts';
 export { Worker } from './worker.ts';
 export type { Sender } from './worker.ts';

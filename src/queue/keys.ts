@@ -8,6 +8,8 @@ export interface QueueKeys {
   readonly events: readonly SymmetricKey[];
   /** What blobs are sealed to. The events hold the blobs' content keys, so the secret half is not needed to read. */
   readonly blob: BlobPublicKey;
+  /** For object names that must not tell what they are about, and for addresses that others bring back. */
+  readonly names: Buffer;
 }
 
 function publicPoint(secret: Buffer): Buffer {
@@ -20,5 +22,6 @@ export function queueKeys(keys: ClusterKeys): QueueKeys {
   return {
     events: keys.ids.map((id) => ({ id: `${id}00000001`, key: createSecretKey(keys.derive('queue events 1', id)) })),
     blob: { point, fingerprint: createHash('sha256').update('colombier queue key\0').update(point).digest() },
+    names: keys.derive('queue names 1'),
   };
 }

@@ -1,5 +1,5 @@
 // The SMTP client: one transaction with another server over a connection that may be kept for the next one.
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
@@ -7,6 +7,8 @@ import { Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { Host } from './dns.ts';
 import type { Outcome } from './ops.ts';
+import { TlsFailure, checkTls } from './tls-check.ts';
+import type { Demand } from './tls-policy.ts';
 
 export interface RemoteSettings {
   /** In EHLO. */
@@ -18,6 +20,8 @@ export interface RemoteSettings {
   trusted: boolean;
   /** TLS from the first byte (port 465). */
   implicitTls: boolean;
+  /** Own addresses to connect from, of either kind; none: as the machine likes. */
+  from?: readonly string[];
 }
 
 export interface Envelope {
@@ -26,6 +30,10 @@ export interface Envelope {
   bytes: number;
   eightBit: boolean;
   utf8: boolean;
+  /** Only over TLS with a certificate that was checked, and only to who promises the same (RFC 8689 §4). */
+  requireTls?: boolean;
+  /** Any TLS or none will do, whatever policies say (RFC 8689 §5). */
+  anyTls?: boolean;
 }
 
 interface NodemailerError extends Error {
@@ -37,8 +45,14 @@ interface NodemailerError extends Error {
   rejectedErrors?: NodemailerError[];
 }
 
-/** Nothing was sent: another host may be tried. */
-export class NotConnected extends Unavailable {}
+/** Nothing was sent: another host may be tried. `tls`: it was for want of good TLS. */
+export class NotConnected extends Unavailable {
+  readonly tls: TlsFailure | null;
+  constructor(text: string, tls: TlsFailure | null = null) {
+    super(text);
+    this.tls = tls;
+  }
+}
 
 const noLogger = false;
 const CODE = /^(\d{3})[ -](?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?/;
@@ -63,6 +77,10 @@ export class Remote {
   #open = true;
   /** The last line of a message was handed over and nothing was heard since: it may have been delivered. */
   uncertain = false;
+  /** Its certificate was checked, as a policy or the settings ask. */
+  proven = false;
+  /** What would have been wrong, where a policy is only tested or nothing is asked. */
+  tlsFailure: TlsFailure | null = null;
   onClosed: () => void = () => {};
   /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
   #giveUp: (e: Error) => void = () => {};
@@ -83,24 +101,31 @@ export class Remote {
     return this.#open;
   }
 
-  /** Connects, says EHLO, upgrades, logs in. NotConnected. */
-  static async connect(host: Host, port: number, settings: RemoteSettings): Promise<Remote> {
-    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`);
-    const socket = await dial(host.address, port).catch((e) => Promise.reject(say(e)));
+  /** Connects, says EHLO, upgrades, checks what is asked of its TLS, logs in. NotConnected. */
+  static async connect(host: Host, port: number, settings: RemoteSettings, demand: Demand = { kind: 'may' }): Promise<Remote> {
+    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`, e instanceof TlsFailure ? e : null);
+    if (demand.kind === 'never') throw say(new TlsFailure(demand.type, demand.why));
+    const socket = await dial(host.address, port, settings).catch((e) => Promise.reject(say(e)));
+    let failure: TlsFailure;
     try {
-      return await Remote.#connect(host, port, settings, socket, false);
+      return await Remote.#connect(host, port, settings, demand, socket, false);
     } catch (e) {
-      if (settings.trusted || (e as NodemailerError).responseCode !== undefined) throw say(e);
+      const must = settings.trusted || (demand.kind !== 'may' && !(demand.kind === 'pkix' && !demand.enforce));
+      if (must || (e as NodemailerError).responseCode !== undefined) throw say(must ? tlsFailureOf(e, settings) : e);
+      failure = tlsFailureOf(e, settings) as TlsFailure;
     }
     // A host whose TLS can't be had is spoken to in clear, once more from the start (RFC 7435), but never a smarthost.
     try {
-      return await Remote.#connect(host, port, settings, await dial(host.address, port), true);
+      const remote = await Remote.#connect(host, port, settings, { kind: 'may' }, await dial(host.address, port, settings), true);
+      if (failure instanceof TlsFailure) remote.tlsFailure = failure;
+      return remote;
     } catch (e) {
       throw say(e);
     }
   }
 
-  static async #connect(host: Host, port: number, settings: RemoteSettings, socket: Socket, inClear: boolean): Promise<Remote> {
+  static async #connect(host: Host, port: number, settings: RemoteSettings, demand: Demand, socket: Socket, inClear: boolean): Promise<Remote> {
+    const must = demand.kind === 'dane' || demand.kind === 'encrypt' || (demand.kind === 'pkix' && demand.enforce);
     const connection = new SMTPConnection({
       connection: socket,
       host: host.name,
@@ -108,7 +133,7 @@ export class Remote {
       name: settings.hostname,
       secure: settings.implicitTls,
       ignoreTLS: inClear,
-      requireTLS: settings.trusted && settings.auth !== null && !settings.implicitTls,
+      requireTLS: must || (settings.trusted && settings.auth !== null && !settings.implicitTls),
       tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(host.name) || /^[\d.]+$/.test(host.name) ? undefined : host.name, minVersion: 'TLSv1.2' },
       connectionTimeout: limits.queue_connect_ms_max,
       greetingTimeout: limits.smtp_idle_ms_max,
@@ -121,6 +146,10 @@ export class Remote {
         connection.once('error', reject);
         connection.connect((e) => (e ? reject(e) : resolve()));
       });
+      // Nothing but a greeting was said until here.
+      const { proven, failure } = checkTls(remote.#socket, demand, settings.clock.now());
+      remote.proven = proven || settings.trusted;
+      remote.tlsFailure = failure;
       if (settings.auth) await new Promise<void>((resolve, reject) => connection.login({ ...settings.auth!, credentials: undefined } as never, (e) => (e ? reject(e) : resolve())));
     } catch (e) {
       connection.close();
@@ -130,12 +159,18 @@ export class Remote {
     return remote;
   }
 
+  get #socket(): Socket | null {
+    return (this.#connection as unknown as { _socket?: Socket | false })._socket || null;
+  }
+
   /**
    * One transaction. `mayEnd` is asked when all but the last line was handed over: when it says no, the connection is cut
    * and nothing is delivered. `over` cuts it at any time. NotConnected when the server never heard of the message.
    */
   async send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
     const { name } = this.host;
+    if (envelope.requireTls && !this.proven) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.10 ${name} has no TLS that could be checked, which the sender requires`, name));
+    if (envelope.requireTls && !this.#supports('REQUIRETLS')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.30 ${name} does not promise REQUIRETLS, which the sender requires`, name));
     if (envelope.utf8 && !this.#supports('SMTPUTF8')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.6.7 ${name} does not take internationalized mail`, name));
     if (envelope.eightBit && !this.#supports('8BITMIME')) return envelope.to.map((r) => outcomeOf(r.index, `554 5.6.3 ${name} does not take 8-bit mail`, name));
     const cut = () => this.close();
@@ -170,7 +205,7 @@ export class Remote {
     try {
       const info = await new Promise<{ rejectedErrors?: NodemailerError[]; response: string }>((resolve, reject) => {
         this.#giveUp = reject;
-        this.#connection.send({ from: envelope.from, to, size: envelope.bytes, use8BitMime: envelope.eightBit } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
+        this.#connection.send({ from: envelope.from, to, size: envelope.bytes, use8BitMime: envelope.eightBit, requireTLSExtensionEnabled: envelope.requireTls ?? false } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
       });
       this.uncertain = false;
       return this.#outcomes(envelope, info.response, info.rejectedErrors ?? []);
@@ -210,16 +245,24 @@ export class Remote {
 
   close(): void {
     this.#connection.close();
-    const socket = (this.#connection as unknown as { _socket?: Socket | false })._socket;
-    if (socket) socket.destroy();
+    this.#socket?.destroy();
     this.#ended();
     this.#giveUp(new Unavailable('the connection was cut'));
   }
 }
 
-function dial(address: string, port: number): Promise<Socket> {
+/** A failure to get TLS, told apart from other failures. */
+function tlsFailureOf(e: unknown, settings: RemoteSettings): unknown {
+  const { code, responseCode, command } = e as NodemailerError;
+  if (e instanceof TlsFailure || settings.trusted) return e;
+  if (responseCode !== undefined && (command === 'STARTTLS' || code === 'ETLS')) return new TlsFailure('starttls-not-supported', 'it does not offer TLS');
+  return code === 'ETLS' || code === 'ESOCKET' ? new TlsFailure('validation-failure', `TLS: ${reason(e)}`) : e;
+}
+
+function dial(address: string, port: number, { from = [] }: RemoteSettings): Promise<Socket> {
+  const localAddress = from.find((own) => isIP(own) === isIP(address));
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, noDelay: true, timeout: limits.queue_connect_ms_max });
+    const socket = connect({ host: address, port, localAddress, noDelay: true, timeout: limits.queue_connect_ms_max });
     const failed = (e: Error) => {
       socket.destroy();
       reject(e);

@@ -2,11 +2,14 @@
 // short time.
 import { Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
-import { hostsFor } from './dns.ts';
 import type { Dns, Host } from './dns.ts';
 import type { Outcome } from './ops.ts';
 import { NotConnected, Remote, outcomeOf } from './remote.ts';
 import type { Envelope, RemoteSettings } from './remote.ts';
+import type { StsPolicy } from './sts.ts';
+import { NO_POLICY, targetsFor } from './tls-policy.ts';
+import type { AppliedPolicy, Demand, Target } from './tls-policy.ts';
+import type { SignedDns } from './validating.ts';
 
 export interface Smarthost {
   host: string;
@@ -22,10 +25,28 @@ export interface RouteOptions {
   clock: Clock;
   random: Random;
   logger: Logger;
+  /** For DANE; null: no resolver whose word counts. */
+  signed?: SignedDns | null;
+  /** For MTA-STS: the policy of a domain, or null. */
+  sts?: ((domain: string) => Promise<StsPolicy | null>) | null;
+  /** Own addresses that a sender's domain uses; none: as the machine likes. */
+  from?: (domain: string) => readonly string[];
+  /** Hears of each connection to a server that DNS names, for TLS-RPT. */
+  onSession?: (session: TlsSession) => void;
+}
+
+/** One connection, as TLS-RPT counts it (RFC 8460 §4). */
+export interface TlsSession {
+  domain: string;
+  policy: AppliedPolicy;
+  host: Host;
+  failure: { type: string; why: string } | null;
 }
 
 /** All mail goes there. */
 const SMARTHOST = 'smarthost';
+/** After these another server of the destination is tried (REQUIRETLS). */
+const NEXT = ['5.7.10', '5.7.30'];
 
 export class Route {
   readonly #o: RouteOptions;
@@ -47,43 +68,65 @@ export class Route {
    */
   async send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
     const all = (text: string, host = '') => envelope.to.map((r) => outcomeOf(r.index, text, host));
-    let hosts: Host[];
+    let targets: Target[];
     try {
-      hosts = await this.#hosts(destination);
+      targets = await this.#targets(destination);
     } catch (e) {
       if (e instanceof Refused) return all(`${e.smtp} ${e.message}`);
       return all(`451 4.4.3 ${reason(e)}`);
     }
-    let text = '451 4.4.1 no host answers';
-    for (let remote = await this.#kept(destination); remote !== null; remote = await this.#kept(destination)) {
-      const outcomes = await this.#through(destination, remote, envelope, message, mayEnd, over);
+    const from = this.#o.from?.(envelope.from.slice(envelope.from.lastIndexOf('@') + 1).toLowerCase()) ?? [];
+    // Connections of other demands or from other addresses are others.
+    const key = `${destination} ${envelope.anyTls ? 'any' : ''} ${from.join()}`;
+    let last = all('451 4.4.1 no host answers');
+    for (let remote = await this.#kept(key); remote !== null; remote = await this.#kept(key)) {
+      const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
+      if (outcomes.every((o) => NEXT.includes(o.status))) continue;
       // A kept connection may have died meanwhile: only a live one's answer counts.
       if (remote.open || remote.uncertain || over.aborted || !mayEnd() || !outcomes.every((o) => o.status === '4.4.2')) return outcomes;
     }
-    for (const host of hosts) {
+    for (const target of targets) {
       if (over.aborted || !mayEnd()) break;
       try {
-        const remote = await Remote.connect(host, this.#o.smarthost?.port ?? this.#o.mxPort, this.#settings());
-        const outcomes = await this.#through(destination, remote, envelope, message, mayEnd, over);
-        // A server that is closing (421) or puts all off may have a neighbour that doesn't (RFC 5321 §5.1).
-        if (outcomes.some((o) => o.result !== 'deferred') || remote.uncertain) return outcomes;
-        text = outcomes[0].text;
+        const remote = await this.#connect(destination, target, envelope.anyTls ?? false, from);
+        const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
+        // A server that is closing (421) or puts all off may have a neighbour that doesn't (RFC 5321 §5.1), and so may one
+        // that lacks what the sender requires (RFC 8689 §4.2.1).
+        if (remote.uncertain || outcomes.some((o) => o.result !== 'deferred' && !NEXT.includes(o.status))) return outcomes;
+        last = outcomes;
       } catch (e) {
         if (!(e instanceof NotConnected)) throw e;
-        text = `451 4.4.1 ${e.message}`;
+        if (!last.some((o) => NEXT.includes(o.status))) last = all(`451 ${e.tls ? '4.7.5' : '4.4.1'} ${e.message}`);
       }
     }
-    return all(text);
+    return last;
   }
 
-  #settings(): RemoteSettings {
-    const { smarthost, hostname, clock } = this.#o;
-    return { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465 };
+  async #connect(destination: string, { host, demand, policy }: Target, anyTls: boolean, from: readonly string[]): Promise<Remote> {
+    const { smarthost, mxPort, onSession, hostname, clock } = this.#o;
+    const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from };
+    const counted = (failure: TlsSession['failure']) => {
+      if (!smarthost && !anyTls) onSession?.({ domain: destination, policy, host, failure });
+    };
+    const asked: Demand = anyTls ? { kind: 'may' } : demand;
+    try {
+      const remote = await Remote.connect(host, smarthost?.port ?? mxPort, settings, asked);
+      counted(remote.tlsFailure && { type: remote.tlsFailure.type, why: remote.tlsFailure.message });
+      return remote;
+    } catch (e) {
+      if (e instanceof NotConnected && e.tls) counted({ type: e.tls.type, why: e.tls.message });
+      throw e;
+    }
   }
 
-  async #hosts(destination: string): Promise<Host[]> {
-    const { smarthost, dns, random } = this.#o;
-    if (!smarthost) return hostsFor(destination, dns, random);
+  async #targets(destination: string): Promise<Target[]> {
+    const { smarthost, dns, random, signed = null, sts = null, mxPort } = this.#o;
+    if (!smarthost) return targetsFor(destination, { dns, random, signed, sts, port: mxPort });
+    return (await this.#smarthosts(smarthost)).map((host) => ({ host, demand: { kind: 'may' }, policy: NO_POLICY }));
+  }
+
+  async #smarthosts(smarthost: Smarthost): Promise<Host[]> {
+    const { dns } = this.#o;
     if (/^[\d.]+$|:/.test(smarthost.host)) return [{ name: smarthost.host, address: smarthost.host }];
     const [six, four] = await Promise.allSettled([dns.aaaa(smarthost.host), dns.a(smarthost.host)]);
     const found = [four, six].flatMap((x) => (x.status === 'fulfilled' ? x.value : []));
@@ -95,9 +138,9 @@ export class Route {
     return found.map((address) => ({ name: smarthost.host, address }));
   }
 
-  async #through(destination: string, remote: Remote, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
+  async #through(key: string, remote: Remote, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
     const outcomes = await remote.send(envelope, message(), mayEnd, over);
-    await this.#keep(destination, remote);
+    await this.#keep(key, remote);
     return outcomes;
   }
 

@@ -14,6 +14,8 @@ export const replicaName = (writer: Writer): string => `${REPLICAS}${writer}`;
 export const keyName = (root: string, id: string): string => `${root}keys/${id}`;
 export const blobName = (root: string, id: string): string => `${root}blobs/${id}`;
 export const wordsName = (root: string, id: string): string => `${root}words/${id}`;
+/** A part of the search index. */
+export const searchName = (root: string, id: string): string => `${root}search/${id}`;
 export const partName = (root: string, id: string): string => `${root}parts/${id}`;
 export const logPrefix = (root: string): string => `${root}log/`;
 export const bundlePrefix = (root: string): string => `${root}bundles/`;
@@ -58,3 +60,7 @@ export function parseSnapshotLeaf(leaf: string): { floor: Position; position: Po
 /** `<least>-<greatest>-<hash>`: positions of the events in a bundle. */
 export const bundleName = (root: string, least: Position, greatest: Position, hash: string): string => `${bundlePrefix(root)}${hexPosition(least)}-${hexPosition(greatest)}-${hash}`;
 export const candidatesName = (root: string, id: string): string => `${candidatesPrefix(root)}${id}`;
+
+/** Policies of one domain, known by a keyed hash of its name; in order of `at` (ms since 1970). */
+export const policyPrefix = (root: string, domain: string): string => `${root}policies/${domain}/`;
+export const policyName = (root: string, domain: string, at: number, id: string): string => `${policyPrefix(root, domain)}${at.toString(16).padStart(12, '0')}-${id}`;
