@@ -63,6 +63,7 @@ export interface RowChunk {
   changedAt: number;
 }
 export const CHUNK_ROWS = 8192;
+const ROW_BYTES = 240;
 
 export class Box {
   readonly id: MailboxId;
@@ -98,6 +99,10 @@ export class Box {
     this.registers = new RegisterSets(shared.writers);
   }
 
+  /** What its rows take of memory: columns, hash table, texts, and the index of what is live. */
+  get rowBytes(): number {
+    return this.rows.n * ROW_BYTES;
+  }
   counters(): Counters {
     if (!this.loaded) return this.stored!;
     let unseen = 0;

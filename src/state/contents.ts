@@ -29,7 +29,8 @@ export class Contents {
   readonly chunks = new Map<number, ContentChunk>();
   next = 0;
   #open: ContentChunk | null = null;
-  #uses = 0;
+  /** When the next uses happen, as whoever owns the state counts time. */
+  now = 0;
 
   /** Where an encoded content is from now on. */
   add(bytes: Buffer, tick: number): { chunk: number; entry: number } {
@@ -61,7 +62,7 @@ export class Contents {
   get(number: number, entry: number): Buffer {
     const c = this.chunks.get(number);
     if (!c || entry >= c.count) throw new Corrupt('a message refers to contents that are not there');
-    c.lastUse = ++this.#uses;
+    c.lastUse = this.now;
     if (entry >= c.baseCount) return c.extra[entry - c.baseCount];
     if (!c.base) throw new TypeError('contents are not loaded');
     return c.base.bytes.subarray(entry === 0 ? 0 : c.base.ends[entry - 1], c.base.ends[entry]);
@@ -78,7 +79,7 @@ export class Contents {
     if (c.base) return;
     c.base = decodeContents(bytes);
     if (c.base.ends.length !== c.baseCount) throw new Corrupt('stored contents are not as many as said');
-    c.lastUse = ++this.#uses;
+    c.lastUse = this.now;
   }
   /** The entries up to now are stored: `count` as they were when encoded. */
   stored(c: ContentChunk, count: number): void {
@@ -92,15 +93,23 @@ export class Contents {
     c.base = { bytes: Buffer.concat(parts), ends };
     c.baseCount = count;
   }
-  evict(budget: number): void {
-    const loaded = [...this.chunks.values()].filter((c) => c.base !== null && c.baseCount > 0).sort((a, b) => a.lastUse - b.lastUse);
+  /** Bytes in memory. */
+  get loaded(): number {
     let bytes = 0;
-    for (const c of loaded) bytes += c.base!.bytes.length;
+    for (const c of this.chunks.values()) bytes += c.base ? c.bytes : c.extra.length && c.bytes;
+    return bytes;
+  }
+  /** Lets stored ones go that were not used since `before`, the oldest first, until `bytes` are free; how many are. */
+  evict(before: number, bytes: number): number {
+    let freed = 0;
+    if (bytes <= 0) return freed;
+    const loaded = [...this.chunks.values()].filter((c) => c.base !== null && c.baseCount > 0 && c.lastUse < before).sort((a, b) => a.lastUse - b.lastUse);
     for (const c of loaded) {
-      if (bytes <= budget) return;
-      bytes -= c.base!.bytes.length;
+      freed += c.base!.bytes.length;
       c.base = null;
+      if (freed >= bytes) break;
     }
+    return freed;
   }
 }
 

@@ -2,7 +2,7 @@
 import { Corrupt } from '../base/index.ts';
 import type { MailboxId, Uid } from '../base/index.ts';
 import { applyWaiting } from './apply.ts';
-import type { Box } from './box.ts';
+import { Box } from './box.ts';
 import { Core } from './core.ts';
 import { joinCores } from './join.ts';
 import type { Covers } from './join.ts';
@@ -32,12 +32,14 @@ export class Snapshots {
   /** By the key that a part has in this state. */
   readonly #origins = new Map<string, Origin>();
   #joined: boolean;
+  /** Events of which messages were forgotten here, in mailboxes whose rows were let go since. */
+  readonly #dropped = new Set<string>();
 
   constructor(user: string, mutations: StateMutations, manifests: readonly Manifest[]) {
     this.#sources = manifests.map((m) => new Source(new Core(user, mutations), m));
     this.#covers = manifests.map((m) => (writer, seq) => m.covers({ writer, seq }));
     this.core = this.#sources[0]?.core ?? new Core(user, mutations);
-    this.core.covers = (writer, seq) => this.#covers.some((c) => c(writer, seq));
+    this.core.covers = (writer, seq) => this.#covers.some((c) => c(writer, seq)) || this.#dropped.has(`${writer}#${seq}`);
     this.#joined = manifests.length < 2;
   }
 
@@ -247,6 +249,37 @@ export class Snapshots {
       else parts.push({ key, bytes: encodeVanished(box.vanished) });
     }
     return { ...common, chunks, vanished: box.vanished.n };
+  }
+  /** Lets the rows of a mailbox go, to be provided again when they are needed; how many bytes of memory that frees. */
+  unload(id: MailboxId): number {
+    const { core } = this;
+    const box = core.boxes.get(id);
+    if (!this.#joined || !box?.loaded || box.rows.n === 0 || box.awaiting.size > 0) return 0;
+    if (core.waiting.some((w) => w.boxes.includes(id))) return 0;
+    for (const copies of core.orphans.values()) if (copies.some((copy) => copy.box === box)) return 0;
+    const chunks: RootMailbox['chunks'] = [];
+    for (let i = 0; i < box.chunks.length; i++) {
+      const { key, from, changedAt } = box.chunks[i];
+      const to = box.chunks[i + 1]?.from ?? box.rows.n;
+      let rows = 0;
+      for (let row = from; row < to; row++) if (!(box.rows.bits[row] & DROPPED)) rows++;
+      if (rows === 0) continue;
+      if (!this.#isStored(key, changedAt, null)) return 0;
+      chunks.push({ key, rows });
+    }
+    const vanished = vanishedKey(id);
+    if (box.vanished.n > 0 && !this.#isStored(vanished, box.vanished.changedAt, null)) return 0;
+    const root: RootMailbox = { registration: core.names.registration(id), assigned: box.assigned, touched: box.touched, chunkNext: box.chunkNext, ...box.counters(), chunks, vanished: box.vanished.n };
+    const { rows } = box;
+    for (let row = 0; row < rows.n; row++) if (rows.bits[row] & DROPPED) this.#dropped.add(`${core.shared.writers.writers[rows.writer[row]]}#${rows.seq[row]}`);
+    const source = (this.#sources[0] ??= Source.none(core));
+    source.put(root, (key) => this.#origins.get(key)!.id);
+    const empty = new Box(id, core.shared);
+    Object.assign(empty, { assigned: box.assigned, touched: box.touched, chunkNext: box.chunkNext, changedAt: box.changedAt });
+    empty.stored = { ...box.counters(), rows: chunks.reduce((n, c) => n + c.rows, 0) };
+    empty.loaded = chunks.length === 0 && box.vanished.n === 0;
+    core.boxes.set(id, empty);
+    return box.rowBytes;
   }
   stored(encoded: EncodedState, ids: readonly StoredPart[]): void {
     const token = encoded.token as Token;

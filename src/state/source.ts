@@ -28,6 +28,24 @@ export class Source {
     if (!this.ids.has(ROOT_KEY)) throw new Corrupt('snapshot has no root part');
   }
 
+  /** Of a state that was not read from any snapshot. */
+  static none(core: Core): Source {
+    const source = new Source(core, { parts: [{ key: ROOT_KEY, id: '' }], covers: () => false });
+    source.rootLoaded = true;
+    return source;
+  }
+
+  /** A mailbox is to be read from these parts from now on. */
+  put(root: RootMailbox, idOf: (key: string) => string): void {
+    const { id } = root.registration;
+    for (const [key, of] of this.mailboxOf) if (of === id) this.mailboxOf.delete(key);
+    this.mailboxes.set(id, root);
+    for (const key of this.#partsOf(root)) {
+      this.ids.set(key, idOf(key));
+      this.mailboxOf.set(key, id);
+    }
+  }
+
   loadRoot(bytes: Uint8Array): void {
     const { core } = this;
     const root = decodeRoot(bytes);

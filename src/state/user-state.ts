@@ -222,9 +222,27 @@ export class UserState {
   stored(encoded: EncodedState, ids: readonly StoredPart[]): void {
     this.#snapshots.stored(encoded, ids);
   }
-  /** Lets contents that are in stored parts go from memory until at most `bytes` of them are left. */
-  evictContents(bytes: number): void {
-    this.#core.contents.evict(bytes);
+  /** The time of all uses from now on, for `evictContents`. */
+  usedAt(now: number): void {
+    this.#core.contents.now = now;
+  }
+  /** Lets contents that are in stored parts and were not used since `before` go from memory; how many bytes. */
+  evictContents(before: number, bytes = Infinity): number {
+    return this.#core.contents.evict(before, bytes);
+  }
+  /** Lets the rows of a mailbox go, when all are in stored parts and nothing waits for them; how many bytes. Only while nobody has it open. */
+  evictRows(id: MailboxId): number {
+    return this.#snapshots.unload(id);
+  }
+  /** Mailboxes whose rows are in memory. */
+  get loadedRows(): MailboxId[] {
+    return [...this.#core.boxes.values()].filter((box) => box.loaded && box.rows.n > 0).map((box) => box.id);
+  }
+  /** What the state takes of memory, near enough. */
+  get memory(): { rows: number; contents: number } {
+    let rows = 0;
+    for (const box of this.#core.boxes.values()) if (box.loaded) rows += box.rowBytes;
+    return { rows, contents: this.#core.contents.loaded };
   }
   /** Hex; equal for equal states. Everything must be loaded. For tests. */
   fingerprint(): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { folded, history, INBOX, message, Parts, rand, USER } from './history.ts';
+import { folded, FORGET, history, INBOX, message, Parts, rand, USER } from './history.ts';
 import type { Rand, Written } from './history.ts';
 import { Corrupt } from '../../src/base/index.ts';
 import { mailboxId, UserState } from '../../src/state/index.ts';
@@ -96,17 +96,74 @@ describe('state: parts', () => {
   it('contents go from memory when they are stored, and come back', () => {
     s.apply(add(INBOX, 50, 50_000));
     const uids = s.mailbox(INBOX).uids.slice(0, 50);
-    s.evictContents(0);
+    s.evictContents(Infinity);
     assert.deepEqual(s.missing({ kind: 'contents', mailbox: INBOX, uids }), [], 'what is not stored stays');
     const before = s.content(INBOX, uids[0]);
     parts.snapshot(s, []);
-    s.evictContents(0);
+    s.evictContents(Infinity);
     const need = s.missing({ kind: 'contents', mailbox: INBOX, uids });
     assert.equal(need.length, 3);
     s.apply(add(INBOX, 1));
     assert.ok(s.content(INBOX, last));
     parts.fetch(s, { kind: 'contents', mailbox: INBOX, uids });
     assert.deepEqual(s.content(INBOX, uids[0]), before);
+  });
+  it('rows go from memory when they are stored, and come back with what happened meanwhile', () => {
+    s.apply(add(INBOX, 500));
+    s.apply(add(ARCHIVE, 30));
+    assert.equal(s.evictRows(INBOX), 0, 'what is not stored stays');
+    parts.snapshot(s, []);
+    const uids = s.mailbox(INBOX).uids.slice(0, 500);
+    const change = flag(s, INBOX, [uids[7]], ['\\Seen']);
+    const gone = event([{ kind: 'MessagesExpunged', mailbox: INBOX, at: 1, messages: s.messageRefs(INBOX, [uids[9]]) }], 1);
+    const status = s.status(INBOX);
+    const before = s.memory.rows;
+    assert.ok(s.evictRows(INBOX) > 0);
+    assert.ok(s.memory.rows < before / 2);
+    assert.deepEqual(s.loadedRows, [ARCHIVE]);
+    assert.deepEqual(s.status(INBOX), status);
+    assert.throws(() => s.mailbox(INBOX), TypeError);
+    s.apply(change);
+    s.apply(gone);
+    assert.deepEqual(parts.fetch(s, { kind: 'rows', mailbox: INBOX }).map((p) => p.key), [`rows/${INBOX}/0`]);
+    assert.equal(s.mailbox(INBOX).count, 499);
+    assert.deepEqual(s.mailbox(INBOX).flagsOf(s.mailbox(INBOX).flagSet(7)), ['\\Seen']);
+    assert.equal(s.evictRows(INBOX), 0, 'what changed stays until it is stored');
+    const manifest = parts.snapshot(s, []);
+    assert.ok(s.evictRows(INBOX) > 0);
+    const t = opened(manifest, parts);
+    for (const x of [s, t]) parts.fetch(x, { kind: 'everything' });
+    assert.equal(s.fingerprint(), t.fingerprint());
+  });
+  it('rows that go and come at random change nothing', () => {
+    let went = 0;
+    for (let seed = 1; seed <= 25; seed++) {
+      const events: Written[] = history(rand(seed), 40);
+      const order = [...events];
+      const chance = rand(seed + 1000);
+      const plain = new UserState(USER);
+      const frugal = new UserState(USER);
+      order.forEach((e, i) => {
+        plain.apply(e);
+        frugal.apply(e);
+        if (chance.unit() < 0.2) {
+          parts.fetch(frugal, { kind: 'everything' });
+          const encoded = frugal.encode(null);
+          frugal.stored(encoded, parts.put(encoded.parts));
+        }
+        if (chance.unit() < 0.3) for (const id of frugal.loadedRows) if (chance.unit() < 0.6 && frugal.evictRows(id) > 0) went++;
+        if (i === 29) {
+          // What is forgotten here must not come back; all that is written now knows of it.
+          parts.fetch(frugal, { kind: 'everything' });
+          plain.forgetExpunged(FORGET);
+          frugal.forgetExpunged(FORGET);
+        }
+      });
+      parts.fetch(frugal, { kind: 'everything' });
+      assert.equal(frugal.fingerprint(), plain.fingerprint(), `seed ${seed}`);
+      assert.deepEqual(frugal.mailboxes(), plain.mailboxes());
+    }
+    assert.ok(went > 40, `${went}`);
   });
   it('a copy waits for the rows of its source', () => {
     s.apply(add(ARCHIVE, 3));
