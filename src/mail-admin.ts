@@ -5,7 +5,7 @@ import type { MailAdminMethods, QueueDetails, QueueSummary } from './cli/admin.t
 import type { Config } from './config.ts';
 import { normaliseDomain } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { dnsOf, isFinal } from './queue/index.ts';
+import { dnsOf, isFinal, sentFrom } from './queue/index.ts';
 import type { Queue, QueuedMessage } from './queue/index.ts';
 import { checkRecords, createDomainKeys, publicRecord, recordsOf } from './verify/index.ts';
 import type { DnsRecord, DomainFacts, Verdict } from './verify/index.ts';
@@ -84,7 +84,7 @@ export class MailAdmin implements MailAdminMethods {
       text: r.said?.text ?? '',
       host: r.said?.host ?? '',
       tries: r.said?.tries ?? 0,
-      nextAt: isFinal(r) ? null : (r.said?.nextAt ?? m.at),
+      nextAt: isFinal(r) ? null : (r.said?.nextAt ?? sentFrom(m)),
     }));
     return { ...summaryOf(m), recipients };
   }
@@ -115,7 +115,7 @@ export class MailAdmin implements MailAdminMethods {
 
 function summaryOf(m: QueuedMessage): QueueSummary {
   const waiting = m.recipients.filter((r) => !isFinal(r));
-  const next = waiting.map((r) => r.said?.nextAt ?? m.at);
+  const next = waiting.map((r) => r.said?.nextAt ?? sentFrom(m));
   return {
     id: m.id,
     from: m.from,

@@ -358,6 +358,8 @@ export const limits = {
   /** Recipients that one user may send to in an hour and in a day, through any replica. */
   submission_recipients_per_hour_max: 500,
   submission_recipients_per_day_max: 2500,
+  /** How far ahead a message may be sent (FUTURERELEASE): as long as a holiday; it waits in the store, and costs it that. */
+  submission_hold_ms_max: 30 * DAY,
   /** Wrong passwords of one connection before it is closed. */
   submission_failures_max: 3,
 

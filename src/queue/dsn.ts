@@ -74,7 +74,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
       `Status: ${r.said?.status ?? '4.0.0'}`,
       ...(r.said?.host ? [`Remote-MTA: dns; ${printable(r.said.host)}`, `Diagnostic-Code: smtp; ${printable(r.said.text)}`] : []),
       ...(r.said ? [`Last-Attempt-Date: ${o.date(r.said.at)}`] : []),
-      ...(notice === 'delay' ? [`Will-Retry-Until: ${o.date(m.at + o.ageMsMax)}`] : []),
+      ...(notice === 'delay' ? [`Will-Retry-Until: ${o.date(Math.max(m.at, m.releaseAt) + o.ageMsMax)}`] : []),
       '',
     ]),
     `--${boundary}`,

@@ -1,7 +1,7 @@
 // The queue's state: a join of its events in any order. A message is there from its Queued until every recipient is
 // done with and whoever had to be told was told. Pure: no clock, no chance.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
-import { NOTIFY, readOutcome, readQueued, writeOutcome, writeQueued } from './ops.ts';
+import { NOTIFY, asksMore, readOutcome, readQueued, writeOutcome, writeQueued } from './ops.ts';
 import type { Notice, Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 
 /** What was last said of a recipient; `stamp` orders two that have not seen each other. */
@@ -41,12 +41,16 @@ interface QueueEvent {
   ops: { first: number; op: QueueOp }[];
 }
 
-const VERSION = 1;
+/** Version 1 knows less of a message; a state that needs no more is written as version 1. */
+const VERSION = 2;
 const HOUR_MS = 60 * 60 * 1000;
 /** Hours of each user's counts that are kept. */
 const HOURS_KEPT = 25;
 const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
 const NOTICES: readonly Notice[] = ['failure', 'delay', 'success'];
+
+/** From when on it is to be sent, ms since 1970: its age counts from there. */
+export const sentFrom = (m: Pick<QueuedSpec, 'at' | 'releaseAt'>): number => Math.max(m.at, m.releaseAt);
 
 export const isFinal = (r: RecipientState): boolean => r.dropped || (r.said !== null && r.said.result !== 'deferred');
 
@@ -147,9 +151,10 @@ export class QueueState {
   /** The whole state in its stored form, the same bytes for the same events. */
   encode(): Buffer {
     const sorted = <T>(entries: Iterable<[string, T]>): [string, T][] => [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
-    const w = new ByteWriter(4096).u8(VERSION).varint(this.messages.size);
+    const version = [...this.messages.values()].some((m) => asksMore(m)) ? VERSION : 1;
+    const w = new ByteWriter(4096).u8(version).varint(this.messages.size);
     for (const [, m] of sorted(this.messages)) {
-      writeQueued(w, m);
+      writeQueued(w, m, version);
       w.string(m.ref.writer).varint(m.ref.seq);
       for (const r of m.recipients) {
         w.u8((r.dropped ? 1 : 0) | (r.said ? 2 : 0)).u8(NOTICES.reduce((bits, n, i) => bits | (r.told.has(n) ? 1 << i : 0), 0));
@@ -176,10 +181,11 @@ export class QueueState {
    */
   join(bytes: Uint8Array, had: (ref: QueuedMessage['ref']) => boolean, has: (ref: QueuedMessage['ref']) => boolean): void {
     const r = new ByteReader(bytes);
-    if (r.u8() !== VERSION) throw new Corrupt('queue: a state written by a newer version');
+    const version = r.u8();
+    if (version < 1 || version > VERSION) throw new Corrupt('queue: a state written by a newer version');
     const theirs = new Map<string, QueuedMessage>();
     for (let n = r.count(10); n > 0; n--) {
-      const m = readMessage(r);
+      const m = readMessage(r, version);
       theirs.set(m.id, m);
     }
     for (let n = r.count(2); n > 0; n--) {
@@ -197,8 +203,8 @@ export class QueueState {
   }
 }
 
-function readMessage(r: ByteReader): QueuedMessage {
-  const spec = readQueued(r);
+function readMessage(r: ByteReader, version: number): QueuedMessage {
+  const spec = readQueued(r, version);
   const ref = { writer: r.string(), seq: r.varint() };
   const recipients = spec.recipients.map((x): RecipientState => {
     const bits = r.u8();

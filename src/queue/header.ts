@@ -14,6 +14,8 @@ export interface Rewritten {
   domain: string;
   received: number;
   eightBit: boolean;
+  /** `TLS-Required: No` (RFC 8689 §5). */
+  anyTls: boolean;
 }
 
 const END = Buffer.from('\r\n\r\n');
@@ -74,5 +76,6 @@ export function rewriteHeader(header: Buffer, now: number, random: Random): Rewr
     domain,
     received: named('received').length,
     eightBit: kept.some((b) => b > 127),
+    anyTls: named('tls-required').some((f) => /^\s*no\s*$/i.test(f.value)),
   };
 }

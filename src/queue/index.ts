@@ -30,7 +30,7 @@ export type { Dns, Host } from './dns.ts';
 export { checkDane, usableRecords } from './dane.ts';
 export { decodeAnswer, encodeQuestion } from './dns-message.ts';
 export type { DnsAnswer, Tlsa } from './dns-message.ts';
-export { QueueState, isFinal } from './fold.ts';
+export { QueueState, isFinal, sentFrom } from './fold.ts';
 export type { QueuedMessage } from './fold.ts';
 export { fetchTextBy } from './https.ts';
 export { queueKeys } from './keys.ts';

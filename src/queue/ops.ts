@@ -1,4 +1,5 @@
-// What happens to messages that are to be sent, and its stored form (version 1).
+// What happens to messages that are to be sent, and its stored form: version 1, or 2 where a message asks for more than
+// that knows.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 
 /** When the sender wants to hear of a recipient (RFC 3461 §4.1). */
@@ -26,6 +27,11 @@ export interface QueuedSpec {
   /** Bytes beyond ASCII: in header or body (8BITMIME), in addresses or header (SMTPUTF8). */
   eightBit: boolean;
   utf8: boolean;
+  /** Only over TLS that was checked (REQUIRETLS); over any or none, whatever policies say (TLS-Required: No). */
+  requireTls: boolean;
+  anyTls: boolean;
+  /** Not to be sent before, ms since 1970; 0: at once. */
+  releaseAt: number;
   blob: string;
   contentKey: Buffer;
   plainBytes: number;
@@ -63,7 +69,7 @@ export type QueueOp =
   /** The sender was told, or there is nobody to tell. */
   | { kind: 'Told'; message: string; notice: Notice; recipients: number[] };
 
-const VERSION = 1;
+const VERSION = 2;
 const KINDS = ['Queued', 'Attempting', 'Attempted', 'Held', 'Retried', 'Dropped', 'Told'] as const;
 const RESULTS: readonly Result[] = ['delivered', 'deferred', 'failed'];
 const NOTICES: readonly Notice[] = ['failure', 'delay', 'success'];
@@ -79,14 +85,19 @@ const numbers = (w: ByteWriter, list: number[]): void => {
 };
 const readNumbers = (r: ByteReader): number[] => Array.from({ length: r.count() }, () => r.varint());
 
-export function writeQueued(w: ByteWriter, q: QueuedSpec): void {
+/** Whether version 1 can't say it. */
+export const asksMore = (q: Pick<QueuedSpec, 'requireTls' | 'anyTls' | 'releaseAt'>): boolean => q.requireTls || q.anyTls || q.releaseAt > 0;
+
+/** In the form of `version`. */
+export function writeQueued(w: ByteWriter, q: QueuedSpec, version: number): void {
   w.string(q.id).varint(q.at).string(q.user).string(q.from).string(q.envid);
-  w.u8((q.returnFull ? 1 : 0) | (q.eightBit ? 2 : 0) | (q.utf8 ? 4 : 0));
+  w.u8((q.returnFull ? 1 : 0) | (q.eightBit ? 2 : 0) | (q.utf8 ? 4 : 0) | (q.requireTls ? 8 : 0) | (q.anyTls ? 16 : 0));
+  if (version >= 2) w.varint(q.releaseAt);
   w.string(q.blob).bytes(q.contentKey).varint(q.plainBytes).varint(q.sealedBytes).bytes(q.prefix).varint(q.recipients.length);
   for (const x of q.recipients) w.string(x.address).u8(x.notify).string(x.orcpt);
 }
 
-export function readQueued(r: ByteReader): QueuedSpec {
+export function readQueued(r: ByteReader, version: number): QueuedSpec {
   const [id, at, user, from, envid] = [r.string(), r.varint(), r.string(), r.string(), r.string()];
   const bits = r.u8();
   return {
@@ -94,6 +105,9 @@ export function readQueued(r: ByteReader): QueuedSpec {
     returnFull: (bits & 1) !== 0,
     eightBit: (bits & 2) !== 0,
     utf8: (bits & 4) !== 0,
+    requireTls: (bits & 8) !== 0,
+    anyTls: (bits & 16) !== 0,
+    releaseAt: version >= 2 ? r.varint() : 0,
     blob: r.string(),
     contentKey: Buffer.from(r.bytes()),
     plainBytes: r.varint(),
@@ -110,12 +124,13 @@ export const readOutcome = (r: ByteReader): Outcome => ({ recipient: r.varint(),
 
 /** The stored form of one event's operations. */
 export function encodeQueueOps(ops: QueueOp[]): Buffer {
-  const w = new ByteWriter(512).u8(VERSION).varint(ops.length);
+  const version = ops.some((op) => op.kind === 'Queued' && asksMore(op)) ? VERSION : 1;
+  const w = new ByteWriter(512).u8(version).varint(ops.length);
   for (const op of ops) {
     w.u8(KINDS.indexOf(op.kind));
     switch (op.kind) {
       case 'Queued':
-        writeQueued(w, op);
+        writeQueued(w, op, version);
         break;
       case 'Attempting':
         numbers(w.string(op.message).string(op.attempt).varint(op.lastsMs), op.recipients);
@@ -140,11 +155,11 @@ export function encodeQueueOps(ops: QueueOp[]): Buffer {
   return w.done();
 }
 
-function decodeOp(r: ByteReader): QueueOp {
+function decodeOp(r: ByteReader, version: number): QueueOp {
   const kind = KINDS[r.u8()];
   switch (kind) {
     case 'Queued':
-      return { kind, ...readQueued(r) };
+      return { kind, ...readQueued(r, version) };
     case 'Attempting':
       return { kind, message: r.string(), attempt: r.string(), lastsMs: r.varint(), recipients: readNumbers(r) };
     case 'Attempted':
@@ -165,8 +180,9 @@ function decodeOp(r: ByteReader): QueueOp {
 /** Throws Corrupt. */
 export function decodeQueueOps(bytes: Uint8Array): QueueOp[] {
   const r = new ByteReader(bytes);
-  if (r.u8() !== VERSION) throw new Corrupt('queue: an event written by a newer version');
-  const ops = Array.from({ length: r.count() }, () => decodeOp(r));
+  const version = r.u8();
+  if (version < 1 || version > VERSION) throw new Corrupt('queue: an event written by a newer version');
+  const ops = Array.from({ length: r.count() }, () => decodeOp(r, version));
   r.finish();
   return ops;
 }

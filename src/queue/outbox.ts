@@ -89,7 +89,7 @@ function checkRate(state: QueueState, limits: Limits, user: string, now: number,
 /** Where the bytes of a message go. */
 interface Sink {
   write(piece: Buffer): Promise<void>;
-  commit(prefix: string, body: { eightBit: boolean }): Promise<void>;
+  commit(prefix: string, body: { eightBit: boolean; anyTls: boolean }): Promise<void>;
   abort(): void;
 }
 
@@ -146,8 +146,8 @@ class Sending {
 
   async #open(): Promise<Sink> {
     const { senders, receiver } = this.#o;
-    const { recipients, from, declaredBytes } = this.#mail;
-    const local = recipients.every((r) => senders.hasDomain(domainOf(r.address)) && !r.notify.includes('SUCCESS'));
+    const { recipients, from, declaredBytes, releaseAt = 0 } = this.#mail;
+    const local = releaseAt === 0 && recipients.every((r) => senders.hasDomain(domainOf(r.address)) && !r.notify.includes('SUCCESS'));
     if (!local) return new QueueSink(this.#o, this.#user, this.#mail);
     const found = await Promise.all(recipients.map((r) => receiver.recipient(r.address, declaredBytes)));
     return new LocalSink(receiver.begin({ from, recipients: found, declaredBytes }), from);
@@ -159,7 +159,7 @@ class Sending {
       const head = this.#head!;
       const bodyHash = this.#body.digest();
       const signatures = this.#o.senders.keysOf(head.domain).map((key) => signDkim(head.header, bodyHash, key, this.#o.clock.now()));
-      await this.#sink!.commit(received + signatures.join(''), { eightBit: this.#body.eightBit || head.eightBit });
+      await this.#sink!.commit(received + signatures.join(''), { eightBit: this.#body.eightBit || head.eightBit, anyTls: head.anyTls });
     } catch (e) {
       this.abort();
       throw e;
@@ -216,9 +216,9 @@ class QueueSink implements Sink {
     return this.#spool.push(this.#sealer.push(piece));
   }
 
-  async commit(prefix: string, { eightBit }: { eightBit: boolean }): Promise<void> {
+  async commit(prefix: string, { eightBit, anyTls }: { eightBit: boolean; anyTls: boolean }): Promise<void> {
     const { queue, random, clock, onQueued } = this.#o;
-    const { from, envid, returnFull, recipients, utf8 } = this.#mail;
+    const { from, envid, returnFull, recipients, utf8, requireTls = false, releaseAt = 0 } = this.#mail;
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
     const blob = randomId(random, BLOB_ID_BITS);
@@ -229,7 +229,9 @@ class QueueSink implements Sink {
       user: this.#user,
       from, envid, returnFull, eightBit,
       utf8: utf8 && (eightBit || wide(from) || recipients.some((r) => wide(r.address))),
-      blob,
+      requireTls, releaseAt, blob,
+      // A demand is stronger than a wish (RFC 8689 §5).
+      anyTls: anyTls && !requireTls,
       contentKey: sealed.contentKey,
       plainBytes: sealed.plainBytes,
       sealedBytes: sealed.sealedBytes,

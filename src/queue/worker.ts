@@ -3,7 +3,7 @@
 // owner dies, is stopped or loses the store between its last line and its own result.
 import { Refused, randomId, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
-import { isFinal, owed, wantsDelayNotice } from './fold.ts';
+import { isFinal, owed, sentFrom, wantsDelayNotice } from './fold.ts';
 import type { QueueState, QueuedMessage } from './fold.ts';
 import type { Mailroom } from './mailroom.ts';
 import type { Notice, Outcome } from './ops.ts';
@@ -117,7 +117,7 @@ export class Worker {
   /** When a recipient is due, ms since 1970. */
   dueAt(m: QueuedMessage, recipient: number): number {
     const { said } = m.recipients[recipient];
-    const at = said === null ? m.at : said.nextAt;
+    const at = said === null ? sentFrom(m) : said.nextAt;
     const retried = m.retried.stamp > (said?.stamp ?? '') ? m.retried.at : Infinity;
     const { queue_takeover_ms: takeover, queue_look_ms: look } = this.#o.queue.limits;
     // A person waits for what is to be tried again.
@@ -204,7 +204,7 @@ export class Worker {
     this.#over.signal.addEventListener('abort', stop, { once: true });
     let outcomes: Outcome[];
     try {
-      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, address: message.recipients[index].address })), bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8 };
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, address: message.recipients[index].address })), bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
@@ -227,7 +227,7 @@ export class Worker {
   #settle(m: QueuedMessage, o: Outcome, at: number): Outcome {
     if (o.result !== 'deferred') return o;
     const { queue_age_ms_max: oldest, queue_retry_ms_min: least, queue_retry_ms_max: most } = this.#o.queue.limits;
-    const age = at - m.at;
+    const age = at - sentFrom(m);
     if (age >= oldest) return { ...o, result: 'failed', status: '4.4.7' };
     return { ...o, nextAt: at + Math.min(most, Math.max(least, age)) };
   }
@@ -281,13 +281,13 @@ export class Worker {
     const { queue } = this.#o;
     const late = this.#own.has(m.id) ? 0 : queue.limits.queue_takeover_ms;
     const groups = new Map<string, { notice: Notice; at: number; recipients: number[] }>();
-    const old = now - m.at >= queue.limits.queue_delay_notice_ms;
+    const old = now - sentFrom(m) >= queue.limits.queue_delay_notice_ms;
     for (let i = 0; i < m.recipients.length; i++) {
       const r = m.recipients[i];
       if (r.said === null && !old) continue;
       const notice = owed(m, r) ?? (old && wantsDelayNotice(m, r) ? 'delay' : null);
       if (notice === null) continue;
-      const at = notice === 'delay' ? m.at + queue.limits.queue_delay_notice_ms : r.said!.at;
+      const at = notice === 'delay' ? sentFrom(m) + queue.limits.queue_delay_notice_ms : r.said!.at;
       if (now - at < late) continue;
       // Recipients of one result are told together; the same at every replica.
       const key = `${m.id} ${notice} ${notice === 'delay' ? '' : r.said!.stamp}`;

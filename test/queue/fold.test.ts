@@ -7,7 +7,7 @@ import type { QueueOp } from '../../src/queue/index.ts';
 
 const file = (name: string) => new URL(`../../fixtures/queue/${name}`, import.meta.url);
 const queued = (id: string, at: number, n = 2): QueueOp => ({
-  kind: 'Queued', id, at, user: 'u1', from: 'anna@x.test', envid: 'e', returnFull: true, eightBit: true, utf8: false, blob: `b${id}`,
+  kind: 'Queued', id, at, user: 'u1', from: 'anna@x.test', envid: 'e', returnFull: true, eightBit: true, utf8: false, requireTls: false, anyTls: false, releaseAt: 0, blob: `b${id}`,
   contentKey: Buffer.from('0102', 'hex'), plainBytes: 100, sealedBytes: 300, prefix: Buffer.from('A: b\r\n'),
   recipients: Array.from({ length: n }, (_, i) => ({ address: `r${i}@y.test`, notify: i * 4, orcpt: '' })),
 });
@@ -115,12 +115,26 @@ describe('queue/fold', () => {
     assert.equal(back.sentBy('u1', 5, 1), 2);
   });
 
+  it('reads its frozen formats of version 2, which holds what version 1 can not say', () => {
+    const more: QueueOp[] = [{ ...queued('m1', 5), requireTls: true, releaseAt: 99 } as QueueOp, { ...queued('m2', 6), anyTls: true } as QueueOp];
+    const ops = encodeQueueOps(more);
+    const state = fold(more.map((op, i) => event(64 * (i + 1), 'w', i + 1, op))).encode();
+    if (!existsSync(file('ops-2.hex'))) assert.fail(`${ops.toString('hex')}\n${state.toString('hex')}`);
+    const frozen = (name: string) => Buffer.from(readFileSync(file(name), 'utf8').trim(), 'hex');
+    assert.deepEqual([frozen('ops-2.hex')[0], decodeQueueOps(frozen('ops-2.hex'))], [2, more]);
+    assert.deepEqual(ops, frozen('ops-2.hex'));
+    const back = new QueueState();
+    back.join(frozen('state-2.hex'), () => false, () => false);
+    assert.deepEqual(back.encode(), state);
+    assert.deepEqual([...back.messages.values()].map((m) => [m.requireTls, m.anyTls, m.releaseAt]), [[true, false, 99], [false, true, 0]]);
+  });
+
   it('refuses what is damaged or newer', () => {
     const random = seededRandom(9);
     const ops = encodeQueueOps(all);
     const state = fold(history(1)).encode();
-    assert.throws(() => decodeQueueOps(Buffer.concat([Buffer.of(2), ops.subarray(1)])), { name: 'Corrupt', message: /newer/ });
-    assert.throws(() => new QueueState().join(Buffer.concat([Buffer.of(2), state.subarray(1)]), () => false, () => false), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => decodeQueueOps(Buffer.concat([Buffer.of(3), ops.subarray(1)])), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => new QueueState().join(Buffer.concat([Buffer.of(3), state.subarray(1)]), () => false, () => false), { name: 'Corrupt', message: /newer/ });
     for (let i = 0; i < 4000; i++) {
       const bad = Buffer.from(i % 2 ? ops : state);
       bad[Math.floor(random.unit() * bad.length)] ^= 1 << Math.floor(random.unit() * 8);

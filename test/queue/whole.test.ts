@@ -91,6 +91,19 @@ describe('queue: a whole replica', function () {
     assert.equal(got.length, 2);
   });
 
+  it('offers REQUIRETLS over TLS only, and brings back what can not go so', async () => {
+    const before = got.length;
+    const imap = await replica.client(people.ben);
+    await app(people.ben, true).sendMail({ from: people.ben.address, to: 'cleo@far.example', subject: 'only over TLS', text: 'x', requireTLSExtensionEnabled: true, envelope: { from: people.ben.address, to: 'cleo@far.example', requireTLSExtensionEnabled: true } } as never);
+    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 15_000);
+    await imap.ok('SELECT INBOX');
+    assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Status: 5\.7\.10/);
+    await imap.ok('STORE 1 +FLAGS (\\Deleted)');
+    await imap.ok('EXPUNGE');
+    assert.equal(got.length, before);
+    imap.close();
+  });
+
   it('delivers here without the queue, and brings a failure back into the INBOX', async () => {
     await app(people.anna).sendMail({ from: people.anna.address, to: people.ben.address, subject: 'here', text: 'x' });
     answer = '550 5.1.1 who is that';

@@ -282,6 +282,21 @@ describe('queue/worker', () => {
     assert.equal(dsns().length, 0);
   });
 
+  it('holds a message until its time, by any replica, and counts its age from there (FUTURERELEASE)', async () => {
+    const [a] = await members(2);
+    await settled(world.submit(a, ['ben@here.test', 'dan@there.test'], 'Subject: later\r\n\r\nx\r\n', { releaseAt: clock.now() + 30 * HOUR }));
+    a.die();
+    await pass(29 * HOUR, MINUTE);
+    assert.deepEqual([net.sent.length, world.inboxes.got.length, dsns().length], [0, 0, 0]);
+    net.answer = () => '451 4.7.1 greylisted';
+    await pass(2 * HOUR, MINUTE);
+    assert.deepEqual([world.inboxes.got.length, dsns().length, world.waiting], [1, 0, 1], 'no notice of delay yet');
+    net.answer = () => null;
+    await pass(2 * HOUR, MINUTE);
+    assert.equal(net.sent.length, 1);
+    assert.equal(world.waiting, 0);
+  });
+
   it('limits recipients of an hour through all replicas', async () => {
     world = new QueueWorld(clock, 1, { submission_recipients_per_hour_max: 5 });
     const [a, b] = await members(2);

@@ -66,7 +66,8 @@ describe('smtp/submission', () => {
     const d = await Dialogue.open(port);
     const hello = await d.say('EHLO app', '250');
     for (const word of ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN', 'AUTH PLAIN LOGIN', `SIZE ${limits.message_bytes_max}`]) assert.ok(hello.includes(word), word);
-    assert.ok(!/STARTTLS|REQUIRETLS|CHUNKING|FUTURERELEASE/.test(hello));
+    assert.ok(!/STARTTLS|REQUIRETLS|CHUNKING/.test(hello));
+    assert.match(hello, /FUTURERELEASE 2592000 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/);
   });
 
   it('neither offers nor takes a log-in where the password could be read', async () => {
@@ -117,10 +118,27 @@ describe('smtp/submission', () => {
     await d.say('RCPT TO:<nobody@y.test>', '550 5.1.1');
     await d.say('DATA', '354');
     await d.say('From: anna@x.test\r\n\r\n..x\r\n.', /^250 2\.6\.0 message accepted as/);
-    assert.deepEqual(sent[0].mail, { from: 'anna@x.test', recipients: [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben@y.test' }], declaredBytes: 20, returnFull: true, envid: 'a+b', utf8: false });
+    assert.deepEqual(sent[0].mail, { from: 'anna@x.test', recipients: [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben@y.test' }], declaredBytes: 20, returnFull: true, envid: 'a+b', utf8: false, requireTls: false, releaseAt: 0 });
     assert.equal(sent[0].text, 'From: anna@x.test\r\n\r\n.x\r\n');
     assert.match(sent[0].received, /^Received: from app \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.org with ESMTPA id \w+\r\n\tfor <ben@y\.test>;\r\n\t.*\r\n$/);
     await d.say('MAIL FROM:<anna@x.test>', '250');
+  });
+
+  it('takes mail for later (FUTURERELEASE)', async () => {
+    const d = await loggedIn();
+    const hand = async (parameter: string) => {
+      await d.say(`MAIL FROM:<anna@x.test> ${parameter}`, '250');
+      await d.say('RCPT TO:<ben@y.test>', '250');
+      await d.say('DATA', '354');
+      await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
+      return sent.at(-1)!.mail.releaseAt!;
+    };
+    const now = systemClock.now();
+    const held = await hand('HOLDFOR=3600');
+    assert.ok(held >= now + 3_600_000 && held < now + 3_660_000);
+    const day = new Date(now + 86_400_000).toISOString().replace(/\.\d+/, '');
+    assert.equal(await hand(`HOLDUNTIL=${day}`), Date.parse(day));
+    assert.equal(await hand('HOLDUNTIL=2020-01-01T00:00:00+01:00'), 0);
   });
 
   it('takes pipelined commands in order', async () => {
@@ -135,7 +153,9 @@ describe('smtp/submission', () => {
   it('refuses parameters of any other shape', async () => {
     const d = await loggedIn();
     for (const bad of ['RET=ALL', 'RET', 'ENVID', 'ENVID=+zz', `ENVID=${'x'.repeat(200)}`, 'ENVID=a+0Db', 'BODY=BINARYMIME', 'SIZE=x']) await d.say(`MAIL FROM:<anna@x.test> ${bad}`, '501');
-    for (const bad of ['REQUIRETLS', 'HOLDFOR=5']) await d.say(`MAIL FROM:<anna@x.test> ${bad}`, '555');
+    for (const bad of ['HOLDFOR', 'HOLDFOR=0', 'HOLDFOR=2592001', 'HOLDFOR=x', 'HOLDUNTIL=tomorrow', 'HOLDUNTIL=2999-01-01T00:00:00Z', 'HOLDFOR=5 HOLDUNTIL=2020-01-01T00:00:00Z']) await d.say(`MAIL FROM:<anna@x.test> ${bad}`, '501');
+    // Not known in clear.
+    for (const bad of ['REQUIRETLS']) await d.say(`MAIL FROM:<anna@x.test> ${bad}`, '555');
     await d.say('MAIL FROM:<eve@x.test>', '553 5.7.1');
     await d.say('MAIL FROM:<anna@x.test>', '250');
     for (const bad of ['NOTIFY=', 'NOTIFY=NEVER,DELAY', 'NOTIFY=LATER', 'ORCPT=x', 'ORCPT=rfc822;+0A']) await d.say(`RCPT TO:<ben@y.test> ${bad}`, '501');

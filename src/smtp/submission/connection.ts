@@ -86,10 +86,15 @@ export class SubmissionConnection extends SMTPConnection {
     const { options } = this._server;
     const methods = options.authMethods;
     if (!this.#mayLogIn) options.authMethods = [];
+    const { limits, clock } = this.#host;
+    const hold = limits.submission_hold_ms_max;
+    const until = `${new Date(clock.now() + hold).toISOString().slice(0, 19)}Z`;
+    this.send = (code, lines, context) => super.send(code, Array.isArray(lines) ? [...lines, `FUTURERELEASE ${hold / 1000} ${until}`] : lines, context);
     try {
       super.handler_EHLO(command, callback);
     } finally {
       options.authMethods = methods;
+      delete (this as Partial<this>).send;
     }
   }
 
@@ -166,7 +171,7 @@ export class SubmissionConnection extends SMTPConnection {
       if (this.#submission === null) return own.authentication;
       const path = parsePath('MAIL FROM', command);
       if (this.session.envelope.mailFrom) return answers.nested;
-      const mail = submissionParameters(path.parameters);
+      const mail = submissionParameters(path.parameters, { now: this.#host.clock.now(), holdMsMax: this.#host.limits.submission_hold_ms_max, secure: this.secure });
       if (mail.unknown !== null) return answers.parameter;
       if ((mail.declaredBytes ?? 0) > this.#host.limits.message_bytes_max) return answers.tooLarge;
       await this.#submission.sender(path.address);
@@ -212,8 +217,8 @@ export class SubmissionConnection extends SMTPConnection {
     }
     const { limits, clock } = this.#host;
     const from = (this.session.envelope.mailFrom as { address: string }).address;
-    const { declaredBytes, returnFull, envid, utf8 } = this.#mail!;
-    const transaction = this.#submission!.begin({ from, recipients: this.#recipients, declaredBytes, returnFull, envid, utf8 });
+    const { declaredBytes, returnFull, envid, utf8, requireTls, releaseAt } = this.#mail!;
+    const transaction = this.#submission!.begin({ from, recipients: this.#recipients, declaredBytes, returnFull, envid, utf8, requireTls, releaseAt });
     this.#transaction = transaction;
     const stopClock = clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow));
     // After an error the rest is read and dropped: the sender hears of it at the end only.

@@ -1,4 +1,4 @@
-// Parameters of MAIL and RCPT that only submission knows: DSN (RFC 3461 §4).
+// Parameters of MAIL and RCPT that only submission knows: DSN (RFC 3461 §4), FUTURERELEASE (RFC 4865), REQUIRETLS (RFC 8689).
 import { Malformed } from '../../base/index.ts';
 import { mailParameters } from '../address.ts';
 import type { MailParameters, Path } from '../address.ts';
@@ -18,16 +18,38 @@ function xtext(value: string | true, name: string, charsMax: number): string {
 export interface SubmissionParameters extends MailParameters {
   returnFull: boolean;
   envid: string;
+  /** REQUIRETLS was given. */
+  requireTls: boolean;
+  /** Not to be sent before, ms since 1970; 0: at once. */
+  releaseAt: number;
   unknown: string | null;
 }
 
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
+
+/** HOLDFOR= or HOLDUNTIL= (RFC 4865 §5). Throws Malformed. */
+function releaseOf(holdFor: string | true | undefined, holdUntil: string | true | undefined, now: number, holdMsMax: number): number {
+  if (holdFor === undefined && holdUntil === undefined) return 0;
+  if (holdFor !== undefined && holdUntil !== undefined) throw new Malformed('HOLDFOR and HOLDUNTIL');
+  let at = NaN;
+  if (typeof holdFor === 'string' && /^[1-9]\d{0,8}$/.test(holdFor)) at = now + Number(holdFor) * 1000;
+  if (typeof holdUntil === 'string' && DATE_TIME.test(holdUntil)) at = Date.parse(holdUntil);
+  if (Number.isNaN(at)) throw new Malformed('bad HOLDFOR or HOLDUNTIL');
+  if (at > now + holdMsMax) throw new Malformed(`a message is held for ${Math.floor(holdMsMax / 1000)} seconds at most`);
+  return at > now ? at : 0;
+}
+
 /** Of MAIL FROM. Throws Malformed. `AUTH=` is taken and means nothing: the log-in says who it is (RFC 4954 §5). */
-export function submissionParameters(parameters: Path['parameters']): SubmissionParameters {
+export function submissionParameters(parameters: Path['parameters'], { now, holdMsMax, secure }: { now: number; holdMsMax: number; secure: boolean }): SubmissionParameters {
   const rest = new Map(parameters);
-  const [ret, envid] = [rest.get('RET'), rest.get('ENVID')];
-  for (const name of ['RET', 'ENVID', 'AUTH']) rest.delete(name);
+  const [ret, envid, requireTls] = [rest.get('RET'), rest.get('ENVID'), rest.get('REQUIRETLS')];
+  const releaseAt = releaseOf(rest.get('HOLDFOR'), rest.get('HOLDUNTIL'), now, holdMsMax);
+  for (const name of ['RET', 'ENVID', 'AUTH', 'HOLDFOR', 'HOLDUNTIL']) rest.delete(name);
+  // It is not offered in clear, so it is not known there.
+  if (secure) rest.delete('REQUIRETLS');
+  if (secure && requireTls !== undefined && requireTls !== true) throw new Malformed('REQUIRETLS takes no value');
   if (ret !== undefined && (ret === true || !/^(FULL|HDRS)$/i.test(ret))) throw new Malformed('bad RET');
-  return { ...mailParameters(rest), returnFull: typeof ret === 'string' && ret.toUpperCase() === 'FULL', envid: envid === undefined ? '' : xtext(envid, 'ENVID', ENVID_CHARS_MAX) };
+  return { ...mailParameters(rest), requireTls: secure && requireTls === true, releaseAt, returnFull: typeof ret === 'string' && ret.toUpperCase() === 'FULL', envid: envid === undefined ? '' : xtext(envid, 'ENVID', ENVID_CHARS_MAX) };
 }
 
 /** Of RCPT TO. Throws Malformed. */

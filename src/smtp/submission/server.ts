@@ -26,6 +26,7 @@ function hostOf(o: SubmissionServerOptions): SubmissionHost {
     authMethods: ['PLAIN', 'LOGIN'],
     allowInsecureAuth: true, // the connection decides
     hideDSN: false,
+    hideREQUIRETLS: false,
   });
   return Object.assign(host, { library });
 }

@@ -21,6 +21,10 @@ export interface SentMail {
   envid: string;
   /** SMTPUTF8 was given. */
   utf8: boolean;
+  /** REQUIRETLS was given (RFC 8689). */
+  requireTls?: boolean;
+  /** Not to be sent before, ms since 1970; 0: at once (RFC 4865). */
+  releaseAt?: number;
 }
 
 /** One user, logged in. */
