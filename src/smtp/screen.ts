@@ -2,8 +2,8 @@
 
 /** Judges what strangers send. One for a listener. */
 export interface Screen {
-  /** A connection has come; it is asked before the greeting. Throws Refused: the connection ends with that answer. */
-  open(remote: string): Visit;
+  /** A connection has come; it is asked before the greeting. Null: nothing of it is looked at. Throws Refused: the connection ends with that answer. */
+  open(remote: string): Visit | null;
 }
 
 /** One connection. */

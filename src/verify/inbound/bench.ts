@@ -1,0 +1,23 @@
+// What all inspections of a process share.
+import type { Clock, Limits, Logger, Random } from '../../base/index.ts';
+import type { Counts } from './counts.ts';
+import type { KeptBudget } from './kept.ts';
+import type { Ask } from './questions.ts';
+import type { Rspamd } from './rspamd.ts';
+import type { InboundSettings } from './settings.ts';
+
+export interface Bench {
+  /** Our authserv-id. */
+  readonly hostname: string;
+  /** Whether a domain's mail is here: nobody else calls itself so. */
+  readonly isOurs: (domain: string) => boolean;
+  readonly settings: InboundSettings;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly ask: Ask;
+  readonly counts: Counts;
+  readonly keptBudget: KeptBudget;
+  readonly rspamd: Rspamd | null;
+}

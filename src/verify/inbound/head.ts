@@ -1,0 +1,140 @@
+// The header of a message from a stranger: what pretends to be ours is taken out, and what would cost too much to verify is
+// not given to who verifies.
+import type { Limits } from '../../base/index.ts';
+
+/** Names that only we write (RFC 8601 §5 asks for the first, and only for our own authserv-id). */
+const OURS = new Set(['x-spam-flag', 'x-spam-status', 'x-colombier-score']);
+const RESULTS = 'authentication-results';
+const ARC = new Set(['arc-seal', 'arc-message-signature', 'arc-authentication-results']);
+
+export interface Head {
+  /** What is stored, the empty line included. */
+  stored: Buffer;
+  /** What is verified. */
+  judged: Buffer;
+  /** Fields that pretended to be ours. */
+  forged: number;
+  /** Whether there is anything that needs the body. */
+  signed: boolean;
+  /** Signatures that are there; no more than the limit are verified. */
+  signatures: number;
+  /** More ARC sets than a chain may have: it is not looked at. */
+  arcTooLong: boolean;
+}
+
+/** The value's authserv-id (RFC 8601 §2.2) in lower case, or null when it can't be read. */
+export function authservId(value: string): string | null {
+  let at = 0;
+  let depth = 0;
+  for (; at < value.length; at++) {
+    const c = value[at];
+    if (c === '(') depth++;
+    else if (c === ')' && depth > 0) depth--;
+    else if (c === '\\' && depth > 0) at++;
+    else if (depth === 0 && !/\s/.test(c)) break;
+  }
+  const rest = value.slice(at);
+  const quoted = /^"((?:[^"\\]|\\[^])*)"/.exec(rest);
+  if (quoted !== null) return quoted[1].replace(/\\([^])/g, '$1').toLowerCase();
+  return /^[^\s;()"]+/.exec(rest)?.[0].toLowerCase() ?? null;
+}
+
+interface Field {
+  name: string;
+  from: number;
+  to: number;
+}
+
+/** Fields of a header whose lines end in CRLF; what is no field is one without a name. */
+function fieldsOf(header: Buffer): Field[] {
+  const fields: Field[] = [];
+  for (let at = 0; at < header.length; ) {
+    const lf = header.indexOf(10, at);
+    const end = lf < 0 ? header.length : lf + 1;
+    const last = fields.at(-1);
+    if (last !== undefined && (header[at] === 32 || header[at] === 9)) last.to = end;
+    else {
+      const colon = header.subarray(at, Math.min(end, at + 200)).indexOf(58);
+      fields.push({ name: colon < 0 ? '' : header.toString('latin1', at, at + colon).trimEnd().toLowerCase(), from: at, to: end });
+    }
+    at = end;
+  }
+  return fields;
+}
+
+/** `header`: up to and with the empty line. `hostname`: our authserv-id. */
+export function readHead(header: Buffer, hostname: string, limits: Limits): Head {
+  const fields = fieldsOf(header);
+  const isOurs = ({ name, from, to }: Field): boolean => {
+    if (OURS.has(name)) return true;
+    if (name !== RESULTS) return false;
+    const id = authservId(header.toString('latin1', header.indexOf(58, from) + 1, to));
+    return id === null || id === hostname.toLowerCase();
+  };
+  const sets = fields.filter((f) => f.name === 'arc-seal').length;
+  const arcTooLong = sets > limits.checks_arc_sets_max || fields.filter((f) => ARC.has(f.name)).length > 3 * limits.checks_arc_sets_max;
+  let signatures = 0;
+  const forged = fields.filter(isOurs);
+  const unverified = fields.filter((f) => costly(header, f, limits) || (f.name === 'dkim-signature' && ++signatures > limits.checks_signatures_max) || (arcTooLong && ARC.has(f.name)));
+  return { stored: without(header, forged), judged: without(header, unverified), forged: forged.length, signed: signatures > 0 || (sets > 0 && !arcTooLong), signatures, arcTooLong };
+}
+
+/** The library takes quadratic time for white space that goes on and on. What is signed and left out just does not verify. */
+function costly(header: Buffer, { from, to }: Field, limits: Limits): boolean {
+  if (to - from > limits.header_field_bytes_max) return true;
+  let run = 0;
+  for (let i = from; i < to; i++) {
+    const c = header[i];
+    if (c !== 32 && (c > 13 || c < 9)) run = 0;
+    else if (++run > limits.checks_space_bytes_max) return true;
+  }
+  return false;
+}
+
+function without(header: Buffer, fields: Field[]): Buffer {
+  if (fields.length === 0) return header;
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const f of fields) {
+    pieces.push(header.subarray(at, f.from));
+    at = f.to;
+  }
+  pieces.push(header.subarray(at));
+  return Buffer.concat(pieces);
+}
+
+const END = Buffer.from('\r\n\r\n');
+
+/** Collects a header from pieces. */
+export class HeadReader {
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  /** The last bytes, in which the empty line may have begun. */
+  #tail: Buffer = Buffer.from('\r\n');
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Null while the header goes on; else all of it, and what of this piece is body. */
+  push(piece: Buffer): { header: Buffer; body: Buffer } | null {
+    // A message may begin with the empty line: the CRLF before it is ours.
+    const seam = Buffer.concat([this.#tail, piece.subarray(0, 3)]);
+    const across = seam.indexOf(END);
+    const within = across >= 0 ? -1 : piece.indexOf(END);
+    if (across < 0 && within < 0) {
+      this.#pieces.push(Buffer.from(piece)); // a copy: the piece is part of a larger block
+      this.#bytes += piece.length;
+      this.#tail = Buffer.concat([this.#tail, piece.subarray(-3)]).subarray(-3);
+      return null;
+    }
+    const end = across >= 0 ? across + END.length - this.#tail.length : within + END.length;
+    this.#pieces.push(piece.subarray(0, end));
+    return { header: Buffer.concat(this.#pieces), body: piece.subarray(end) };
+  }
+
+  /** The message was over before an empty line. */
+  end(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
+}
