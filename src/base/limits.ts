@@ -1,4 +1,5 @@
 // Every limit of the program: a name, a unit (last in the name), a reason. Whatever comes from outside meets one.
+import { sendingLimits } from './sending-limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -220,13 +221,19 @@ export const limits = {
   password_failures_max: 50,
 
   // Store
-  /** One request to the store. */
+  /** One request to the store that moves a large object: over slow links between sites it takes many round trips. */
   store_request_ms_max: 20 * SECOND,
+  /** One request that a store answers in one or two round trips: LIST, GET, DELETE, PUT of what is kept inline. */
+  store_quick_ms_max: 4 * SECOND,
+  /** A call of such requests with all its resends: whoever waits for it is told within ten seconds. */
+  store_quick_call_ms_max: 8 * SECOND,
+  /** The same while no endpoint answers: one request tries it for longer, the others are soon told. */
+  store_hopeless_request_ms_max: 1500,
   /** Sends of one request, first one included. */
   store_attempts_max: 4,
   /** Requests to the store at once. */
   store_concurrency_max: 64,
-  /** One call to the store with all its resends; the log gives up a PUT after a minute. */
+  /** A call that moves a large object, with all its resends; the log gives up a PUT after a minute. */
   store_call_ms_max: 45 * SECOND,
   /** Bytes a millisecond (1 Mbit/s) of the slowest link to a store: larger objects get so much more time. */
   store_bytes_per_ms_min: 128,
@@ -241,10 +248,11 @@ export const limits = {
   /** How long at first; doubles with each further failure. */
   store_breaker_ms_min: 1 * SECOND,
   store_breaker_ms_max: 30 * SECOND,
-  /** When no endpoint has answered for so long, calls are sent once and not again. */
+  /** When no endpoint has answered for so long, calls are sent once and not again, with little patience. */
   store_hopeless_ms: 5 * SECOND,
-  /** Patience with one endpoint while another is there. */
+  /** Patience with one endpoint while another is there; with a large object. */
   store_fallback_ms: 4 * SECOND,
+  store_fallback_large_ms: 10 * SECOND,
   /** Bytes of the answer to one LIST: 1000 rows of the longest names. */
   store_list_bytes_max: 4 * MIB,
   /** Rows of LIST that the disk store remembers (about 200 bytes each). */
@@ -304,64 +312,7 @@ export const limits = {
   /** How long a user's secret and state stay in memory after the last session. */
   user_linger_ms: 1 * MINUTE,
 
-  // Sending
-  /** Time of one attempt to send, its bytes apart; nobody else connects for these recipients before it is over. */
-  queue_attempt_ms: 16 * MINUTE,
-  /** Bytes a millisecond of the slowest link to another server: a larger message gets so much more time. */
-  queue_bytes_per_ms_min: 16,
-  /** Silence of another server before the connection is cut (RFC 5321 §4.5.3.2.6 asks for 10 minutes after the last line). */
-  queue_silence_ms_max: 10 * MINUTE,
-  /** What must be left of an attempt when the last line of a message is sent: the answer is waited for. */
-  queue_answer_ms: 11 * MINUTE,
-  /** On top of an attempt, for clocks of the store's nodes that differ and a LIST that is some seconds old. */
-  queue_margin_ms: 2 * MINUTE,
-  /** First and longest wait before a message is tried again; between them it is the message's age. */
-  queue_retry_ms_min: 5 * MINUTE,
-  queue_retry_ms_max: 4000 * SECOND,
-  /** Age at which a message is given up (RFC 5321 §4.5.4.1 asks for 4 to 5 days at least). */
-  queue_age_ms_max: 5 * DAY,
-  /** Age at which the sender hears that it takes long. */
-  queue_delay_notice_ms: 4 * HOUR,
-  /** A message that another replica took in is left to it for so long after it is due. */
-  queue_takeover_ms: 30 * SECOND,
-  /** How often a replica looks for messages that are due. */
-  queue_look_ms: 5 * SECOND,
-  queue_poll_ms: 30 * SECOND,
-  /** Attempts at once of one replica, and to one destination. */
-  queue_attempts_max: 20,
-  queue_attempts_per_destination_max: 4,
-  /** Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8 asks servers for 100 at least). */
-  queue_recipients_per_transaction_max: 100,
-  /** An open connection waits so long for the next message. */
-  queue_connection_idle_ms: 5 * SECOND,
-  queue_connect_ms_max: 30 * SECOND,
-  /** Addresses of one destination that are tried in one attempt. */
-  queue_addresses_max: 8,
-  /** Time for one DNS question with its repetitions. */
-  dns_ms_max: 20 * SECOND,
-  /** Bytes of one answer from DNS over TCP. */
-  dns_answer_bytes_max: 64 * KIB,
-  /** A policy of MTA-STS: RFC 8461 §3.2 proposes these bounds of size and time. */
-  sts_policy_bytes_max: 64 * KIB,
-  sts_fetch_ms_max: 1 * MINUTE,
-  /** Wait after a fetch before the next one of that domain (§3.3). */
-  sts_fetch_again_ms: 5 * MINUTE,
-  /** DNS is asked so often whether a domain's policy changed; and one that is in use is read again so often. */
-  sts_ask_ms: 10 * MINUTE,
-  sts_refresh_ms: 1 * DAY,
-  /** Domains whose policies, or lack of one, are remembered: about 300 bytes each. */
-  sts_policies_max: 10_000,
-  /** Events between two snapshots of the queue. */
-  queue_snapshot_events: 200,
-  /** Bytes of the original that a DSN brings back; more than that, its header alone. */
-  dsn_original_bytes_max: 256 * KIB,
-  /** Recipients that one user may send to in an hour and in a day, through any replica. */
-  submission_recipients_per_hour_max: 500,
-  submission_recipients_per_day_max: 2500,
-  /** How far ahead a message may be sent (FUTURERELEASE): as long as a holiday; it waits in the store, and costs it that. */
-  submission_hold_ms_max: 30 * DAY,
-  /** Wrong passwords of one connection before it is closed. */
-  submission_failures_max: 3,
+  ...sendingLimits,
 
   // Peers
   /** Bytes of hints waiting for one slow peer; beyond it hints are dropped. */
