@@ -10,8 +10,8 @@
  *   dropped without a notification (a bounce that can't be delivered ends: it has the null sender).
  * - before a replica connects it writes `Attempting`, then lists: when another's attempt is there, it steps back. Others
  *   leave the recipients alone until that attempt's time and a margin are over, by the store's own time.
- * - the last line of a message is handed over only while both clocks say that enough of the time is left to hear the
- *   answer. So a message can be delivered twice only when its sender dies, is stopped or loses the store between that
+ * - the last line of a message is handed over only after the store has answered once more, and while both clocks say that
+ *   enough of the time is left to hear the answer. So a message can be delivered twice only when its sender dies, is stopped or loses the store between that
  *   line and its own PUT of the result; or when the other server's answer is lost, which SMTP can not tell from a
  *   refusal.
  * - the store reads nothing: events and snapshots are sealed under a key from the cluster secret, blobs under keys in

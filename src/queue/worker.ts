@@ -1,6 +1,7 @@
 // Sends what is due. A replica writes `Attempting` before it connects; who sees another's attempt leaves the recipients
 // alone until its time and a margin are over, by the store's own time. A message can be delivered twice only when the
-// owner dies, is stopped or loses the store between its last line and its own result.
+// owner dies, is stopped or loses the store between its last line and its own result: before that line it asks both clocks
+// whether the attempt is over, and the store whether it is there.
 import { Refused, randomId, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { isFinal, owed, sentFrom, wantsDelayNotice } from './fold.ts';
@@ -28,7 +29,7 @@ export interface WorkerOptions {
   random: Random;
   logger: Logger;
   /** Rules that a test switches off to see its check fail. Never set elsewhere. */
-  mutations?: { noClaim?: boolean; noConfirm?: boolean; noTimeCheck?: boolean };
+  mutations?: { noClaim?: boolean; noConfirm?: boolean; noTimeCheck?: boolean; noStoreCheck?: boolean };
 }
 
 const ATTEMPT_ID_BITS = 80;
@@ -208,7 +209,7 @@ export class Worker {
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
-      else outcomes = await sender.send(destination, envelope, () => queue.read(message), mayEnd, over.signal);
+      else outcomes = await sender.send(destination, envelope, () => this.#confirmed(message), mayEnd, over.signal);
     } catch (e) {
       outcomes = mine.map((i) => outcomeOf(i, `451 4.3.0 ${reason(e)}`, ''));
     } finally {
@@ -221,6 +222,13 @@ export class Worker {
     await this.#write((state) => (state.messages.has(message.id) ? [{ kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
     for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
     queue.forget(message);
+  }
+
+  /** The message; its last piece is followed by a word with the store. Who has lost it could not write the result. */
+  async *#confirmed(message: QueuedMessage): AsyncGenerator<Buffer> {
+    const { queue, mutations = {} } = this.#o;
+    yield* queue.read(message);
+    if (!mutations.noStoreCheck) await queue.storeTime();
   }
 
   /** Puts off, or gives up what is too old. */
