@@ -51,6 +51,8 @@ export interface Config {
     readonly outgoing: readonly { readonly domain: string; readonly address: string }[];
   };
   readonly plaintextLogin: 'loopback' | 'never';
+  /** What SCRAM can log in with. */
+  readonly scram: 'app-passwords' | 'off';
   readonly drain_ms: number;
   /** Plaintext bytes of messages in memory at once. */
   readonly inflight_bytes: number;
@@ -197,6 +199,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     },
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
+    scram: choice('SCRAM', ['app-passwords', 'off']),
     drain_ms: number('DRAIN_SECONDS', 0, 3600) * 1000,
     inflight_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),

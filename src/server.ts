@@ -58,7 +58,7 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
     return remoteAdmin(asking);
   }
   const core = await openCore(config, logger, { release, peerPort: null, onUserHint: () => {} });
-  const logins = new Logins(core.directory, core.clock, core.random);
+  const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   const replica = replicaOf(core, config);
   const users = new Users({ replica, logins, plaintextFromLoopback: false });
   let opened: Queue | null = null;
@@ -91,8 +91,8 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     trial,
   });
   const replica = replicaOf(core, config, trial);
-  const logins = new Logins(core.directory, core.clock, core.random);
-  users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback' });
+  const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
+  users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback', scram: config.scram !== 'off' });
   const upkeep = new Upkeep(replica, users);
   const stopping: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {

@@ -47,6 +47,7 @@ export const settings = {
   OUTGOING_ADDRESS: setting('', "ADDRESS or DOMAIN=ADDRESS that mail leaves by, separated by commas", "the machine's"),
   SUBMISSION_CLIENT: setting('show', "address of the mail app in the Received field: show or hide"),
   PLAINTEXT_LOGIN: setting('loopback', 'log-in without TLS: loopback or never'),
+  SCRAM: setting('app-passwords', 'IMAP log-in by SCRAM-SHA-256, with app passwords alone: app-passwords or off'),
   DRAIN_SECONDS: setting('10', 'time that a stop gives to what is under way'),
   MEMORY_MB: setting('96', 'megabytes of messages in memory at once'),
   LOG_LEVEL: setting('info', 'debug, info, warn or error'),

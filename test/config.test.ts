@@ -35,6 +35,7 @@ describe('config', () => {
       tls: null,
       sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] },
       plaintextLogin: 'loopback',
+      scram: 'app-passwords',
       drain_ms: 10_000,
       inflight_bytes: 96 * 1024 * 1024,
       logLevel: 'info',

@@ -3,8 +3,8 @@ import { Refused } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { normaliseAddress } from '../directory/index.ts';
 import type { Directory, StoredWrap, UserRecord } from '../directory/index.ts';
-import { LoginCache, PasswordPool, findToken, unwrapWithPassword, unwrapWithToken } from '../seal/index.ts';
-import type { Token } from '../seal/index.ts';
+import { LoginCache, PasswordPool, SCRAM_ITERATIONS, falseScramSalt, findToken, scramSalt, unwrapWithPassword, unwrapWithScram, unwrapWithToken } from '../seal/index.ts';
+import type { ScramProof, Token } from '../seal/index.ts';
 import { Throttle } from './throttle.ts';
 
 export interface LoggedIn {
@@ -13,6 +13,11 @@ export interface LoggedIn {
   root: Buffer;
   /** Id of the wrapped key that opened it: while it is in the directory, the log-in holds. */
   wrap: string;
+}
+
+/** By SCRAM. */
+export interface ScramLoggedIn extends LoggedIn {
+  serverSignature: Buffer;
 }
 
 interface Opened {
@@ -40,8 +45,13 @@ export class Logins {
   readonly #cache: LoginCache;
   readonly #throttle: Throttle;
   readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #saltKey: Buffer;
 
-  constructor(directory: Directory, clock: Clock, random: Random) {
+  /** `saltKey`: of the cluster, so that all replicas tell one salt of a name that nobody has. */
+  constructor(directory: Directory, clock: Clock, random: Random, saltKey: Buffer = random.bytes(32)) {
+    this.#random = random;
+    this.#saltKey = saltKey;
     this.#directory = directory;
     this.#clock = clock;
     this.#pool = new PasswordPool(clock);
@@ -64,6 +74,49 @@ export class Logins {
     }
     this.#throttle.succeeded(remote);
     return found;
+  }
+
+  /**
+   * SCRAM's salt: one of each user, whatever app passwords there are, and a false one of a name that nobody has. Both
+   * cost one LIST, so that the time tells nothing. Unavailable.
+   */
+  async scramSalt(user: string, remote: string): Promise<{ salt: Buffer; iterations: number; nonce: string }> {
+    this.#throttle.check(remote);
+    const address = addressOf(user);
+    const asked = this.#directory.ask();
+    await (address && this.#directory.state.owner(address) ? asked.catch(() => {}) : asked);
+    const record = address ? this.#directory.state.owner(address) : null;
+    const salt = record ? scramSalt(record.id) : falseScramSalt(this.#saltKey, address ?? user.slice(0, PASSWORD_BYTES_MAX));
+    return { salt, iterations: SCRAM_ITERATIONS, nonce: this.#random.bytes(18).toString('base64') };
+  }
+
+  /** By a proof of SCRAM, tried against each app password. Throws as `login` does. */
+  async scramLogin(user: string, proof: ScramProof, remote: string): Promise<ScramLoggedIn> {
+    this.#throttle.check(remote);
+    const begun = this.#clock.monotonic();
+    const address = addressOf(user);
+    let found = this.#tryScram(address, proof);
+    if (!found) {
+      await this.#directory.ask();
+      found = this.#tryScram(address, proof);
+    }
+    if (!found) {
+      await this.#throttle.failed(remote, begun);
+      throw new Refused('Wrong address or password; SCRAM takes app passwords only', 'AUTHENTICATIONFAILED', '535 5.7.8');
+    }
+    this.#throttle.succeeded(remote);
+    return found;
+  }
+
+  #tryScram(address: string | null, proof: ScramProof): ScramLoggedIn | null {
+    const record = address === null ? null : this.#directory.state.owner(address);
+    if (!record) return null;
+    for (const wrap of record.wraps.values()) {
+      if (wrap.kind !== 'app') continue;
+      const opened = unwrapWithScram(wrap.bytes, record.id, proof);
+      if (opened) return { record, root: opened.root, wrap: wrap.id, serverSignature: opened.serverSignature };
+    }
+    return null;
   }
 
   async #verify(user: string, password: string, remote: string): Promise<LoggedIn | null> {

@@ -3,10 +3,10 @@
 import { Refused, limits, reason } from '../base/index.ts';
 import type { SpecialUse } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
-import type { Backend, Session } from '../imap/session.ts';
+import type { Backend, ScramProof, ScramSalt, Session } from '../imap/session.ts';
 import { DEFAULT_NAMES } from '../state/index.ts';
 import { keepEpoch } from './epoch.ts';
-import type { Logins } from './login.ts';
+import type { LoggedIn, Logins } from './login.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
 import { UserSession } from './session.ts';
@@ -33,6 +33,8 @@ export interface UsersOptions {
   logins: Logins;
   /** False: log-in without TLS is refused from everywhere. True: allowed from loopback. */
   plaintextFromLoopback: boolean;
+  /** Offer SCRAM. */
+  scram?: boolean;
 }
 
 const DEFAULTS = (Object.entries(DEFAULT_NAMES) as [SpecialUse, string][]).map(([specialUse, name]) => ({ specialUse, name }));
@@ -60,6 +62,10 @@ export class Users implements Backend {
     this.#poll();
   }
 
+  get scramAllowed(): boolean {
+    return this.#o.scram !== false;
+  }
+
   plaintextAllowed(remote: string): boolean {
     return this.#o.plaintextFromLoopback && LOOPBACK.test(remote);
   }
@@ -76,7 +82,19 @@ export class Users implements Backend {
   }
 
   async login(user: string, password: string, remote: string): Promise<Session> {
-    const { record, root, wrap } = await this.#o.logins.login(user, password, remote);
+    return this.#enter(user, await this.#o.logins.login(user, password, remote));
+  }
+
+  scramSalt(user: string, remote: string): Promise<ScramSalt> {
+    return this.#o.logins.scramSalt(user, remote);
+  }
+
+  async scramLogin(user: string, proof: ScramProof, remote: string): Promise<{ session: Session; serverSignature: Buffer }> {
+    const found = await this.#o.logins.scramLogin(user, proof, remote);
+    return { session: await this.#enter(user, found), serverSignature: found.serverSignature };
+  }
+
+  async #enter(user: string, { record, root, wrap }: LoggedIn): Promise<Session> {
     if (this.#stopped) throw new Refused('Server is shutting down', 'UNAVAILABLE');
     const entry = this.#entry(record, root);
     if (entry.sessions.size + entry.arriving >= limits.connections_per_user_max) throw new Refused('Too many connections of this user', 'LIMIT');

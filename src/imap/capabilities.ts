@@ -12,7 +12,13 @@ const AUTHENTICATED =
 export function capabilities(context: Context): string {
   if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max} MESSAGELIMIT=${context.limits.imap_command_messages_max}`;
   const tls = context.tlsAvailable && !context.secure ? ' STARTTLS' : '';
-  return `${ALWAYS}${tls}${mayLogin(context) ? ' AUTH=PLAIN' : ' LOGINDISABLED'}`;
+  return `${ALWAYS}${tls}${mayLogin(context) ? mechanisms(context).map((name) => ` AUTH=${name}`).join('') : ' LOGINDISABLED'}`;
+}
+
+/** How to log in by AUTHENTICATE; the channel can be bound where TLS gives something to bind it to. */
+export function mechanisms(context: Context): string[] {
+  if (!context.backend.scramAllowed) return ['PLAIN'];
+  return ['PLAIN', 'SCRAM-SHA-256', ...(context.channelBinding() !== null ? ['SCRAM-SHA-256-PLUS'] : [])];
 }
 
 /** Whether passwords may be sent now. */

@@ -67,6 +67,9 @@ export class Connection implements Context, Owner, Told {
   get secure(): boolean {
     return this.transport.secure;
   }
+  channelBinding(): Buffer | null {
+    return this.transport.channelBinding();
+  }
   get clock(): Clock {
     return this.host.clock;
   }

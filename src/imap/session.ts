@@ -10,10 +10,32 @@ export interface Backend {
    * connections, Unavailable. `remote` is the client's address without port.
    */
   login(user: string, password: string, remote: string): Promise<Session>;
+  /** False while SCRAM is not offered. */
+  readonly scramAllowed: boolean;
+  /**
+   * What SCRAM-SHA-256 (RFC 5802 §3) tells a client that says who it is: of a name that nobody has it looks the same, and
+   * is always the same. Unavailable, Refused(AUTHENTICATIONFAILED) while too much failed from there.
+   */
+  scramSalt(user: string, remote: string): Promise<ScramSalt>;
+  /** As `login`, by the client's proof; `serverSignature` proves the server to the client. */
+  scramLogin(user: string, proof: ScramProof, remote: string): Promise<{ session: Session; serverSignature: Buffer }>;
   /** A client has connected: what a log-in needs may be made ready. */
   expectLogin?(): void;
   /** False while log-in without TLS is not allowed from this address. */
   plaintextAllowed(remote: string): boolean;
+}
+
+export interface ScramSalt {
+  salt: Buffer;
+  iterations: number;
+  /** The server's part of the nonce, printable and without commas. */
+  nonce: string;
+}
+export interface ScramProof {
+  iterations: number;
+  /** What both sides said, as RFC 5802 §3 puts it together. */
+  authMessage: Buffer;
+  proof: Buffer;
 }
 
 export interface MailboxEntry {

@@ -43,6 +43,7 @@ export class Transport {
   /** When bytes last came, by the sweep's clock: bytes only mark it, the sweep reads the time. */
   #heard = true;
   #owner: Owner;
+  #tls: TLSSocket | null = null;
   #socket: Duplex;
   #wake: (() => void) | null = null;
   #silentSince: number;
@@ -62,7 +63,16 @@ export class Transport {
   #wrap(socket: Duplex, secureContext: SecureContext): TLSSocket {
     // Errors of the inner socket come through the outer one as well.
     socket.on('error', ignore);
-    return new TLSSocket(socket, { isServer: true, secureContext }).on('secure', onSecure);
+    return (this.#tls = new TLSSocket(socket, { isServer: true, secureContext }).on('secure', onSecure));
+  }
+
+  /**
+   * RFC 9266 §2: tls-exporter. Null without TLS 1.3: §4.2, older ones give a secret that is the connection's own only with
+   * an extension that can't be asked for here.
+   */
+  channelBinding(): Buffer | null {
+    if (this.handshaking || this.#tls?.getProtocol() !== 'TLSv1.3') return null;
+    return this.#tls.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0));
   }
 
   #listen(): void {

@@ -11,7 +11,8 @@
  * - the first key of a ring (or of the cluster's secrets) writes, all of them open.
  * - secrets are never logged, never part of an error's text, and never leave a process but wrapped.
  *
- * Standards: RFC 9580 (OpenPGP: PKESK v6, SEIPD v2, AES-256-GCM), RFC 9180 (HPKE), RFC 5869 (HKDF), RFC 9106 (Argon2).
+ * Standards: RFC 9580 (OpenPGP: PKESK v6, SEIPD v2, AES-256-GCM), RFC 9180 (HPKE), RFC 5869 (HKDF), RFC 9106 (Argon2),
+ * RFC 5802 and 7677 (what SCRAM-SHA-256 proves).
  *
  * Failures: Corrupt for stored bytes that are not what was sealed; Refused for a wrong password or code and for a
  * mistyped secret; Unavailable when too many passwords wait to be tried.
@@ -20,7 +21,7 @@ export { BlobSealer } from './blob-sealer.ts';
 export type { SealedBlob } from './blob-sealer.ts';
 export { checkBlobForm, openBlob, openBlobWithSecretKey, openRange } from './blob-opener.ts';
 export { contentKeyPlainBytes } from './blob-key.ts';
-export { sealedRange, sealedSize } from './blob-layout.ts';
+export { chunkBegins, chunkOf, sealedRange, sealedSize } from './blob-layout.ts';
 export { ClusterKeys, createClusterSecret } from './cluster.ts';
 export { MAC_BYTES, mac, verifyMac } from './mac.ts';
 export { hmacOnce } from './primitives.ts';
@@ -31,8 +32,10 @@ export type { BlobPublicKey, BlobSecretKey, EventPublicKey, EventSecretKey, Symm
 export { createUserSecrets, exportSecretKey } from './openpgp.ts';
 export { Token, createAppPassword, createRecoveryCode, findToken, parseToken } from './token.ts';
 export type { TokenKind } from './token.ts';
-export { createRootKey, unwrapWithPassword, unwrapWithToken, wrapInfo, wrapWithPassword, wrapWithToken } from './wrap.ts';
+export { createRootKey, unwrapWithPassword, unwrapWithScram, unwrapWithToken, wrapInfo, wrapWithPassword, wrapWithToken } from './wrap.ts';
 export type { WrapInfo, WrapKind } from './wrap.ts';
+export { SCRAM_ITERATIONS, falseScramSalt, scramSalt } from './scram.ts';
+export type { ScramOpened, ScramProof } from './scram.ts';
 export { ARGON2_COST, PasswordPool } from './password-pool.ts';
 export type { Argon2Cost } from './password-pool.ts';
 export { LoginCache } from './login-cache.ts';

@@ -3,15 +3,19 @@
 // Format 1: version 1 | kind (1 password, 2 app password, 3 recovery code) | id, string | salt, 16 bytes |
 // for a password memory KiB, passes, lanes, varints | nonce, 12 bytes | root key, 32 bytes, sealed, and tag, 16 bytes |
 // first 8 bytes of SHA-256 of all before: tells a damaged wrap (Corrupt) from a wrong password (Refused).
+// Format 2, of app passwords: version 2, and behind the salt what SCRAM needs (scram.ts).
 import { hash } from 'node:crypto';
 import { ByteReader, ByteWriter, Corrupt, Refused, randomId } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
 import { ARGON2_COST } from './password-pool.ts';
 import type { Argon2Cost, PasswordPool } from './password-pool.ts';
 import { GCM_NONCE_BYTES, GCM_TAG_BYTES, asBuffer, gcmOpen, gcmSeal, hkdf, secretKey } from './primitives.ts';
+import { makeVerifiers, openVerifier, readVerifiers, writeVerifiers } from './scram.ts';
+import type { ScramOpened, ScramProof, ScramVerifier } from './scram.ts';
 import type { Token } from './token.ts';
 
-const VERSION = 1;
+/** App passwords are written as 2, all else as 1. */
+const VERSION = 2;
 const KINDS = ['password', 'app', 'recovery'] as const;
 const SALT_BYTES = 16;
 const ROOT_BYTES = 32;
@@ -30,6 +34,9 @@ export interface WrapInfo {
 interface Wrap extends WrapInfo {
   salt: Buffer;
   cost: Argon2Cost | null;
+  verifiers: ScramVerifier[];
+  /** What their sealing authenticates. */
+  front: Buffer;
   nonce: Buffer;
   sealed: Buffer;
   /** What the sealing authenticates. */
@@ -51,7 +58,8 @@ function parse(bytes: Uint8Array): Wrap {
   const all = asBuffer(bytes);
   const bodyBytes = all.length - CHECK_BYTES;
   if (bodyBytes < 1) throw new Corrupt('a wrapped key is too short');
-  if (all[0] !== VERSION) throw new Corrupt(all[0] > VERSION ? 'a wrapped key was written by a newer version' : 'a wrapped key has an unknown version');
+  const version = all[0];
+  if (version < 1 || version > VERSION) throw new Corrupt(version > VERSION ? 'a wrapped key was written by a newer version' : 'a wrapped key has an unknown version');
   if (!hash('sha256', all.subarray(0, bodyBytes), 'buffer').subarray(0, CHECK_BYTES).equals(all.subarray(bodyBytes))) throw new Corrupt('a wrapped key was altered');
   const r = new ByteReader(all, 1, bodyBytes);
   const kind = KINDS[r.u8() - 1];
@@ -61,11 +69,14 @@ function parse(bytes: Uint8Array): Wrap {
   const salt = r.raw(SALT_BYTES);
   const cost = kind === 'password' ? { memoryKib: r.varint(), passes: r.varint(), lanes: r.varint() } : null;
   if (cost) checkCost(cost);
+  const front = all.subarray(0, r.at);
+  if (version === 2 && kind !== 'app') throw new Corrupt('a wrapped key has an unknown version');
+  const verifiers = version === 2 ? readVerifiers(r) : [];
   const head = all.subarray(0, r.at);
   const nonce = r.raw(GCM_NONCE_BYTES);
   const sealed = r.raw(ROOT_BYTES + GCM_TAG_BYTES);
   r.finish();
-  return { id, kind, salt, cost, nonce, sealed, head };
+  return { id, kind, salt, cost, verifiers, front, nonce, sealed, head };
 }
 
 function checkCost(cost: Argon2Cost): void {
@@ -75,7 +86,7 @@ function checkCost(cost: Argon2Cost): void {
 }
 
 function head(kind: WrapKind, id: string, salt: Buffer, cost: Argon2Cost | null): Buffer {
-  const w = new ByteWriter(160).u8(VERSION).u8(KINDS.indexOf(kind) + 1).string(id).raw(salt);
+  const w = new ByteWriter(160).u8(kind === 'app' ? VERSION : 1).u8(KINDS.indexOf(kind) + 1).string(id).raw(salt);
   if (cost) w.varint(cost.memoryKib).varint(cost.passes).varint(cost.lanes);
   return w.done();
 }
@@ -119,10 +130,16 @@ export async function unwrapWithPassword(wrap: Uint8Array, user: string, passwor
   return open(parsed, wrappingKey(derived, parsed.salt, user), 'wrong user or password');
 }
 
-/** Wraps with an app password or recovery code, under the token's id. */
+/** Wraps with an app password or recovery code, under the token's id; an app password opens it by SCRAM too. */
 export function wrapWithToken(root: Buffer, user: string, token: Token, random: Random): Buffer {
   const salt = random.bytes(SALT_BYTES);
-  return seal(root, wrappingKey(token.secretBytes(), salt, user), head(token.kind, token.id, salt, null), random);
+  let front = head(token.kind, token.id, salt, null);
+  if (token.kind === 'app') {
+    const w = new ByteWriter(512).raw(front);
+    writeVerifiers(w, makeVerifiers(token, user, root, salt, front));
+    front = w.done();
+  }
+  return seal(root, wrappingKey(token.secretBytes(), salt, user), front, random);
 }
 
 /** The root key, in microseconds. Throws Refused (another code), Corrupt. */
@@ -130,4 +147,14 @@ export function unwrapWithToken(wrap: Uint8Array, user: string, token: Token): B
   const parsed = parse(wrap);
   const wrong = token.kind === 'app' ? 'wrong user or password' : 'this is not the recovery code';
   return open(parsed, wrappingKey(token.secretBytes(), parsed.salt, user), wrong);
+}
+
+/** By a proof of SCRAM; null when it is of another password, or the wrap has nothing for SCRAM. Throws Corrupt. */
+export function unwrapWithScram(wrap: Uint8Array, user: string, proof: ScramProof): ScramOpened | null {
+  const { verifiers, salt, front } = parse(wrap);
+  for (const verifier of verifiers) {
+    const opened = openVerifier(verifier, user, salt, front, proof);
+    if (opened) return opened;
+  }
+  return null;
 }

@@ -75,7 +75,7 @@ export class TestReplica {
       peersComplete: () => world.hints,
       mutations: options.mutations ?? {},
     };
-    this.logins = new Logins(this.directory, clock, random);
+    this.logins = new Logins(this.directory, clock, random, keys.derive('scram salt'));
     this.users = new Users({ replica: this.replica, logins: this.logins, plaintextFromLoopback: true });
     this.upkeep = new Upkeep(this.replica, this.users);
     this.receiver = new MailReceiver({ replica: this.replica, logOf: (record) => this.users.logs.of(record), usedBytes: (user) => this.users.usedBytes(user) });

@@ -13,7 +13,7 @@ describe('imap: connection', () => {
     const wire = await dial(world.port);
     await play(wire, `
       C: a1 CAPABILITY
-      S: * CAPABILITY IMAP4rev1 …STARTTLS AUTH=PLAIN
+      S: * CAPABILITY IMAP4rev1 …STARTTLS AUTH=PLAIN AUTH=SCRAM-SHA-256
       S: a1 OK CAPABILITY completed
       C: a2 LOGIN ann@example.org secret
       S: a2 OK [CAPABILITY …IDLE … UTF8=ACCEPT …APPENDLIMIT=52428800 MESSAGELIMIT=4000000] logged in

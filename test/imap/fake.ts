@@ -1,7 +1,8 @@
 // Backend, Session and Selected in memory: everything that imap/ asks of the mail, nothing of logs and keys.
+import { createHmac, hash, pbkdf2Sync } from 'node:crypto';
 import { Refused } from '../../src/base/index.ts';
 import type { Flag, SpecialUse, Uid } from '../../src/base/index.ts';
-import type { AccountNews, Appender, Backend, Change, MailboxEntry, MailboxStatus, MessageRecord, Selected, Session } from '../../src/imap/index.ts';
+import type { AccountNews, Appender, Backend, Change, MailboxEntry, MailboxStatus, MessageRecord, ScramProof, ScramSalt, Selected, Session } from '../../src/imap/index.ts';
 import { FakeMailbox, FakeUser } from './fake-mail.ts';
 
 export { FakeMailbox, FakeUser };
@@ -9,12 +10,24 @@ export { FakeMailbox, FakeUser };
 export class FakeBackend implements Backend {
   readonly users = new Map<string, FakeUser>();
   plaintext = true;
+  scramAllowed = true;
 
   constructor(...users: FakeUser[]) {
     for (const user of users) this.users.set(user.address, user);
   }
   plaintextAllowed(): boolean {
     return this.plaintext;
+  }
+  async scramSalt(name: string): Promise<ScramSalt> {
+    return { salt: Buffer.from(`salt of ${name}`), iterations: 4096, nonce: 'theServersNonce' };
+  }
+  async scramLogin(name: string, { iterations, authMessage, proof }: ScramProof): Promise<{ session: Session; serverSignature: Buffer }> {
+    const salted = pbkdf2Sync(this.users.get(name)?.password ?? '', `salt of ${name}`, iterations, 32, 'sha256');
+    const hmac = (key: Buffer, text: string | Buffer) => createHmac('sha256', key).update(text).digest();
+    const clientKey = hmac(salted, 'Client Key');
+    const signature = hmac(hash('sha256', clientKey, 'buffer'), authMessage);
+    if (!proof.equals(clientKey.map((byte, i) => byte ^ signature[i]))) throw new Refused('wrong name or password', 'AUTHENTICATIONFAILED');
+    return { session: await this.login(name, this.users.get(name)!.password), serverSignature: hmac(hmac(salted, 'Server Key'), authMessage) };
   }
   async login(name: string, password: string): Promise<Session> {
     const user = this.users.get(name);

@@ -50,7 +50,7 @@ describe('imap: NOTIFY', () => {
     `);
   });
 
-  it('gives of new messages what was asked for, without setting \\Seen', async () => {
+  it('gives of new messages what was asked for, and marks nothing', async () => {
     await wire.command('s', 'SELECT INBOX');
     await wire.command('a', 'NOTIFY SET (selected (MessageNew (FLAGS BODY[HEADER.FIELDS (SUBJECT)]) MessageExpunge))');
     const uid = inbox().add('Subject: hello\r\nTo: x\r\n\r\n1');

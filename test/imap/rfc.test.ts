@@ -22,8 +22,11 @@ async function advertised(): Promise<string[]> {
   await wire.command('b', 'LOGIN ann@example.org secret');
   const after = (await wire.command('c', 'CAPABILITY'))[0];
   wire.close();
+  const secure = await dial(world.tlsPort, { tls: true });
+  const underTls = (await secure.command('a', 'CAPABILITY'))[0];
+  secure.close();
   await world.stop();
-  const words = `${before} ${after}`.split(' ').filter((word) => !/^(\*|CAPABILITY|LOGINDISABLED)$/.test(word));
+  const words = `${before} ${after} ${underTls}`.split(' ').filter((word) => !/^(\*|CAPABILITY|LOGINDISABLED)$/.test(word));
   return [...new Set(words.map((word) => word.replace(/^(APPENDLIMIT|MESSAGELIMIT)=.*/, '$1')))];
 }
 

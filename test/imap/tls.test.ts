@@ -24,7 +24,7 @@ describe('imap: TLS', () => {
     await wire.startTls();
     await play(wire, `
       C: e CAPABILITY
-      S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN
+      S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS
       S: e OK …
       C: f STARTTLS
       S: f BAD TLS is already on
@@ -83,7 +83,7 @@ describe('imap: TLS', () => {
     world = await startWorld({ tls: false });
     await play(await dial(world.port), `
       C: a CAPABILITY
-      S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN
+      S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=SCRAM-SHA-256
       S: a OK …
       C: b STARTTLS
       S: b BAD no TLS here

@@ -1,8 +1,10 @@
 // Bytes that an earlier build wrote must open for ever.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Corrupt, systemClock } from '../../src/base/index.ts';
 import {
   PasswordPool,
+  SCRAM_ITERATIONS,
   deliveryKey,
   encodeUserPublic,
   decodeUserPublic,
@@ -13,11 +15,14 @@ import {
   openRange,
   openRing,
   parseToken,
+  scramSalt,
   unwrapWithPassword,
+  unwrapWithScram,
   unwrapWithToken,
   verifyMac,
 } from '../../src/seal/index.ts';
 import { encodeRing } from '../../src/seal/keys.ts';
+import { scramProof } from './scram-proof.ts';
 import { KNOWN_NAME, KNOWN_USER, frozen, frozenText, knownCluster, knownPublic, knownRing, knownRoot } from './known.ts';
 
 describe('seal: frozen formats 1', () => {
@@ -55,10 +60,20 @@ describe('seal: frozen formats 1', () => {
     assert.ok((await unwrapWithPassword(frozen('wrapPassword'), KNOWN_USER, 'käse und brot', pool)).equals(knownRoot()));
     await pool.close();
   });
+  it('an app password that SCRAM can use (format 2)', () => {
+    const { user, app, wrap, root } = JSON.parse(readFileSync(new URL('../../fixtures/seal/wrap-2.json', import.meta.url), 'utf8')) as Record<string, string>;
+    const bytes = Buffer.from(wrap, 'hex');
+    assert.equal(unwrapWithToken(bytes, user, parseToken(app)).toString('hex'), root);
+    for (const password of [app, app.replaceAll('-', '')]) {
+      const proof = scramProof(password, scramSalt(user), SCRAM_ITERATIONS, 'all that was said');
+      assert.equal(unwrapWithScram(bytes, user, proof)!.root.toString('hex'), root);
+    }
+    assert.equal(unwrapWithScram(frozen('wrapApp'), KNOWN_USER, scramProof(frozenText('app'), scramSalt(KNOWN_USER), SCRAM_ITERATIONS, 'x')), null, 'format 1 has nothing for SCRAM');
+  });
   it('a newer version is Corrupt and says so', () => {
     const newer = (name: string): Buffer => {
       const bytes = Buffer.from(frozen(name));
-      bytes[0] = 2;
+      bytes[0] = name === 'wrapApp' ? 3 : 2;
       return bytes;
     };
     const says = (e: unknown) => e instanceof Corrupt && /newer version/.test(e.message);

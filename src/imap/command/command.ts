@@ -33,6 +33,8 @@ export interface Context {
   readonly remote: string;
   /** Under TLS. */
   readonly secure: boolean;
+  /** What this TLS connection and no other gives (tls-exporter, RFC 9266); null without TLS 1.3. */
+  channelBinding(): Buffer | null;
   /** STARTTLS can be offered. */
   readonly tlsAvailable: boolean;
   /** Null before log-in. */

@@ -1,12 +1,18 @@
 import { Refused } from '../../base/index.ts';
 import { capabilities, mayLogin } from '../capabilities.ts';
+import type { Session } from '../session.ts';
 import { command } from './command.ts';
 import type { Context } from './command.ts';
 
-/** Logs in and gives the text of the tagged OK. AUTHENTICATE ends here too. */
+/** Logs in and gives the text of the tagged OK. */
 export async function logIn(context: Context, user: string, password: string): Promise<string> {
   requirePrivacy(context);
-  context.authenticated(await context.backend.login(user, password, context.remote));
+  return loggedIn(context, await context.backend.login(user, password, context.remote));
+}
+
+/** The session is the connection's from here on; the text of the tagged OK. */
+export function loggedIn(context: Context, session: Session): string {
+  context.authenticated(session);
   return `[CAPABILITY ${capabilities(context)}] logged in`;
 }
 
