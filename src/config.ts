@@ -4,9 +4,11 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Malformed } from './base/errors.ts';
+import { Networks } from './base/networks.ts';
 import type { Level } from './base/logger.ts';
 import { nearest } from './cli/nearest.ts';
 import { settings, type SettingName } from './settings.ts';
+import type { InboundSettings } from './verify/index.ts';
 
 export type StoreConfig =
   | { readonly kind: 'disk'; readonly path: string }
@@ -49,6 +51,13 @@ export interface Config {
     readonly stsPort: number;
     /** Own addresses by the sender's domain; empty: all others'. */
     readonly outgoing: readonly { readonly domain: string; readonly address: string }[];
+  };
+  readonly receiving: {
+    /** Null: when other servers can reach SMTP, or a check is asked for by name. */
+    readonly checks: boolean | null;
+    readonly inbound: Omit<InboundSettings, 'dns'>;
+    /** Addresses and networks of load balancers. */
+    readonly proxyFrom: readonly string[];
   };
   readonly plaintextLogin: 'loopback' | 'never';
   /** What SCRAM can log in with. */
@@ -162,6 +171,31 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const smarthostPassword = secretValue('SMARTHOST_PASSWORD', 'SMARTHOST_PASSWORD_FILE');
   if ((smarthostUser === '') !== (smarthostPassword === '')) throw new Malformed('smarthost-user and smarthost-password-file must be set together');
   if (smarthostUser !== '' && smarthost === '') throw new Malformed('smarthost-user is set without smarthost');
+  const list = (name: SettingName) => get(name).split(',').map((a) => a.trim()).filter((a) => a !== '');
+  const networks = (name: SettingName): string[] => {
+    const all = list(name);
+    try {
+      return new Networks(all) && all;
+    } catch (e) {
+      throw new Malformed(`${flagOf(name)}: ${(e as Error).message}`);
+    }
+  };
+  const domains = (name: SettingName): string[] => {
+    const all = list(name).map((d) => d.toLowerCase());
+    const bad = all.find((d) => d !== '*' && !/^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(d));
+    if (bad !== undefined) throw new Malformed(`${flagOf(name)}: "${bad}" is not a domain`);
+    return all;
+  };
+  const http = (name: SettingName): string => {
+    const text = get(name);
+    if (text !== '' && !/^https?:\/\/[^/\s,@]+\/?$/.test(text)) throw new Malformed(`${flagOf(name)}: "${text}" is not http(s)://host[:port]`);
+    return text;
+  };
+  const rspamdUrl = http('RSPAMD_URL');
+  const rspamdController = http('RSPAMD_CONTROLLER_URL');
+  const rspamdPassword = secretValue('RSPAMD_PASSWORD', 'RSPAMD_PASSWORD_FILE');
+  const rspamdReject = choice('RSPAMD_REJECT', ['reject', 'junk']);
+  if (rspamdUrl === '' && (rspamdController !== '' || rspamdPassword !== '')) throw new Malformed('rspamd-controller-url or rspamd-password is set without rspamd-url');
   const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
 
@@ -190,12 +224,27 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     peerAddress: peerAddress === '' ? null : peerAddress,
     sending: {
       smarthost: smarthost === '' ? null : { ...parseSmarthost(smarthost), auth: smarthostUser === '' ? null : { user: smarthostUser, pass: smarthostPassword } },
-      dns: get('DNS').split(',').map((a) => a.trim()).filter((a) => a !== ''),
+      dns: list('DNS'),
       mxPort: number('MX_PORT', 1, 65535),
       hideClient: choice('SUBMISSION_CLIENT', ['show', 'hide']) === 'hide',
       dnssec: { auto: null, yes: true, no: false }[choice('DNSSEC', ['auto', 'yes', 'no'])],
       stsPort: number('STS_PORT', 0, 65535),
       outgoing: get('OUTGOING_ADDRESS').split(',').map((a) => a.trim()).filter((a) => a !== '').map(parseOutgoing),
+    },
+    receiving: {
+      checks: { on: true, off: false, auto: null }[choice('CHECKS', ['auto', 'on', 'off'])],
+      inbound: {
+        exempt: networks('CHECKS_EXEMPT'),
+        dmarc: choice('DMARC', ['quarantine', 'reject', 'none']),
+        arcTrusted: domains('ARC_TRUSTED'),
+        junkScore: number('JUNK_SCORE', 0, 1000),
+        dnsbl: domains('DNSBL'),
+        dnsblAction: choice('DNSBL_ACTION', ['reject', 'score']),
+        greylist: choice('GREYLIST', ['off', 'on']) === 'on',
+        ratePerMinute: number('SMTP_RATE', 0, 1_000_000),
+        rspamd: rspamdUrl === '' ? null : { url: rspamdUrl, controllerUrl: rspamdController || rspamdUrl, password: rspamdPassword || null, reject: rspamdReject },
+      },
+      proxyFrom: networks('PROXY_FROM'),
     },
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),

@@ -14,6 +14,8 @@ import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
 import { MailAdmin } from './mail-admin.ts';
 import type { Queue } from './queue/index.ts';
+import { openReceiving } from './receiving.ts';
+import type { Receiving } from './receiving.ts';
 import { Sending, queueOf } from './sending.ts';
 import { openCertificate } from './tls.ts';
 
@@ -99,6 +101,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     web?.draining();
     await Promise.all(stopping.map((drain) => drain()));
     await sending?.stop();
+    receiving.inbound?.stop();
     await upkeep.stop();
     await users!.stop();
     await logins.close();
@@ -112,8 +115,8 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     sending = new Sending({ config, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     const serving: Serving = {};
-    const ports = await listen(config, core, users, receiver, sending, () => certificate.context(), stopping, serving);
-    if (web) ports.http = await web.listen({ core, replica, users, receiver, serving });
+    const ports = await listen(config, core, users, receiver, sending, receiving, () => certificate.context(), stopping, serving);
+    if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
@@ -126,16 +129,16 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   }
 }
 
-async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, sending: Sending, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
+async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, sending: Sending, { inbound, proxies }: Receiving, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
   const { clock, random, logger } = core;
   const { smtp, lmtp, imap, imaps, submission, submissions } = config.ports;
   const ports: { -readonly [k in keyof Service['ports']]: number } = {};
   const admission = new Admission(limits);
-  const mail = { receiver, hostname: config.hostname, tls: context, clock, random, logger, admission };
+  const mail = { receiver, hostname: config.hostname, tls: context, clock, random, logger, admission, proxies };
   if (smtp || lmtp) {
     const { LmtpServer, SmtpServer } = await import('./smtp/index.ts');
     if (smtp) {
-      const server = (serving.smtp = new SmtpServer(mail));
+      const server = (serving.smtp = new SmtpServer({ ...mail, screen: inbound?.screen ?? undefined }));
       stopping.push(() => server.drain(config.drain_ms));
       for (const host of config.listen) ports.smtp = await server.listen(host, smtp);
     }
@@ -157,7 +160,7 @@ async function listen(config: Config, core: Core, users: Users, receiver: MailRe
   }
   if (imap || imaps) {
     const { ImapServer } = await import('./imap/index.ts');
-    const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname }));
+    const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname, proxies }));
     stopping.push(() => server.drain(config.drain_ms));
     for (const host of config.listen) {
       if (imap) ports.imap = await server.listen(imap, host);

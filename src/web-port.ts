@@ -4,9 +4,10 @@ import type { Logger } from './base/index.ts';
 import type { MailReceiver, Replica, Users } from './account/index.ts';
 import type { Config } from './config.ts';
 import type { Core } from './replica.ts';
+import type { Receiving } from './receiving.ts';
 import { DIRECTORY_LOG } from './store/index.ts';
 import type { Stores } from './store/index.ts';
-import type { Family, ProcessNumbers, Readiness, StoreRequests, WebServer } from './web/index.ts';
+import type { Family, ProcessNumbers, Readiness, Sample, StoreRequests, WebServer } from './web/index.ts';
 
 type Web = typeof import('./web/index.ts');
 
@@ -23,6 +24,7 @@ export interface Numbered {
   users: Users;
   receiver: MailReceiver;
   serving: Serving;
+  receiving: Receiving;
 }
 
 export class WebPort {
@@ -73,7 +75,7 @@ export class WebPort {
     this.#process.stop();
   }
 
-  #families({ core, replica, users, receiver, serving }: Numbered): Family[] {
+  #families({ core, replica, users, receiver, serving, receiving }: Numbered): Family[] {
     const { counter, gauge, by } = this.#web;
     const { smtp, lmtp, imap } = serving;
     const { peers, presence } = core;
@@ -92,6 +94,7 @@ export class WebPort {
       gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, imap: imap?.connections ?? 0 })),
       counter('colombier_imap_commands_total', 'IMAP commands that were answered, by result', by('result', imap?.answers ?? {})),
       counter('colombier_deliveries_total', 'Copies of messages by SMTP and LMTP, one for each user, by result', by('result', receiver.counts)),
+      counter('colombier_checks_total', 'What the checks of inbound mail said, by check and result', checks(receiving)),
       counter('colombier_bugs_total', 'IMAP connections that a bug has ended', imap?.bugs ?? 0),
       ...this.#requests.families(),
       counter('colombier_hints_total', 'Hints between replicas: sent, received, lost to a full queue', [
@@ -121,3 +124,6 @@ export class WebPort {
     ];
   }
 }
+
+/** Nothing while nothing is checked. */
+const checks = ({ inbound }: Receiving): Sample[] => (inbound?.counts.all() ?? []).map(({ check, result, value }) => ({ labels: { check, result }, value }));

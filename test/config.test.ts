@@ -34,6 +34,11 @@ describe('config', () => {
       peerAddress: null,
       tls: null,
       sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] },
+      receiving: {
+        checks: null,
+        inbound: { exempt: ['127.0.0.0/8', '::1'], dmarc: 'quarantine', arcTrusted: [], junkScore: 6, dnsbl: [], dnsblAction: 'reject', greylist: false, ratePerMinute: 120, rspamd: null },
+        proxyFrom: [],
+      },
       plaintextLogin: 'loopback',
       scram: 'app-passwords',
       drain_ms: 10_000,
@@ -61,6 +66,12 @@ describe('config', () => {
     refused({ SMARTHOST: 'a:b' }, {}, /smarthost: "a:b" is not host:port/);
     refused({ SMARTHOST: 'a', SMARTHOST_USER: 'u' }, {}, /must be set together/);
     refused({ SMARTHOST_USER: 'u', SMARTHOST_PASSWORD: 'x' }, {}, /without smarthost/);
+  });
+
+  it('reads what is done with mail from strangers', () => {
+    const c = readConfig({ CHECKS: 'on', DNSBL: 'zen.list.test, Other.test', GREYLIST: 'on', ARC_TRUSTED: 'lists.example', PROXY_FROM: '10.0.0.0/8,::1', RSPAMD_URL: 'http://127.0.0.1:11333', RSPAMD_CONTROLLER_URL: 'http://127.0.0.1:11334', RSPAMD_PASSWORD: 'q', DMARC: 'reject' }, {}).receiving;
+    assert.deepEqual([c.checks, c.proxyFrom, c.inbound.dnsbl, c.inbound.greylist, c.inbound.arcTrusted, c.inbound.dmarc], [true, ['10.0.0.0/8', '::1'], ['zen.list.test', 'other.test'], true, ['lists.example'], 'reject']);
+    assert.deepEqual(c.inbound.rspamd, { url: 'http://127.0.0.1:11333', controllerUrl: 'http://127.0.0.1:11334', password: 'q', reject: 'reject' });
   });
 
   it('reads an S3 store, secrets also from files', () => {
@@ -102,6 +113,13 @@ describe('config', () => {
     [{ DRAIN_SECONDS: '' }, /drain-seconds/],
     [{ MEMORY_MB: '0' }, /memory-mb/],
     [{ HOSTNAME: 'a b' }, /hostname/],
+    [{ CHECKS: 'yes' }, /checks: "yes" is none of auto, on, off/],
+    [{ CHECKS_EXEMPT: '10.0.0.0/33' }, /checks-exempt: "10\.0\.0\.0\/33" is neither an address nor a network/],
+    [{ PROXY_FROM: 'traefik' }, /proxy-from/],
+    [{ DNSBL: 'zen spam' }, /dnsbl: "zen spam" is not a domain/],
+    [{ RSPAMD_URL: 'localhost:11333' }, /rspamd-url/],
+    [{ RSPAMD_PASSWORD: 'x' }, /without rspamd-url/],
+    [{ JUNK_SCORE: '-1' }, /junk-score/],
   ];
   for (const [flags, what] of bad) it(`refuses ${JSON.stringify(flags)}`, () => refused(flags, {}, what));
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { Refused, limits } from '../base/index.ts';
-import type { Clock, Limits, Logger } from '../base/index.ts';
+import type { Clock, Limits, Logger, Proxies } from '../base/index.ts';
 import { Connection } from './conn.ts';
 import type { Host } from './host.ts';
 import type { Backend } from './session.ts';
@@ -22,6 +22,8 @@ export interface ImapOptions {
   hostname: string;
   /** Other limits for commands than everybody's: for tests. */
   limits?: Limits;
+  /** Who speaks the PROXY protocol. */
+  proxies?: Proxies;
 }
 
 export class ImapServer implements Host {
@@ -35,13 +37,15 @@ export class ImapServer implements Host {
   bugs = 0;
   /** Tagged answers by result. */
   readonly answers = { ok: 0, no: 0, bad: 0, unavailable: 0, damaged: 0 };
+  readonly #proxies: Proxies | null;
   #servers: Server[] = [];
   #connections = new Set<Connection>();
   #byAddress = new Map<string, number>();
   #cancelSweep: (() => void) | null = null;
   #drained: (() => void) | null = null;
 
-  constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits }: ImapOptions) {
+  constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits, proxies }: ImapOptions) {
+    this.#proxies = proxies ?? null;
     this.limits = own;
     this.backend = backend;
     this.secureContext = secureContext;
@@ -59,7 +63,7 @@ export class ImapServer implements Host {
   listen(port: number, host: string, { implicitTls = false } = {}): Promise<number> {
     // Half-open: a client that sent everything and ended may still read its answers.
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS, allowHalfOpen: true });
-    server.on('connection', (socket: Socket) => this.#accept(socket, implicitTls));
+    server.on('connection', (socket: Socket) => this.#arrived(socket, implicitTls));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       const failed = (e: NodeJS.ErrnoException) => reject(new Refused(`IMAP cannot listen on ${host} port ${port}: ${e.code === 'EADDRINUSE' ? 'another program has this port' : (e.code ?? e.message)}`));
@@ -71,6 +75,12 @@ export class ImapServer implements Host {
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
     });
+  }
+
+  #arrived(socket: Socket, implicitTls: boolean): void {
+    if (!this.#proxies?.speaks(socket)) return this.#accept(socket, implicitTls);
+    const remote = socket.remoteAddress ?? '';
+    this.#proxies.accept(socket, () => this.#accept(socket, implicitTls), (why) => this.logger.warn('proxy', { remote, reason: why }));
   }
 
   #accept(socket: Socket, implicitTls: boolean): void {

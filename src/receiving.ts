@@ -1,0 +1,36 @@
+// Mail in, as far as strangers send it: whether it is judged, by what, and who may say where a connection comes from.
+import { Proxies } from './base/index.ts';
+import type { Clock, Logger, Random } from './base/index.ts';
+import type { Config } from './config.ts';
+import type { Directory } from './directory/index.ts';
+import { loadInbound } from './verify/index.ts';
+import type { Inbound } from './verify/index.ts';
+
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
+/** Of the memory for mail, so much may be messages that wait for their checks; beyond it they go through a file. */
+const KEPT = 1 / 8;
+
+/** Whether mail to the SMTP port is judged: on this machine alone nobody needs DNS for it. */
+export function judges({ receiving, listen, ports }: Config): boolean {
+  if (ports.smtp === 0) return false;
+  if (receiving.checks !== null) return receiving.checks;
+  const { rspamd, dnsbl, greylist } = receiving.inbound;
+  return listen.some((address) => !LOOPBACK.test(address)) || receiving.proxyFrom.length > 0 || rspamd !== null || dnsbl.length > 0 || greylist;
+}
+
+export interface Receiving {
+  readonly proxies: Proxies | undefined;
+  /** Null when nothing is judged and nothing learned. */
+  readonly inbound: Inbound | null;
+}
+
+export async function openReceiving(config: Config, { directory, clock, random, logger }: { directory: Directory; clock: Clock; random: Random; logger: Logger }): Promise<Receiving> {
+  const { proxyFrom, inbound } = config.receiving;
+  const proxies = proxyFrom.length === 0 ? undefined : new Proxies(proxyFrom, clock);
+  const judge = judges(config);
+  if (!judge && inbound.rspamd === null) return { proxies, inbound: null };
+  const { openInbound } = await loadInbound();
+  const isOurs = (name: string) => directory.state.hasDomain(name);
+  const options = { hostname: config.hostname, isOurs, settings: { ...inbound, dns: config.sending.dns }, keptBytesMax: config.memory_bytes * KEPT, clock, random, logger };
+  return { proxies, inbound: openInbound(options, judge) };
+}
