@@ -48,6 +48,8 @@ export interface AppenderOptions<Op> {
 const WRITER_BITS = 65;
 /** A LIST that is older when all is fetched is made once more. */
 const LIST_OLD_MS = 10_000;
+/** Up to here no position is used: an empty mailbox says HIGHESTMODSEQ 1 (RFC 7162 wants a positive one), so 1 is not new to anyone. */
+const NEVER_USED: Position = 1;
 const RESEND_MS = [50, 250, 1000, 4000];
 
 export class Appender<Op> {
@@ -162,7 +164,7 @@ export class Appender<Op> {
   /** The smallest position of the own slot above all that is listed or spent. */
   #nextPosition(jump: number): Position {
     const { identity, listing, limits } = this.#o;
-    const greatest = Math.max(this.#spent, identity.spent.get(this.#o.root) ?? 0, listing.greatest) + jump;
+    const greatest = Math.max(NEVER_USED, this.#spent, identity.spent.get(this.#o.root) ?? 0, listing.greatest) + jump;
     const p = Math.floor(greatest / limits.slots) * limits.slots + identity.slot!;
     return p > greatest ? p : p + limits.slots;
   }
@@ -260,8 +262,10 @@ export class Appender<Op> {
     const inTime = () => clock.monotonic() - listed.mono < limits.give_up_ms && clock.now() - listed.wall < limits.give_up_ms;
     const maySend = () => inTime() && identity.mayWrite();
     const over = new AbortController();
-    const late = () => new Unavailable('the store did not acknowledge the event within a minute');
-    const cancel = clock.after(Math.max(0, limits.give_up_ms - (clock.monotonic() - listed.mono)), () => over.abort(late()));
+    const late = () => new Unavailable('the store did not acknowledge the event in time');
+    // A store may say that nobody should wait so long: giving up earlier breaks no rule.
+    const patience = (store.patience_ms ?? Infinity) + bytes.length / limits.store_bytes_per_ms_min;
+    const cancel = clock.after(Math.max(0, Math.min(patience, limits.give_up_ms - (clock.monotonic() - listed.mono))), () => over.abort(late()));
     const ended = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(late()), { once: true }));
     ended.catch(noop);
     // What must be stored before was not: no resend can change that.

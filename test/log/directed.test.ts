@@ -36,7 +36,7 @@ describe('a floor says what its digest says, and no more', () => {
   /** E is stored in part and no LIST of B shows it; B's floor passes it; C finds it, within its window. */
   async function late(mutations: Partial<LogMutations>) {
     const s = new Stage(mutations);
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     await b.append('m0');
     const { put } = await abandoned(s, a, 'e');
     s.world.partialShown = 0;
@@ -44,19 +44,19 @@ describe('a floor says what its digest says, and no more', () => {
     await s.clock.advance(130_000);
     await b.log.caughtUp();
     await b.append('x');
-    assert.equal(b.log.closed, 2);
+    assert.equal(b.log.closed, 3);
     // What a client that knows UIDNEXT only has synchronised up to.
     const uidNext = b.state.uidNext('INBOX');
     s.world.partialShown = 1;
     s.world.confirmFails = 0;
-    const c = await s.place(3).open();
+    const c = await s.place(4).open();
     if (c.log.late().length > 0) await c.repair();
     return { shown: c.state.live('INBOX').filter((e) => e.id === 'e' && e.uid >= uidNext).length, kinds: c.log.late().length };
   }
   it('so a client that synchronised past an event is shown it anew', async () => assert.deepEqual(await late({}), { shown: 1, kinds: 0 }));
   it('the first write after it was passed over counts too when nothing else conflicts', async () => {
     const s = new Stage();
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     await b.append('m0');
     const { put } = await abandoned(s, a, 'e');
     s.world.partialShown = 0;
@@ -66,8 +66,8 @@ describe('a floor says what its digest says, and no more', () => {
     await b.append('x');
     s.world.partialShown = 1;
     s.world.confirmFails = 0;
-    const c = await s.place(3).open();
-    assert.deepEqual(c.log.late().map((l) => [l.event.ref.position, l.uid, l.passedOver]), [[1, true, true]]);
+    const c = await s.place(4).open();
+    assert.deepEqual(c.log.late().map((l) => [l.event.ref.position, l.uid, l.passedOver]), [[2, true, true]]);
   });
 });
 
@@ -75,12 +75,12 @@ describe('trusting floors', () => {
   /** As above, but E and what it could conflict with have seen each other: only the digest of X tells. */
   async function passedOver(mutations: Partial<LogMutations>) {
     const s = new Stage(mutations);
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     await b.append('m0');
     s.tell();
     const { put } = await abandoned(s, a, 'e');
     // A third replica's event beyond E, in another mailbox, lets B's floor pass E.
-    const d = await s.place(4).open();
+    const d = await s.place(5).open();
     await d.append('elsewhere', 'Archive');
     await d.append('there', 'Archive');
     s.tell();
@@ -92,7 +92,7 @@ describe('trusting floors', () => {
     const uidNext = b.state.uidNext('INBOX');
     s.world.partialShown = 1;
     s.world.confirmFails = 0;
-    const c = await s.place(3).open();
+    const c = await s.place(4).open();
     if (c.log.late().length > 0) await c.repair();
     return c.state.live('INBOX').some((e) => e.id === 'e' && e.uid >= uidNext);
   }
@@ -104,7 +104,7 @@ describe('an event that landed long after its writer gave up', () => {
   /** All that it could conflict with is in a snapshot and collected when it lands. */
   async function shown(mutations: Partial<LogMutations>) {
     const s = new Stage(mutations);
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     const { put } = await abandoned(s, a, 'e');
     for (let i = 0; i < 4; i++) await b.append(`m${i}`);
     // The newest event is never collected: it is one of another mailbox.
@@ -130,7 +130,7 @@ describe('an event that landed long after its writer gave up', () => {
     assert.equal(s.count('snapshots/'), 1);
     assert.equal(s.events().length, 1);
     s.world.land(put.name, put.bytes, true);
-    const c = await s.place(3).open();
+    const c = await s.place(4).open();
     if (c.log.late().length > 0) await c.repair();
     assert.equal(c.log.late().length, 0);
     return c.state.live('INBOX').some((e) => e.id === 'e' && e.uid >= uidNext);
@@ -142,14 +142,14 @@ describe('an event that landed long after its writer gave up', () => {
 describe('a LIST that shows what its writer never heard of', () => {
   it('is stored again before it counts, with the time that was seen first', async () => {
     const s = new Stage();
-    const a = await s.place(1).open();
+    const a = await s.place(2).open();
     const { put } = await abandoned(s, a, 'e');
     s.world.partialShown = 1;
     s.world.confirmFails = 0;
     s.world.land(put.name, put.bytes, false);
     const landed = s.world.objects.get(put.name)!.modified;
     await s.clock.advance(MINUTE + 1);
-    const b = await s.place(2).open();
+    const b = await s.place(3).open();
     assert.equal(b.live(), 'e');
     assert.equal(s.world.objects.get(put.name)!.full, true);
     assert.equal(s.world.objects.get(put.name)!.modified, landed);

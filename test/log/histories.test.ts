@@ -39,7 +39,7 @@ describe('each rule of the log, switched off, breaks a history', function () {
   it('the last position in the name', () => breaks({ firstPositionInName: true }, 1, 100));
   it('the second PUT', () => breaks({ noSecondPut: true }, 100, 500));
   it('the put window', () => breaks({ noWindow: true }, 1, 50));
-  it('the digest', () => breaks({ noDigest: true }, 500, 500));
+  it('the digest', () => breaks({ noDigest: true }, 1088, 1000));
   it('the LIST before a write', () => breaks({ noListBeforeWrite: true }, 1, 100));
   it('the LIST from `closed`', () => breaks({ listFromGreatest: true }, 1, 50));
   it('covers in joins of snapshots', () => breaks({ noCoversInJoin: true }, 1, 50, true));

@@ -20,7 +20,7 @@ describe('a snapshot that was stored in part, its writer never told OK', () => {
   async function hollow(beside: boolean) {
     const s = new Stage();
     s.world.confirmFails = 0;
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     for (let i = 0; i < 3; i++) await a.append(`m${i}`);
     await s.clock.advance(3 * 60_000);
     await a.log.caughtUp();

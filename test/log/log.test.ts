@@ -52,6 +52,15 @@ describe('what the log costs in requests', () => {
   });
 });
 
+describe('positions', () => {
+  it('begin above 1, which an empty mailbox gives as its HIGHESTMODSEQ', async () => {
+    const s = new Stage();
+    const [a, b] = [await s.place(0).open(), await s.place(1).open()];
+    assert.equal((await b.append('m1'))!.first, 65);
+    assert.equal((await a.append('m2'))!.first, 64);
+  });
+});
+
 describe('group commit', () => {
   it('what arrives while a PUT is under way goes into one event, each with its own position', async () => {
     const s = new Stage();
@@ -294,7 +303,7 @@ describe('lateness in the common case', () => {
 
   it('of two that have not seen each other the smaller is late, and a repair ends it', async () => {
     const s = new Stage();
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     a.store.parks = b.store.parks = () => true;
     const both = [a.append('m1'), b.append('m2')];
     await s.quiet();
@@ -303,7 +312,7 @@ describe('lateness in the common case', () => {
     await Promise.all(both);
     a.store.parks = b.store.parks = () => false;
     s.tell();
-    for (const r of [a, b]) assert.deepEqual(r.log.late().map((l) => [l.event.ref.position, l.uid, l.passedOver]), [[1, true, false]]);
+    for (const r of [a, b]) assert.deepEqual(r.log.late().map((l) => [l.event.ref.position, l.uid, l.passedOver]), [[2, true, false]]);
     await b.repair();
     s.tell();
     for (const r of [a, b]) assert.equal(r.log.late().length, 0);

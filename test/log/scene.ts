@@ -78,7 +78,7 @@ export class Stage {
   constructor(mutations: Partial<LogMutations> = {}) {
     this.mutations = mutations;
   }
-  place(slot = this.places.length + 1): Place {
+  place(slot = this.places.length + 2): Place {
     const p = new Place(this.world, slot, this.mutations);
     this.places.push(p);
     return p;

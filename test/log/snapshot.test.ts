@@ -54,7 +54,7 @@ describe('snapshots', () => {
 
   it('none is written while something at or below its floor is late', async () => {
     const s = new Stage();
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     a.store.parks = b.store.parks = () => true;
     const both = [a.append('m1'), b.append('m2')];
     await s.quiet();
@@ -112,8 +112,8 @@ describe('an event that one snapshot has and another passed over', () => {
   /** A's snapshot lists e; B's floor lies above e and B had not seen it; e is in the log. */
   async function hole() {
     const s = new Stage();
-    const a = await s.place(1).open();
-    const b = await s.place(2).open();
+    const a = await s.place(2).open();
+    const b = await s.place(3).open();
     await a.append('first');
     s.tell();
     const e = await a.append('e');
@@ -156,7 +156,7 @@ describe('an event that one snapshot has and another passed over', () => {
       await s.clock.advance(DAY + HOUR);
     }
     assert.ok(s.world.objects.has(name));
-    const c = await s.place(3).open();
+    const c = await s.place(4).open();
     assert.deepEqual(c.live().split(' ').sort(), ['e', 'first', 'second', 'third']);
     // So are B's own, by A's snapshot.
     assert.ok(c.log.late().some((l) => idOf(l.event.ref) === idOf(e.ref) && l.passedOver && l.uid));
@@ -164,7 +164,7 @@ describe('an event that one snapshot has and another passed over', () => {
 
   it('goes after a session repaired it and joined them; the joined snapshot has it', async () => {
     const { s, a, name } = await hole();
-    const c = await s.place(3).open();
+    const c = await s.place(4).open();
     await c.repair();
     await settledSnapshot(s, c);
     for (let i = 0; i < 5; i++) {
@@ -173,7 +173,7 @@ describe('an event that one snapshot has and another passed over', () => {
     }
     assert.ok(!s.world.objects.has(name));
     assert.equal(s.count('snapshots/'), 1);
-    const d = await s.place(4).open();
+    const d = await s.place(5).open();
     assert.deepEqual(d.live().split(' ').sort(), ['e', 'first', 'second', 'third']);
     assert.equal(d.log.late().length, 0);
   });
@@ -199,7 +199,7 @@ describe('bundles', () => {
 
   it('covers exactly what is in it: another event below its greatest position stays', async () => {
     const s = new Stage();
-    const [a, d] = [await s.place(1).open(), s.place(2)];
+    const [a, d] = [await s.place(2).open(), s.place(3)];
     await d.deliver('m1');
     await a.append('session');
     await d.deliver('m2');
@@ -208,12 +208,12 @@ describe('bundles', () => {
       await s.clock.advance(DAY + HOUR);
       await pass(d);
     }
-    assert.deepEqual((await s.place(3).open()).live().split(' ').sort(), ['m1', 'm2', 'session']);
+    assert.deepEqual((await s.place(4).open()).live().split(' ').sort(), ['m1', 'm2', 'session']);
   });
 
   it('noticed when it covers by position', async () => {
     const s = new Stage();
-    const [a, d] = [await s.place(1).open(), s.place(2)];
+    const [a, d] = [await s.place(2).open(), s.place(3)];
     await d.deliver('m1');
     await a.append('session');
     await d.deliver('m2');
@@ -222,7 +222,7 @@ describe('bundles', () => {
       await s.clock.advance(DAY + HOUR);
       await pass(d, { bundleCoversByFloor: true });
     }
-    const r = await s.place(3).open();
+    const r = await s.place(4).open();
     assert.ok(!r.live().includes('session'));
   });
 });
@@ -250,10 +250,10 @@ describe('collection', () => {
   /** A reader has read the manifests; before it reads their parts another snapshot is written, and collected for. */
   async function slowReader(mutations: Partial<LogMutations>) {
     const s = new Stage();
-    const a = await s.place(1).open();
+    const a = await s.place(2).open();
     await a.append('m1');
     await settledSnapshot(s, a);
-    const r = s.place(2);
+    const r = s.place(3);
     await r.log.attach({
       ...r.source,
       load: async (views, fetch) => {
@@ -291,7 +291,7 @@ describe('collection', () => {
 
   it('an event stays while an uncovered one bears a lower floor', async () => {
     const s = new Stage();
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     b.store.parks = () => true;
     const old = b.append('old');
     old.catch(() => {});
@@ -328,7 +328,7 @@ describe('collection', () => {
 describe('a replica that was away while the log was collected', () => {
   async function away(mutations: Partial<LogMutations>) {
     const s = new Stage(mutations);
-    const [a, b] = [await s.place(1).open(), await s.place(2).open()];
+    const [a, b] = [await s.place(2).open(), await s.place(3).open()];
     await a.append('before');
     s.tell();
     for (let i = 0; i < 5; i++) await b.append(`m${i}`);
