@@ -63,8 +63,8 @@ export interface Config {
   /** What SCRAM can log in with. */
   readonly scram: 'app-passwords' | 'off';
   readonly drain_ms: number;
-  /** Plaintext bytes of messages in memory at once. */
-  readonly inflight_bytes: number;
+  /** What mail may take of memory: on its way, and kept because it may be asked for again. */
+  readonly memory_bytes: number;
   readonly logLevel: Level;
 }
 
@@ -250,7 +250,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
     scram: choice('SCRAM', ['app-passwords', 'off']),
     drain_ms: number('DRAIN_SECONDS', 0, 3600) * 1000,
-    inflight_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
+    memory_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),
   });
 }

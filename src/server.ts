@@ -1,6 +1,6 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
 import { readFileSync } from 'node:fs';
-import { BlobCache, Administration, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from './account/index.ts';
+import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import { Admission, limits } from './base/index.ts';
 import type { Logger } from './base/index.ts';
@@ -22,11 +22,12 @@ import { openCertificate } from './tls.ts';
 /** Of the release, from package.json. */
 export const release: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
-/** Opened messages that stay in memory, and decoded records: together a part of what a small machine can give. */
-const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
-const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
+/** Of the memory that a replica has for mail, so much may be on its way; beyond it messages go through a file. */
+const INFLIGHT = 1 / 2;
 
 function replicaOf(core: Core, config: Config, trial: Trial = {}): Replica {
+  const memory = new MemoryBudget(config.memory_bytes, core.clock);
+  const spoolBudget = new SpoolBudget(config.memory_bytes * INFLIGHT, memory);
   return {
     stores: core.stores,
     keys: core.keys,
@@ -36,9 +37,10 @@ function replicaOf(core: Core, config: Config, trial: Trial = {}): Replica {
     identity: core.presence,
     authenticator: core.authenticator,
     directory: core.directory,
-    blobs: new BlobCache(BLOB_CACHE_BYTES),
-    records: new RecordCache(RECORD_CACHE_BYTES),
-    spoolBudget: new SpoolBudget(config.inflight_bytes),
+    blobs: new BlobCache(memory),
+    records: new RecordCache(memory),
+    spoolBudget,
+    memory,
     announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
     peersComplete: () => core.peers.complete,
     counts: { repairs: 0, lateEvents: 0, snapshots: 0, bundles: 0, collected: 0 },
@@ -92,7 +94,8 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     onRequest: answerer(() => own, logger.room('admin')),
     trial,
   });
-  const replica = replicaOf(core, config, trial);
+  const receiving = await openReceiving(config, core);
+  const replica: Replica = { ...replicaOf(core, config, trial), learn: receiving.inbound?.learn ?? undefined };
   const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback', scram: config.scram !== 'off' });
   const upkeep = new Upkeep(replica, users);

@@ -89,6 +89,7 @@ export class WebPort {
       if (log.attached) late += log.late().length;
     }
     const open = users.counts;
+    const { inflight, ...caches } = (replica.memory?.parts ?? {}) as Record<string, number>;
     return [
       gauge('colombier_build_info', 'The release that runs', [{ labels: { version: this.#release }, value: 1 }]),
       gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, imap: imap?.connections ?? 0 })),
@@ -118,8 +119,10 @@ export class WebPort {
       counter('colombier_snapshots_total', 'Snapshots written', counts.snapshots),
       counter('colombier_bundles_total', 'Bundles written', counts.bundles),
       counter('colombier_collected_objects_total', 'Objects that collection deleted', counts.collected),
-      gauge('colombier_cache_bytes', 'What caches hold', by('cache', { messages: replica.blobs.bytes, records: replica.records.bytes })),
+      gauge('colombier_cache_bytes', 'What is kept in memory because it may be asked for again', by('cache', caches)),
       gauge('colombier_inflight_bytes', 'Bytes of messages in memory that are on their way', replica.spoolBudget.used),
+      gauge('colombier_memory_bytes_max', 'What both together may take (COLOMBIER_MEMORY_MB)', replica.memory?.bytesMax ?? 0),
+      counter('colombier_cache_evictions_total', 'How often something of it had to go', replica.memory?.evictions ?? 0),
       ...this.#process.families(),
     ];
   }

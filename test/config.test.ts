@@ -42,7 +42,7 @@ describe('config', () => {
       plaintextLogin: 'loopback',
       scram: 'app-passwords',
       drain_ms: 10_000,
-      inflight_bytes: 96 * 1024 * 1024,
+      memory_bytes: 96 * 1024 * 1024,
       logLevel: 'info',
     });
     assert.ok(Object.isFrozen(c) && Object.isFrozen(c.ports) && Object.isFrozen(c.listen));

@@ -1,12 +1,16 @@
 // Reading messages: one Range GET for the chunks that hold what is asked, opened with the content key of the event.
-// Small messages are kept in memory for a while, whole and opened, because clients ask for them part by part.
+// What was opened is kept in memory for a while: small messages whole, because clients ask for them part by part, of
+// large ones pieces, because clients ask for those in slices.
 import { Corrupt } from '../base/index.ts';
-import { openBlob, openRange, sealedRange } from '../seal/index.ts';
+import { chunkBegins, chunkOf, openBlob, openRange, sealedRange } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
+import { Cache, MemoryBudget } from './memory.ts';
 
 /** Messages up to this size are read and kept whole. */
 const WHOLE_BYTES_MAX = 256 * 1024;
+/** Chunks of larger ones. Who asks for more at once reads on and won't ask again: such a read is neither kept nor found. */
+const CHUNKS_MAX = 4;
 
 export interface BlobRef {
   blob: string;
@@ -16,36 +20,20 @@ export interface BlobRef {
 
 /** Opened messages of all users, oldest use out first, within one budget of bytes. */
 export class BlobCache {
-  readonly #kept = new Map<string, Buffer>();
+  readonly #kept: Cache<Buffer>;
   readonly #reading = new Map<string, Promise<Buffer>>();
-  #bytes = 0;
-  readonly #bytesMax: number;
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+  /** Within a budget that it shares, or of its own. */
+  constructor(budget: MemoryBudget | number) {
+    this.#kept = new Cache('messages', typeof budget === 'number' ? new MemoryBudget(budget) : budget);
   }
   get bytes(): number {
-    return this.#bytes;
-  }
-
-  #keep(name: string, plain: Buffer): void {
-    if (this.#kept.has(name)) return;
-    this.#kept.set(name, plain);
-    this.#bytes += plain.length;
-    for (const [old, bytes] of this.#kept) {
-      if (this.#bytes <= this.#bytesMax) break;
-      this.#kept.delete(old);
-      this.#bytes -= bytes.length;
-    }
+    return this.#kept.bytes;
   }
 
   /** Forgets what was opened of one user: after the last session of that user has gone. */
   forget(root: string): void {
     const prefix = blobName(root, '');
-    for (const [name, bytes] of this.#kept) {
-      if (!name.startsWith(prefix)) continue;
-      this.#kept.delete(name);
-      this.#bytes -= bytes.length;
-    }
+    for (const key of this.#kept.keys()) if (key.startsWith(prefix)) this.#kept.delete(key);
   }
 
   /** Bytes [from, to) of the message as received. Corrupt when the blob is gone or altered; Unavailable. */
@@ -53,27 +41,47 @@ export class BlobCache {
     const end = Math.min(to, ref.plainBytes);
     if (from >= end) return Buffer.alloc(0);
     const name = blobName(root, ref.blob);
-    const kept = this.#kept.get(name);
-    if (kept) {
-      this.#kept.delete(name); // the most recently used stands last
-      this.#kept.set(name, kept);
-      return kept.subarray(from, end);
+    if (ref.plainBytes <= WHOLE_BYTES_MAX) return (this.#kept.get(name) ?? (await this.#whole(store, name, ref))).subarray(from, end);
+    const first = chunkOf(from, ref.plainBytes);
+    const last = chunkOf(end - 1, ref.plainBytes);
+    if (last - first >= CHUNKS_MAX) return this.#range(store, name, ref, from, end);
+    const found: Buffer[] = [];
+    for (let chunk = first; chunk <= last; chunk++) {
+      const kept = this.#kept.get(`${name}#${chunk}`);
+      if (!kept) break;
+      found.push(kept);
     }
-    if (ref.plainBytes <= WHOLE_BYTES_MAX) return (await this.#whole(store, name, ref)).subarray(from, end);
+    if (first + found.length <= last) found.push(...(await this.#chunks(store, name, ref, first + found.length, last)));
+    const begins = chunkBegins(first, ref.plainBytes);
+    return (found.length === 1 ? found[0] : Buffer.concat(found)).subarray(from - begins, end - begins);
+  }
+
+  async #range(store: ObjectStore, name: string, ref: BlobRef, from: number, end: number): Promise<Buffer> {
     const range = sealedRange(from, end, ref.plainBytes);
     const object = await store.get(name, range);
     if (!object) throw new Corrupt(`${name}: the blob is missing`);
     return openRange(ref.contentKey, object.bytes, range.from, from, end);
   }
 
-  async #whole(store: ObjectStore, name: string, ref: BlobRef): Promise<Buffer> {
+  async #chunks(store: ObjectStore, name: string, ref: BlobRef, first: number, last: number): Promise<Buffer[]> {
+    const edges = Array.from({ length: last - first + 2 }, (_, i) => Math.min(ref.plainBytes, chunkBegins(first + i, ref.plainBytes)));
+    const opened = await this.#range(store, name, ref, edges[0], edges[edges.length - 1]);
+    return edges.slice(1).map((edge, i) => {
+      // A copy, or one chunk would hold them all.
+      const bytes = Buffer.from(opened.subarray(edges[i] - edges[0], edge - edges[0]));
+      this.#kept.set(`${name}#${first + i}`, bytes, bytes.length);
+      return bytes;
+    });
+  }
+
+  #whole(store: ObjectStore, name: string, ref: BlobRef): Promise<Buffer> {
     let reading = this.#reading.get(name);
     if (!reading) {
       reading = (async () => {
         const object = await store.get(name);
         if (!object) throw new Corrupt(`${name}: the blob is missing`);
         const plain = openBlob(ref.contentKey, object.bytes);
-        this.#keep(name, plain);
+        this.#kept.set(name, plain, plain.length);
         return plain;
       })().finally(() => this.#reading.delete(name));
       this.#reading.set(name, reading);

@@ -19,6 +19,7 @@ export { Logins } from './login.ts';
 export { OpenUser } from './open-user.ts';
 export type { AccountMutations, Learn, Replica, ReplicaCounts } from './replica.ts';
 export { userCodec } from './codec.ts';
+export { MemoryBudget } from './memory.ts';
 export { RecordCache } from './records.ts';
 export { Spool, SpoolBudget } from './spool.ts';
 export { totalsOf } from './usage.ts';

@@ -34,6 +34,11 @@ export class OpenUser {
   readonly pending = new Pending();
   /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
   onBroken: (text: string) => void = () => {};
+  /** Called when more of the state came into memory. */
+  onGrown: () => void = () => {};
+  /** When the rows of a mailbox, or of all, were last asked for, ms of the monotonic clock. */
+  readonly rowsUsed = new Map<MailboxId, number>();
+  allRowsUsed = -Infinity;
   #fetch: (id: string, manifest: number) => Promise<Buffer> = () => Promise.reject(new Corrupt('no snapshot to read'));
   #loading: Promise<void> = Promise.resolve();
   #repairing: Promise<void> | null = null;
@@ -115,11 +120,16 @@ export class OpenUser {
 
   /** Makes sure that the parts for `wanted` are in memory. Unavailable, Corrupt. */
   async need(wanted: Wanted): Promise<void> {
+    const now = this.replica.clock.monotonic();
+    this.state.usedAt(now);
+    if ('mailbox' in wanted) this.rowsUsed.set(wanted.mailbox, now);
+    else if (wanted.kind === 'everything' || wanted.kind === 'removed') this.allRowsUsed = now;
     if (this.state.missing(wanted).length === 0) return;
     // One after the other: what one loads, the next doesn't.
     const turn = this.#loading.then(() => this.#provide(wanted));
     this.#loading = turn.catch(() => {});
     await turn;
+    this.onGrown();
     this.#notify();
   }
 
@@ -289,6 +299,11 @@ export class OpenUser {
     this.at.log.detach();
     this.at.codec.ring = null;
     this.replica.blobs.forget(this.at.root);
+  }
+
+  /** Something is under way that may use any mailbox's rows. */
+  get busy(): boolean {
+    return this.at.log.submitting > 0 || this.#repairing !== null || this.#snapshotting !== null;
   }
 
   get eventsSinceSnapshot(): number {

@@ -6,6 +6,7 @@ import type { ClusterKeys } from '../seal/index.ts';
 import type { Stores } from '../store/index.ts';
 import type { StateMutations } from '../state/index.ts';
 import type { BlobCache } from './blobs.ts';
+import type { MemoryBudget } from './memory.ts';
 import type { RecordCache } from './records.ts';
 import type { SpoolBudget } from './spool.ts';
 
@@ -44,6 +45,8 @@ export interface Replica {
   readonly blobs: BlobCache;
   readonly records: RecordCache;
   readonly spoolBudget: SpoolBudget;
+  /** What all that is kept in memory shares; without it nothing of states and logs is let go. */
+  readonly memory?: MemoryBudget;
   /** Tells the peers of an event that is acknowledged. */
   readonly announce: (bucket: string | null, root: string, name: string, bytes: Uint8Array) => void;
   /** True when all known replicas are connected: polls may be slow. */

@@ -7,13 +7,25 @@ import { join } from 'node:path';
 import { Unavailable, randomId } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
 import type { ObjectStore } from '../store/index.ts';
+import type { Keeper, MemoryBudget } from './memory.ts';
 
 /** Sealed bytes of all messages that are in memory now, and how many may be: beyond it each goes to disk. */
-export class SpoolBudget {
+export class SpoolBudget implements Keeper {
+  readonly name = 'inflight';
+  readonly anytime = true;
   used = 0;
   readonly bytesMax: number;
-  constructor(bytesMax: number) {
+  /** `memory`: what is kept besides makes room for what is on its way. */
+  constructor(bytesMax: number, memory?: MemoryBudget) {
     this.bytesMax = bytesMax;
+    memory?.join(this);
+  }
+  get bytes(): number {
+    return this.used;
+  }
+  readonly spare = 0;
+  evict(): number {
+    return 0;
   }
 }
 

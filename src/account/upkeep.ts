@@ -12,7 +12,7 @@ import type { Users } from './users.ts';
 /** One user's log is looked at each time. */
 const STEP_MS = 30_000;
 /** Names of a log that is not open; beyond it the log is forgotten, and listed anew at the next delivery. */
-const NAMES_MAX = 5000;
+const NAMES_MAX = 2000;
 /** Between two looks at one log: candidates must lie a day, so more often is of no use. */
 const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
 

@@ -9,6 +9,7 @@ import { userRoot } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { userCodec } from './codec.ts';
 import type { UserCodec } from './codec.ts';
+import type { Keeper } from './memory.ts';
 import type { Replica } from './replica.ts';
 
 /** Logs of users who are not logged in that stay known: each costs some kilobytes. */
@@ -26,7 +27,14 @@ export interface UserLog {
   writers: number;
 }
 
-export class UserLogs {
+/** What a log takes of memory, and each name that it knows. */
+const LOG_BYTES = 4096;
+const NAME_BYTES = 450;
+
+export class UserLogs implements Keeper {
+  readonly name = 'logs';
+  readonly anytime = false;
+  #bytes = 0;
   readonly #replica: Replica;
   readonly #logs = new Map<string, UserLog>();
   /** True for users whose log must stay: they are logged in. */
@@ -78,6 +86,31 @@ export class UserLogs {
   forget(user: string): void {
     const entry = this.#logs.get(user);
     if (entry && !this.#inUse(user, entry)) this.#logs.delete(user);
+  }
+
+  // ——— as a keeper of memory ———
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+  readonly spare = 0;
+  measure(): void {
+    let bytes = 0;
+    for (const { log } of this.#logs.values()) bytes += LOG_BYTES + NAME_BYTES * log.known;
+    this.#bytes = bytes;
+  }
+  /** The least recently used go first; only when nothing else can go, because a log that is forgotten must be listed as a whole again. */
+  evict(before: number, bytes: number): number {
+    let freed = 0;
+    if (before <= this.#replica.clock.monotonic()) return freed;
+    for (const [user, entry] of this.#logs) {
+      if (freed >= bytes) break;
+      if (this.#inUse(user, entry)) continue;
+      this.#logs.delete(user);
+      freed += LOG_BYTES + NAME_BYTES * entry.log.known;
+    }
+    this.#bytes -= freed;
+    return freed;
   }
 
   #inUse(user: string, entry: UserLog): boolean {

@@ -10,6 +10,7 @@ import type { LoggedIn, Logins } from './login.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
 import { UserSession } from './session.ts';
+import { StateMemory } from './state-memory.ts';
 import { totalsOf } from './usage.ts';
 import { UserLogs } from './user-log.ts';
 import type { UserLog } from './user-log.ts';
@@ -41,14 +42,15 @@ const DEFAULTS = (Object.entries(DEFAULT_NAMES) as [SpecialUse, string][]).map((
 /** A quota is believed so long before the store is asked again. */
 const USED_MS_MAX = 60_000;
 const USED_USERS_MAX = 10_000;
-/** Records of one user's messages that stay in memory undecoded; the rest is read again from snapshots. */
-const CONTENT_BYTES_MAX = 16 * 1024 * 1024;
+/** How often it is looked whose turn it is to be asked for; more often while peers don't answer. */
+const LOOK_MS = limits.poll_without_peers_ms;
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 export class Users implements Backend {
   readonly logs: UserLogs;
   readonly #o: UsersOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #memory = new StateMemory();
   readonly #used = new Map<string, { at: number; bytes: number; told: number }>();
   /** Users whose state is being put away: who logs in meanwhile waits. */
   readonly #closing = new Map<string, Promise<void>>();
@@ -59,6 +61,8 @@ export class Users implements Backend {
     this.#o = options;
     this.logs = new UserLogs(options.replica, (user) => this.#entries.has(user));
     options.replica.directory.onChanged(() => this.#revise());
+    options.replica.memory?.join(this.#memory);
+    options.replica.memory?.join(this.logs);
     this.#poll();
   }
 
@@ -131,6 +135,12 @@ export class Users implements Backend {
       (open) => {
         entry.open = open;
         open.onBroken = (text) => this.#break(record.id, entry, text);
+        if (!replica.memory || this.#entries.get(record.id) !== entry) return;
+        this.#memory.look(open);
+        open.onGrown = () => {
+          this.#memory.look(open);
+          replica.memory!.grew();
+        };
       },
       () => entry.release(),
     );
@@ -182,6 +192,10 @@ export class Users implements Backend {
     if (this.#entries.get(id) === entry) this.#entries.delete(id);
     entry.cancelLinger();
     entry.release();
+    if (entry.open) {
+      entry.open.onGrown = () => {};
+      this.#memory.forget(entry.open);
+    }
     const closing = Promise.all([this.#closing.get(id), entry.opening.then((open) => open.close(), () => {})]).then(() => {
       if (this.#closing.get(id) === closing) this.#closing.delete(id);
     });
@@ -236,19 +250,28 @@ export class Users implements Backend {
 
   // One timer for all: open users are asked for every minute while peers answer, every five seconds when they don't.
   #poll(): void {
-    const { clock, replica } = { clock: this.#o.replica.clock, replica: this.#o.replica };
-    this.#cancelPoll = clock.after(1000, () => {
+    const { replica } = this.#o;
+    const { clock } = replica;
+    this.#cancelPoll = clock.after(this.#entries.size === 0 || replica.peersComplete() ? LOOK_MS : LOOK_MS / 5, () => {
       if (this.#stopped) return;
       const interval = replica.peersComplete() ? limits.poll_with_peers_ms : limits.poll_without_peers_ms;
       const now = clock.monotonic();
+      this.#measure();
       for (const [id, entry] of this.#entries) {
         if (!entry.open || entry.sessions.size === 0 || now - entry.polled < interval) continue;
         entry.polled = now;
-        entry.open.state.evictContents(CONTENT_BYTES_MAX);
         entry.open.fresh().catch((e) => replica.logger.debug('poll failed', { user: id, why: reason(e) }));
       }
       this.#poll();
     });
+  }
+
+  #measure(): void {
+    const { memory } = this.#o.replica;
+    if (!memory) return;
+    for (const { open } of this.#entries.values()) if (open) this.#memory.look(open);
+    this.logs.measure();
+    memory.sweep();
   }
 
   /** A peer says that this event of a user's log is stored. */

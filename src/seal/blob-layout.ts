@@ -98,3 +98,14 @@ export function sealedRange(plainFrom: number, plainTo: number, plainBytes: numb
   const end = chunkFrom(last) + chunkBytes(last, layout) + TAG_BYTES;
   return { from: sealedOffset(chunkFrom(first), layout), to: sealedOffset(end - 1, layout) + 1 };
 }
+
+/** The chunk that holds the message's byte `at`, and where the message's bytes in a chunk begin: who keeps whole chunks reads nothing twice. */
+export const chunkOf = (at: number, plainBytes: number): number => Math.floor(literalOffset(at, layoutOf(plainBytes)) / CHUNK_BYTES);
+export function chunkBegins(chunk: number, plainBytes: number): number {
+  if (chunk === 0) return 0;
+  const layout = layoutOf(plainBytes);
+  // Not beyond it: a length octet for each segment, and the literal's head.
+  let at = Math.max(0, chunk * CHUNK_BYTES - LITERAL_HEAD.length - 1 - chunk - FINAL_LENGTH_BYTES - 1);
+  while (at < plainBytes && literalOffset(at, layout) < chunk * CHUNK_BYTES) at++;
+  return at;
+}

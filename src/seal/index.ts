@@ -21,7 +21,7 @@ export { BlobSealer } from './blob-sealer.ts';
 export type { SealedBlob } from './blob-sealer.ts';
 export { checkBlobForm, openBlob, openBlobWithSecretKey, openRange } from './blob-opener.ts';
 export { contentKeyPlainBytes } from './blob-key.ts';
-export { sealedRange, sealedSize } from './blob-layout.ts';
+export { chunkBegins, chunkOf, sealedRange, sealedSize } from './blob-layout.ts';
 export { ClusterKeys, createClusterSecret } from './cluster.ts';
 export { MAC_BYTES, mac, verifyMac } from './mac.ts';
 export { hmacOnce } from './primitives.ts';
