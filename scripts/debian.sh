@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests with real clients and the bench use. Without apt or root it says what is missing
 # and leaves: the tests that need a part skip themselves.
 set -u
-packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 isync neomutt nftables offlineimap3 php-cli php-mbstring python3-venv swaks)
+packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 isync ldnsutils libnet-ssleay-perl neomutt nftables offlineimap3 php-cli php-mbstring postfix python3-venv swaks unbound)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -30,6 +30,8 @@ if [ ! -e "$policy" ]; then
   "${root[@]}" chmod 755 "$policy"
   trap '"${root[@]}" rm -f "$policy"' EXIT
 fi
+# Postfix asks what to set up: nothing.
+echo 'postfix postfix/main_mailer_type select No configuration' | "${root[@]}" debconf-set-selections
 "${root[@]}" apt-get update -qq &&
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
   {
