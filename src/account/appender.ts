@@ -32,6 +32,8 @@ export class MailAppender implements Appender {
   readonly #messages: AddedMessage[] = [];
   /** Blobs of earlier messages of a MULTIAPPEND go to the store while later ones arrive. */
   readonly #puts: Promise<void>[] = [];
+  /** Ends those that nobody waits for any more. */
+  readonly #gone = new AbortController();
 
   constructor(user: OpenUser, mailbox: MailboxId) {
     this.#user = user;
@@ -59,7 +61,7 @@ export class MailAppender implements Appender {
     const copy = copies[0];
     const { at } = this.#user;
     this.#copies.push(copy);
-    const put = copy.spool.put(at.store, blobName(at.root, copy.blob)).finally(() => copy.spool.dispose());
+    const put = copy.spool.put(at.store, blobName(at.root, copy.blob), this.#gone.signal).finally(() => copy.spool.dispose());
     put.catch(() => {}); // commit waits for it and tells
     this.#puts.push(put);
     this.#messages.push({
@@ -89,8 +91,8 @@ export class MailAppender implements Appender {
     const beside = !eventBeforeBlob && user.at.store.preparesPuts === true && this.#copies.every((copy) => copy.spool.inMemory);
     const after = beside ? Promise.all(this.#puts) : undefined;
     after?.catch(() => {}); // the event tells, if there ever is one
-    // Elsewhere the LIST goes beside the blobs; submit lists again if it failed.
-    if (!beside && !eventBeforeBlob) await Promise.all([...this.#puts, user.at.log.refresh(limits.list_age_ms_max).catch(() => {})]);
+    // Elsewhere the LIST goes beside the blobs. Where it fails nobody waits for them.
+    if (!beside && !eventBeforeBlob) await Promise.all([...this.#puts, user.at.log.refresh(limits.list_age_ms_max)]);
     const messages = this.#messages;
     const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
       positions: messages.length,
@@ -102,6 +104,7 @@ export class MailAppender implements Appender {
   }
 
   abort(): void {
+    this.#gone.abort();
     for (const incoming of this.#incoming) incoming.dispose();
     this.#current = null;
   }

@@ -148,7 +148,7 @@ class Delivery implements Transaction {
       flags: [],
       deliveryKey: arrived.index.messageId === null ? null : deliveryKey(user.keys.hashKey, this.#info.from, address, arrived.digest).toString('hex'),
     };
-    const put = () => copy.spool.put(user.store, blobName(user.root, copy.blob));
+    const put = (signal?: AbortSignal) => copy.spool.put(user.store, blobName(user.root, copy.blob), signal);
     // Both ids follow from the user alone: nothing need be opened, and Junk need not be there yet.
     const mailbox = mailboxId(user.record.id, junk ? '\\Junk' : 'INBOX', 1);
     const event = (after?: Promise<unknown>) =>
@@ -163,8 +163,10 @@ class Delivery implements Transaction {
       blob.catch(() => {}); // the event tells, if there ever is one
       return void (await event(blob));
     }
-    // The LIST goes beside the blob: together they take the time of the slower one. If it fails, submit lists again.
-    await Promise.all([put(), user.log.refresh(limits.list_age_ms_max).catch(() => {})]);
+    // The LIST goes beside the blob: together they take the time of the slower one. Where it fails nobody waits for the blob.
+    const gone = new AbortController();
+    const listed = user.log.refresh(limits.list_age_ms_max).catch((e) => gone.abort(e));
+    await Promise.all([put(gone.signal), listed]);
     if (replica.mutations.answerBeforePut) return void event().catch(() => {});
     await event();
   }

@@ -57,8 +57,7 @@ export interface PutOptions {
 /**
  * Errors: Unavailable when the store (or a quorum of it) gives no answer in time: a PUT may then have happened or may
  * happen later. Every object is written once under a name that no one else can choose, so adapters resend at will.
- * Every adapter has own time-outs (`store_request_ms_max`) and retries (`store_attempts_max`), but a caller's
- * `signal` ends all of it.
+ * Every adapter has own time-outs and retries (`store_…` of the limits), but a caller's `signal` ends all of it.
  */
 export interface ObjectStore {
   /** Durable when it resolves. Resolves with the store's own time. `bytes` may come as pieces that are one after the other. */
@@ -80,6 +79,8 @@ export interface ObjectStore {
   confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void>;
   /** A PUT with `after` does most of its work while it waits; elsewhere whoever waits first knows more when writing. */
   readonly preparesPuts?: boolean;
+  /** Milliseconds after which who waits for a PUT and its resends by the caller should be told Unavailable; none: as long as rules allow. */
+  readonly patience_ms?: number;
   /** Requests made so far, by kind: for benchmarks and metrics. */
   readonly counts: { put: number; get: number; list: number; delete: number };
   close(): Promise<void>;

@@ -14,7 +14,7 @@ export class Endpoint {
   skew = 0;
   /** Failures since the last good answer. */
   failures = 0;
-  /** Monotonic time of the first of them. */
+  /** Monotonic time at which the first of them was sent. */
   failingSince = 0;
   /** Monotonic time until which it is left alone; 0: the breaker is closed. */
   openUntil = 0;
@@ -44,19 +44,19 @@ export class Endpoints {
 
   /**
    * The first one that answers; not `except`, which has just failed, if there is another. When none is known to answer the
-   * one that was left alone for longest: nothing is refused without having been sent.
+   * one that was left alone for longest: nothing is refused without having been sent. `tries`: this request finds out for
+   * all whether it answers again.
    */
-  choose(except: Endpoint | null): Endpoint {
-    if (this.#all.length === 1) return this.#all[0];
+  choose(except: Endpoint | null): { endpoint: Endpoint; tries: boolean } {
     const now = this.#clock.monotonic();
-    const others = this.#all.filter((e) => e !== except);
-    for (const e of others) {
-      if (e.openUntil === 0) return e;
-      if (e.openUntil > now || e.trying) continue;
-      e.trying = true;
-      return e;
+    const others = this.#all.length === 1 ? this.#all : this.#all.filter((e) => e !== except);
+    for (const endpoint of others) {
+      if (endpoint.openUntil === 0) return { endpoint, tries: false };
+      if (endpoint.openUntil > now || endpoint.trying) continue;
+      endpoint.trying = true;
+      return { endpoint, tries: true };
     }
-    return others.reduce((a, b) => (b.openUntil < a.openUntil ? b : a));
+    return { endpoint: others.reduce((a, b) => (b.openUntil < a.openUntil ? b : a)), tries: false };
   }
 
   /** Whether another one is worth asking when this one is slow. */
@@ -75,10 +75,12 @@ export class Endpoints {
     endpoint.trying = false;
   }
 
-  failed(endpoint: Endpoint, why: string): void {
-    if (endpoint.failures++ === 0) endpoint.failingSince = this.#clock.monotonic();
+  /** `sent`: monotonic time at which the request was sent. Silence for long counts as much as many failures. */
+  failed(endpoint: Endpoint, why: string, sent: number): void {
+    if (endpoint.failures++ === 0) endpoint.failingSince = sent;
     endpoint.trying = false;
-    const over = endpoint.failures - limits.store_breaker_failures;
+    const silent = this.#clock.monotonic() - endpoint.failingSince > limits.store_hopeless_ms;
+    const over = Math.max(endpoint.failures - limits.store_breaker_failures, silent ? 0 : -1);
     if (over < 0) return;
     if (endpoint.openUntil === 0) this.#logger.warn('the S3 endpoint is left alone for a while', { endpoint: endpoint.origin, why });
     const most = Math.min(limits.store_breaker_ms_max, limits.store_breaker_ms_min * 2 ** Math.min(over, 16));

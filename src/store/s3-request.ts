@@ -93,16 +93,25 @@ export class S3Transport {
   }
 
   async #attempts<T>(call: Call, check: (answer: Answer) => T): Promise<T> {
-    const deadline = this.#clock.monotonic() + limits.store_call_ms_max + slowest(call.bytes ?? 0);
+    const bytes = call.bytes ?? 0;
+    const quick = bytes <= limits.event_bytes_inline_max;
+    const deadline = this.#clock.monotonic() + (quick ? limits.store_quick_call_ms_max : limits.store_call_ms_max) + slowest(bytes);
     let corrected = false;
     let failed: Endpoint | null = null;
     for (let attempt = 1; ; attempt++) {
       checkSignal(call.signal);
       checkMaySend(call.maySend);
       let why: string;
-      const endpoint = this.#endpoints.choose(failed);
+      const { endpoint, tries } = this.#endpoints.choose(failed);
+      const sent = this.#clock.monotonic();
+      // Where another may be asked instead, or nobody answers anyway, nobody waits long for this one.
+      const patience = Math.min(
+        quick ? limits.store_quick_ms_max : limits.store_request_ms_max,
+        this.#endpoints.hasOther(endpoint) ? (quick ? limits.store_fallback_ms : limits.store_fallback_large_ms) : Infinity,
+        !tries && this.#endpoints.hopeless ? limits.store_hopeless_request_ms_max : Infinity,
+      );
       try {
-        const answer = await this.#send(endpoint, call, deadline);
+        const answer = await this.#send(endpoint, call, patience, deadline);
         const { status } = answer;
         if (status < 300 || status === 404 || status === 416) {
           const result = check(answer);
@@ -125,7 +134,7 @@ export class S3Transport {
         why = this.#clean(reason(e));
       }
       failed = endpoint;
-      this.#endpoints.failed(endpoint, why);
+      this.#endpoints.failed(endpoint, why, sent);
       await this.#beforeResend(call, attempt, deadline, why);
     }
   }
@@ -145,7 +154,7 @@ export class S3Transport {
     }
   }
 
-  async #send(endpoint: Endpoint, call: Call, deadline: number): Promise<Answer> {
+  async #send(endpoint: Endpoint, call: Call, patience: number, deadline: number): Promise<Answer> {
     const path = endpoint.base + call.path;
     const headers = this.#signer.sign({ method: call.method, host: endpoint.host, path, query: call.query ?? '', headers: call.headers ?? {}, payload: call.payload ?? EMPTY_SHA256, time: this.#clock.now() + endpoint.skew });
     if (call.range) headers.range = call.range;
@@ -154,8 +163,6 @@ export class S3Transport {
     const ended = new AbortController();
     const onAbort = () => ended.abort(gaveUp(call.signal!));
     call.signal?.addEventListener('abort', onAbort, { once: true });
-    // Where another may be asked instead nobody waits long for this one.
-    const patience = this.#endpoints.hasOther(endpoint) ? limits.store_fallback_ms : limits.store_request_ms_max;
     const timer = (bytes: number) => this.#clock.after(Math.min(patience + slowest(bytes), Math.max(1, deadline + slowest(bytes) - this.#clock.monotonic())), () => ended.abort(new Error('no answer in time')));
     let cancel = timer(call.bytes ?? 0);
     const lane = endpoint.lanes.take();

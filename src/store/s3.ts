@@ -69,6 +69,7 @@ async function probe(store: S3Store, clock: Clock, logger: Logger): Promise<void
 export class S3Store implements ObjectStore {
   readonly bucket: string;
   readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly patience_ms = limits.store_quick_call_ms_max;
   readonly #transport: S3Transport;
 
   constructor(transport: S3Transport, bucket: string) {

@@ -82,6 +82,9 @@ class MeasuredStore implements ObjectStore {
   get preparesPuts(): boolean {
     return this.#store.preparesPuts === true;
   }
+  get patience_ms(): number | undefined {
+    return this.#store.patience_ms;
+  }
   get counts(): ObjectStore['counts'] {
     return this.#store.counts;
   }

@@ -24,6 +24,7 @@ export class Client {
   readonly #ledger: Ledger;
   #imap: Imap | null = null;
   #at: SiteReplica | null = null;
+  #selected: Copy | null = null;
   #n = 0;
   readonly #name: string;
 
@@ -69,7 +70,7 @@ export class Client {
 
   async #connect(at: SiteReplica): Promise<Imap> {
     this.#at = at;
-    this.#imap = null;
+    this.#imap = this.#selected = null;
     const imap = (this.#imap = await Imap.connect(at.imap, false, undefined, at.host));
     await this.#ok(`LOGIN ${this.person.address} ${this.person.password}`);
     if (this.kind === 'qresync') await this.#ok('ENABLE QRESYNC');
@@ -115,7 +116,11 @@ export class Client {
   async sync(mailbox: MailboxName): Promise<Copy> {
     const copy = this.copies[mailbox];
     const told = await this.#ok(copy.select(), copy, true);
-    copy.opened(told);
+    // What stands before it is of the mailbox that was open (RFC 9051 §7.1).
+    const closed = told.findIndex((line) => line.startsWith('OK [CLOSED]'));
+    if (closed >= 0) this.#selected?.take(told.slice(0, closed));
+    this.#selected = copy;
+    copy.opened(told.slice(closed + 1));
     this.#ledger.counts.syncs++;
     await this.#fill(copy);
     return copy;

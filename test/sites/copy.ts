@@ -29,8 +29,12 @@ export class Copy {
   #order: number[] = [];
   /** MODSEQs told in a command that has not ended. */
   #modSeqTold = 0;
+  /** Of commands that have ended, with messages told that the copy may lack. */
+  #modSeqEnded = 0;
   /** As SELECT told them; believed when all that the copy lacked has come. */
   #selected = { uidNext: 0, modSeq: 0 };
+  /** The copy that was not what the server has; told when all is read anew. */
+  #unequal: { what: string; rows: Map<number, Row> } | null = null;
   /** The SELECT under way asks for what changed only. */
   #resyncs = false;
   #flagsWanted = false;
@@ -61,6 +65,7 @@ export class Copy {
     }
     this.#validity = validity;
     this.#order = new Array<number>(exists).fill(0);
+    this.#modSeqEnded = 0;
     this.#selected = { uidNext: value('UIDNEXT'), modSeq: value('HIGHESTMODSEQ') };
     if (this.#kind === 'uidnext') {
       this.#flagsWanted = true;
@@ -71,10 +76,12 @@ export class Copy {
     // What was there and did not vanish is there still: the sequence numbers follow from the UIDs.
     const uids = [...this.rows.keys()].sort((a, b) => a - b);
     if (uids.length !== exists) {
-      this.#ledger.violation(`${this.#person.name} ${this.mailbox}: after QRESYNC the copy has ${uids.length} messages, the server ${exists}: ${told.filter((l) => !/ FETCH /.test(l)).join(' | ').slice(0, 1500)}`);
+      const said = told.filter((l) => /VANISHED|EXISTS|UIDNEXT|HIGHEST/.test(l)).join(' | ').slice(0, 500);
+      this.#unequal = { what: `after QRESYNC for ${this.#modSeq} the copy has ${uids.length} messages, the server ${exists} (${said})`, rows: new Map(this.rows) };
       // As an app that sees this would do.
       this.rows.clear();
-      this.#modSeq = 0;
+      this.#uidNext = 1;
+      this.#order = new Array<number>(exists).fill(0);
       return;
     }
     this.#order = uids;
@@ -126,8 +133,7 @@ export class Copy {
 
   /** A command has ended: what it told of MODSEQs is all there was (RFC 7162 §3.1.2.2). */
   ended(text: string): void {
-    if (this.#kind !== 'qresync') return;
-    this.#modSeq = Math.max(this.#modSeq, this.#modSeqTold, Number(/\[HIGHESTMODSEQ (\d+)\]/.exec(text)?.[1] ?? 0));
+    this.#modSeqEnded = Math.max(this.#modSeqEnded, this.#modSeqTold, Number(/\[HIGHESTMODSEQ (\d+)\]/.exec(text)?.[1] ?? 0));
     this.#modSeqTold = 0;
   }
 
@@ -162,8 +168,14 @@ export class Copy {
 
   /** Nothing is lacking. */
   filled(): void {
+    if (this.#unequal) {
+      const { what, rows } = this.#unequal;
+      this.#unequal = null;
+      const only = (a: Map<number, Row>, b: Map<number, Row>) => [...a].filter(([uid]) => !b.has(uid)).map(([uid, row]) => `${uid} ${row.token}`).slice(0, 5).join(', ');
+      this.#ledger.violation(`${this.#person.name} ${this.mailbox}: ${what}; lacked ${only(this.rows, rows)}; had ${only(rows, this.rows)}`);
+    }
     this.#uidNext = Math.max(this.#uidNext, this.#selected.uidNext, Math.max(0, ...this.rows.keys()) + 1);
-    this.#modSeq = Math.max(this.#modSeq, this.#selected.modSeq);
+    this.#modSeq = Math.max(this.#modSeq, this.#selected.modSeq, this.#modSeqEnded);
   }
 
   any(upTo: (n: number) => number): { uid: number; token: string } | null {

@@ -120,6 +120,21 @@ describe('s3 with several endpoints', () => {
     await one.close();
   });
 
+  it('while all are silent every call is sent once, and one that waits for longer finds out that it is over', async () => {
+    near.answers = far.answers = [never];
+    const unavailable = () => assert.rejects(stores.home.list({ prefix: '' }), { name: 'Unavailable' });
+    await unavailable();
+    clock.ahead += limits.store_hopeless_ms + 1;
+    await unavailable();
+    near.seen.length = far.seen.length = 0;
+    await Promise.all([unavailable(), unavailable(), unavailable(), unavailable()]);
+    assert.equal(near.seen.length + far.seen.length, 4, 'each is sent once');
+    near.answers = far.answers = [(_, response) => void setTimeout(() => response.writeHead(200, { 'content-type': 'application/xml' }).end(listing([])), limits.store_hopeless_request_ms_max / 20 + 30)];
+    clock.ahead += limits.store_breaker_ms_max + 1;
+    assert.deepEqual((await stores.home.list({ prefix: '' })).objects, [], 'a slow answer ends it too');
+    assert.deepEqual((await stores.home.list({ prefix: '' })).objects, []);
+  });
+
   it('a refusal is an answer: the second one is not asked', async () => {
     near.answers = [fails(403, 'AccessDenied')];
     await assert.rejects(stores.home.get('a'), { name: 'Unavailable', message: /refuses: 403 AccessDenied/ });
