@@ -1,6 +1,6 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
 import { readFileSync } from 'node:fs';
-import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SpoolBudget, Upkeep, Users } from './account/index.ts';
+import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SearchMemory, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import { Admission, limits } from './base/index.ts';
 import type { Logger } from './base/index.ts';
@@ -95,7 +95,9 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     trial,
   });
   const receiving = await openReceiving(config, core);
-  const replica: Replica = { ...replicaOf(core, config, trial), learn: receiving.inbound?.learn ?? undefined };
+  const kept = replicaOf(core, config, trial);
+  const search = new SearchMemory(limits.search_index_bytes_max, true, kept.memory);
+  const replica: Replica = { ...kept, search, learn: receiving.inbound?.learn ?? undefined };
   const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback', scram: config.scram !== 'off' });
   const upkeep = new Upkeep(replica, users);

@@ -21,6 +21,7 @@ export type { AccountMutations, Learn, Replica, ReplicaCounts } from './replica.
 export { userCodec } from './codec.ts';
 export { MemoryBudget } from './memory.ts';
 export { RecordCache } from './records.ts';
+export { SearchMemory } from './search-memory.ts';
 export { Spool, SpoolBudget } from './spool.ts';
 export { totalsOf } from './usage.ts';
 export type { Usage } from './usage.ts';

@@ -12,6 +12,7 @@ import { pack, unpack } from './codec.ts';
 import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
+import { UserSearch } from './search.ts';
 import type { UserLog } from './user-log.ts';
 
 /** Hears of changes of one mailbox. */
@@ -32,6 +33,8 @@ export class OpenUser {
   /** Sessions that hear of all mailboxes. */
   readonly watchers = new Set<(news: AccountNews) => void>();
   readonly pending = new Pending();
+  /** Null where searches read every message. */
+  search: UserSearch | null = null;
   /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
   onBroken: (text: string) => void = () => {};
   /** Called when more of the state came into memory. */
@@ -64,6 +67,7 @@ export class OpenUser {
       at.codec.ring = null;
       throw e;
     }
+    if (replica.search) user.search = new UserSearch(user, { ...replica, memory: replica.search });
     user.#afterChange();
     return user;
   }
@@ -296,6 +300,7 @@ export class OpenUser {
     this.#repairWaits = null;
     await this.#repairing?.catch(() => {});
     await this.#snapshotting;
+    this.search?.close();
     this.at.log.detach();
     this.at.codec.ring = null;
     this.replica.blobs.forget(this.at.root);

@@ -8,6 +8,7 @@ import type { StateMutations } from '../state/index.ts';
 import type { BlobCache } from './blobs.ts';
 import type { MemoryBudget } from './memory.ts';
 import type { RecordCache } from './records.ts';
+import type { SearchMemory } from './search-memory.ts';
 import type { SpoolBudget } from './spool.ts';
 
 /** Rules of this room that a test switches off to see its check fail. Never set elsewhere. */
@@ -44,6 +45,8 @@ export interface Replica {
   readonly directory: Directory;
   readonly blobs: BlobCache;
   readonly records: RecordCache;
+  /** Absent: searches read every message. */
+  readonly search?: SearchMemory;
   readonly spoolBudget: SpoolBudget;
   /** What all that is kept in memory shares; without it nothing of states and logs is let go. */
   readonly memory?: MemoryBudget;

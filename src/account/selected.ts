@@ -1,7 +1,7 @@
 // A mailbox that a session has selected: imap/session.ts's Selected over the folded state.
 import { Refused, limits } from '../base/index.ts';
 import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
-import type { MessageRecord, Selected } from '../imap/session.ts';
+import type { MessageRecord, Selected, Sifted, TextAsked } from '../imap/session.ts';
 import type { MailboxState, Op } from '../state/index.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
 import { teach } from './learning.ts';
@@ -66,6 +66,20 @@ export class SelectedMailbox implements Selected, Listener {
     if (from >= prefix.length) return body ?? Buffer.alloc(0);
     const head = prefix.subarray(from, to);
     return body ? Buffer.concat([head, body]) : head;
+  }
+
+  async sift(uids: ArrayLike<Uid>, texts: readonly TextAsked[]): Promise<Sifted | null> {
+    // What vanishes meanwhile is nobody's: the search finds that out by itself.
+    const emailId = (k: number) => {
+      const i = this.index.find(uids[k]);
+      return i < 0 ? '' : this.index.emailId(i);
+    };
+    return (await this.#user.search?.index.sift(uids.length, emailId, texts)) ?? null;
+  }
+
+  async learn(uid: Uid, header: string, texts: readonly string[]): Promise<void> {
+    const i = this.index.find(uid);
+    if (i >= 0) await this.#user.search?.index.learn(this.index.emailId(i), header, texts);
   }
 
   async store(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null): Promise<{ failed: Uid[] }> {

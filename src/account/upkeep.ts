@@ -80,6 +80,18 @@ export class Upkeep {
     if (this.#replica.counts) this.#replica.counts.collected += done.deleted.length;
     if (done.deleted.length > 0) logger.info('collected', { user: at.record.id, objects: done.deleted.length });
     if (done.joinNeeded) open?.snapshotSoon();
+    if (open) await this.#tidySearch(open);
+  }
+
+  /** An EMAILID is the id of the blob. Entries of messages that are gone, and parts that nobody needs, go from the search index. */
+  async #tidySearch(open: OpenUser): Promise<void> {
+    const index = open.search?.index;
+    if (!index || !(await index.opened()) || index.size.stored === 0) return;
+    await open.fresh();
+    await open.need({ kind: 'everything' });
+    const kept = new Set<string>();
+    for (const { blob } of open.state.referencedBlobs()) kept.add(blob);
+    await index.tidy(kept);
   }
 
   async stop(): Promise<void> {

@@ -3,7 +3,7 @@
 import { seededRandom, silent } from '../../src/base/index.ts';
 import type { Clock, Flag, Logger, Random } from '../../src/base/index.ts';
 import { Administration, BlobCache, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from '../../src/account/index.ts';
-import type { AccountMutations, MemoryBudget, Replica } from '../../src/account/index.ts';
+import type { AccountMutations, MemoryBudget, Replica, SearchMemory } from '../../src/account/index.ts';
 import { Directory } from '../../src/directory/index.ts';
 import type { DirectoryOp, StoredWrap, UserRecord } from '../../src/directory/index.ts';
 import type { Session } from '../../src/imap/session.ts';
@@ -33,6 +33,7 @@ export interface Account {
 export interface ReplicaOptions {
   mutations?: AccountMutations;
   logger?: Logger;
+  search?: SearchMemory;
   /** What the replica keeps in memory; without it nothing has to go. */
   memory?: MemoryBudget;
 }
@@ -73,6 +74,7 @@ export class TestReplica {
       blobs: new BlobCache(options.memory ?? 8 * 1024 * 1024),
       records: new RecordCache(options.memory ?? 8 * 1024 * 1024),
       memory: options.memory,
+      search: options.search,
       spoolBudget: new SpoolBudget(2 ** 30),
       announce: (_bucket, root, name, bytes) => world.tell(this, root, name, bytes),
       peersComplete: () => world.hints,

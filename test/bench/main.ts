@@ -18,11 +18,13 @@ import { mailbox } from './rows/mailbox.ts';
 import { memory } from './rows/memory.ts';
 import { quietRequests, requests } from './rows/requests.ts';
 import type { Bench, Row } from './rows/row.ts';
+import { search } from './rows/search.ts';
+import { searchBody } from './rows/search-body.ts';
 import { median } from './statistics.ts';
 import { table } from './table.ts';
 import type { Result } from './table.ts';
 
-const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...idle, ...memory, ...quietRequests];
+const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...search, ...searchBody, ...idle, ...memory, ...quietRequests];
 const MAILS = 400;
 const MAIL_BYTES = 10_000;
 const DRAWN = 150;
