@@ -13,6 +13,8 @@ export const answers = {
   stored: answer(250, '2.6.0', 'message stored'),
   sender: answer(250, '2.1.0', 'sender accepted'),
   recipient: answer(250, '2.1.5', 'recipient accepted'),
+  chunk: answer(250, '2.0.0', 'octets received'),
+  chunked: answer(503, '5.5.1', 'the message has begun with BDAT'),
   go: answer(354, '', 'end with <CR><LF>.<CR><LF>'),
   noSender: answer(503, '5.5.1', 'MAIL FROM first'),
   noRecipient: answer(503, '5.5.1', 'RCPT TO first'),

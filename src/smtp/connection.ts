@@ -5,6 +5,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { Malformed, randomId, reason, Refused } from '../base/index.ts';
 import { mailParameters, parsePath } from './address.ts';
 import { type Answer, answerOf, answers, together } from './answer.ts';
+import { LineEnds, parseBdat } from './chunks.ts';
 import type { Host } from './host.ts';
 import { Incoming } from './incoming.ts';
 import { Parser } from './parser.ts';
@@ -13,6 +14,14 @@ import type { Recipient, TransactionInfo } from './receiver.ts';
 import type { Visit } from './screen.ts';
 
 type Done = () => void;
+
+/** A message that comes by BDAT. */
+interface Chunked {
+  incoming: Incoming;
+  info: TransactionInfo;
+  lines: LineEnds;
+  stopClock: () => void;
+}
 
 export class Connection extends SMTPConnection {
   readonly #host: Host;
@@ -25,6 +34,8 @@ export class Connection extends SMTPConnection {
   #declaredBytes: number | null = null;
   #utf8 = false;
   #incoming: Incoming | null = null;
+  #chunked: Chunked | null = null;
+  #sayingHello = false;
   /** Where strangers are judged: null costs nothing. */
   #visit: Visit | null = null;
 
@@ -65,7 +76,7 @@ export class Connection extends SMTPConnection {
       socket.cork();
       setImmediate(() => socket.uncork());
     }
-    super.send(code, data, context);
+    super.send(code, this.#sayingHello && Array.isArray(data) ? [...data, 'CHUNKING'] : data, context);
   }
 
   // The library waits 100 ms for early talkers first.
@@ -90,6 +101,15 @@ export class Connection extends SMTPConnection {
     return parser;
   }
 
+  override handler_EHLO(command: Buffer, callback: Done): void {
+    this.#sayingHello = true;
+    try {
+      super.handler_EHLO(command, callback);
+    } finally {
+      this.#sayingHello = false;
+    }
+  }
+
   override _isDisabled(command: string): boolean {
     return super._isDisabled(command) || (command === 'STARTTLS' && this.#host.tls() === null);
   }
@@ -109,6 +129,7 @@ export class Connection extends SMTPConnection {
   }
 
   override _onClose(): void {
+    this.#endChunked();
     this.#incoming?.abort();
     this.#incoming = null;
     this.#visit?.close();
@@ -119,6 +140,7 @@ export class Connection extends SMTPConnection {
 
   override _resetSession(): void {
     super._resetSession();
+    this.#endChunked()?.incoming.abort();
     this.#accepted = [];
     this.#byAddress = new Map();
     this.#refused = 0;
@@ -168,6 +190,7 @@ export class Connection extends SMTPConnection {
     try {
       const { address, parameters } = parsePath('RCPT TO', command);
       if (!this.session.envelope.mailFrom) return answers.noSender;
+      if (this.#chunked !== null) return answers.chunked;
       if (parameters.size > 0) return answers.parameter;
       let recipient = this.#byAddress.get(address);
       if (recipient === undefined) {
@@ -201,16 +224,7 @@ export class Connection extends SMTPConnection {
       this.reply(refusal);
       return callback();
     }
-    const { receiver, limits, clock, logger } = this.#host;
-    const info: TransactionInfo = {
-      from: this.#from,
-      recipients: [...this.#byAddress.values()],
-      declaredBytes: this.#declaredBytes,
-    };
-    const inspection = this.#visit?.begin({ from: info.from, recipients: [...this.#byAddress.keys()], helo: this.hostNameAppearsAs || '', tls: this.secure });
-    const incoming = new Incoming(receiver, info, limits, logger, inspection);
-    this.#incoming = incoming;
-    const stopClock = clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow));
+    const { incoming, info, stopClock } = this.#begin();
     parser.startData({
       take: async (piece) => {
         // While the accounts take their time, the silence is ours: no time-out.
@@ -229,8 +243,78 @@ export class Connection extends SMTPConnection {
     callback();
   }
 
-  #mayNotSend(command: Buffer): Answer | null {
-    if (/\s\S/.test(command.toString('latin1'))) return answers.noArgument;
+  /** A message is about to come. */
+  #begin(): Omit<Chunked, 'lines'> {
+    const { receiver, limits, clock, logger } = this.#host;
+    const info: TransactionInfo = {
+      from: this.#from,
+      recipients: [...this.#byAddress.values()],
+      declaredBytes: this.#declaredBytes,
+    };
+    const inspection = this.#visit?.begin({ from: info.from, recipients: [...this.#byAddress.keys()], helo: this.hostNameAppearsAs || '', tls: this.secure });
+    const incoming = new Incoming(receiver, info, limits, logger, inspection);
+    this.#incoming = incoming;
+    return { incoming, info, stopClock: clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow)) };
+  }
+
+  /** RFC 3030 §2. */
+  handler_BDAT(command: Buffer, callback: Done): void {
+    const parser = this._parser as Parser | false;
+    if (parser === false) return callback();
+    let chunk;
+    try {
+      chunk = parseBdat(command);
+    } catch (e) {
+      // Nobody knows which of the bytes that follow are commands.
+      this.leave(this.#answer(e, { code: 501, status: '5.5.4' }));
+      return callback();
+    }
+    const { bytes, last } = chunk;
+    if (bytes > this.#host.limits.message_bytes_max) {
+      this.leave(answers.tooLarge);
+      return callback();
+    }
+    // The bytes of a chunk that is refused come all the same.
+    const refusal = this.#mayNotSend(null);
+    const chunked = refusal === null ? (this.#chunked ??= { ...this.#begin(), lines: new LineEnds() }) : null;
+    const sink = {
+      take: async (piece: Buffer) => {
+        if (chunked === null) return;
+        this._handlerPending = true;
+        await chunked.incoming.take(chunked.lines.push(piece));
+        this._handlerPending = false;
+      },
+      end: async () => {
+        if (chunked === null || this.#chunked !== chunked) return this.reply(refusal ?? answers.noSender);
+        if (!last) return this.reply({ ...answers.chunk, text: `${bytes} octets received` });
+        this.#endChunked();
+        this._handlerPending = true;
+        await chunked.incoming.take(chunked.lines.end());
+        await this.#finish(chunked.incoming, chunked.info);
+        this._handlerPending = false;
+      },
+    };
+    if (bytes > 0) {
+      parser.startChunk(bytes, sink);
+      return callback();
+    }
+    sink.end().then(callback, (e) => {
+      this.#bug(e);
+      callback();
+    });
+  }
+
+  #endChunked(): Chunked | null {
+    const chunked = this.#chunked;
+    this.#chunked = null;
+    chunked?.stopClock();
+    return chunked;
+  }
+
+  /** `command`: of DATA, which takes no argument and nothing that BDAT began. */
+  #mayNotSend(command: Buffer | null): Answer | null {
+    if (command !== null && /\s\S/.test(command.toString('latin1'))) return answers.noArgument;
+    if (command !== null && this.#chunked !== null) return answers.chunked;
     if (!this.session.envelope.mailFrom) return answers.noSender;
     if (this.#accepted.length > 0) return null;
     return this.#refused > 0 ? answers.noValidRecipient : answers.noRecipient;

@@ -11,8 +11,8 @@ describe('smtp/session', () => {
     house = await new House(false).start();
     const d = await house.open('220 mx.example.org ESMTP');
     const ehlo = await d.say('EHLO client.example', '250');
-    assert.deepEqual(ehlo.split('\r\n').map((l) => l.slice(4)), ['mx.example.org', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'SIZE 52428800']);
-    for (const c of ['AUTH PLAIN AGEAYg==', 'WIZ x', 'SHELL', 'XCLIENT ADDR=1.2.3.4', 'STARTTLS', 'EXPN list', 'BDAT 3 LAST']) await d.say(c, '500 5.5.2');
+    assert.deepEqual(ehlo.split('\r\n').map((l) => l.slice(4)), ['mx.example.org', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'SIZE 52428800', 'CHUNKING']);
+    for (const c of ['AUTH PLAIN AGEAYg==', 'WIZ x', 'SHELL', 'XCLIENT ADDR=1.2.3.4', 'STARTTLS', 'EXPN list', 'BURL imap://x']) await d.say(c, '500 5.5.2');
     await d.say('NOOP', '250');
     await d.say('VRFY ann', '252');
     await d.say('QUIT', '221 2.0.0');
