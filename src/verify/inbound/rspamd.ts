@@ -22,7 +22,7 @@ export interface RspamdMessage {
 /** Header fields of a question; a list is one field for each. */
 export type About = Readonly<Record<string, string | readonly string[]>>;
 
-const VERDICTS: Record<string, RspamdAnswer['verdict']> = { 'no action': 'accept', 'add header': 'junk', 'rewrite subject': 'junk', quarantine: 'junk', greylist: 'soft', 'soft reject': 'soft', reject: 'reject', discard: 'reject' };
+const VERDICTS = new Map<unknown, RspamdAnswer['verdict']>(Object.entries({ 'no action': 'accept', 'add header': 'junk', 'rewrite subject': 'junk', quarantine: 'junk', greylist: 'soft', 'soft reject': 'soft', reject: 'reject', discard: 'reject' }));
 const SYMBOLS_MAX = 200;
 
 const number = (x: unknown): number => (typeof x === 'number' && Number.isFinite(x) ? Math.round(x * 100) / 100 : 0);
@@ -36,7 +36,7 @@ export function parseAnswer(text: string): RspamdAnswer {
     throw new Malformed('rspamd: no JSON');
   }
   const { action, score, required_score, symbols, messages } = (answer ?? {}) as Record<string, unknown>;
-  const verdict = typeof action === 'string' ? VERDICTS[action] : undefined;
+  const verdict = VERDICTS.get(action);
   if (verdict === undefined) throw new Malformed('rspamd: an action that nobody knows');
   const said = (messages as { smtp_message?: unknown } | undefined)?.smtp_message;
   const text_ = typeof said === 'string' ? said.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200) : null;
@@ -75,7 +75,7 @@ export class Rspamd {
     if (this.#open >= limits.rspamd_waiting_max) throw new Unavailable('too many messages wait for rspamd');
     this.#open++;
     try {
-      const answer = parseAnswer(await this.#post(this.#o.url, '/checkv2', message, about));
+      const answer = parseAnswer(await this.#post(this.#o.url, '/checkv2', message, { ...about, ...this.#secret }));
       this.#failures = 0;
       return answer;
     } catch (e) {
@@ -88,8 +88,13 @@ export class Rspamd {
 
   /** Unavailable. */
   async learn(kind: 'spam' | 'ham', message: RspamdMessage): Promise<void> {
-    const { password, controllerUrl } = this.#o;
-    await this.#post(controllerUrl, kind === 'spam' ? '/learnspam' : '/learnham', message, password === null ? {} : { Password: password });
+    await this.#post(this.#o.controllerUrl, kind === 'spam' ? '/learnspam' : '/learnham', message, this.#secret);
+  }
+
+  /** The controller asks for it, also when it checks. */
+  get #secret(): About {
+    const { password } = this.#o;
+    return password === null ? {} : { Password: password };
   }
 
   close(): void {
