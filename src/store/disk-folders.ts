@@ -101,6 +101,19 @@ export class DiskFolders {
     }
   }
 
+  /** The same here and now. */
+  renameSync(from: string, folder: string, leaf: string): void {
+    const to = `${folder}/${leaf}`;
+    for (let left = TRIES; ; left--) {
+      try {
+        return fs.renameSync(from, to);
+      } catch (e) {
+        if (!isAbsent(e) || left === 0) throw e;
+      }
+      makeFolders(folder);
+    }
+  }
+
   /** Removes `folder` and those above it while they are empty; gives the first that stays. */
   prune(folder: string): string {
     // The folders at the top (`users`, `replicas`, `directory`) stay: they would come back at once.

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import type { Clock } from '../base/index.ts';
 
-/** A call that took longer has met the disk. */
+/** Of reading: what is in memory takes microseconds. */
 const SLOW_MS = 2;
 const SLOW_FOR_MS = 1000;
 /** Reads above this size go to the pool anyway: copying takes its time too. */
@@ -13,10 +13,13 @@ export const SYNC_READ_BYTES_MAX = 256 * 1024;
 
 export class DiskIo {
   readonly #clock: Clock;
+  readonly #slowMs: number;
   #slowUntil = -Infinity;
   #slowAt = -Infinity;
-  constructor(clock: Clock) {
+  /** `slowMs`: a call that took longer has met the disk. */
+  constructor(clock: Clock, slowMs = SLOW_MS) {
     this.#clock = clock;
+    this.#slowMs = slowMs;
   }
 
   get quick(): boolean {
@@ -31,7 +34,7 @@ export class DiskIo {
       return sync();
     } finally {
       const after = this.#clock.monotonic();
-      if (after - before > SLOW_MS) {
+      if (after - before > this.#slowMs) {
         if (before - this.#slowAt < SLOW_FOR_MS) this.#slowUntil = after + SLOW_FOR_MS;
         this.#slowAt = after;
       }
@@ -81,6 +84,17 @@ export function writeAllSync(fd: number, pieces: Uint8Array[]): void {
     if (i === left.length) return;
     left = [left[i].subarray(written), ...left.slice(i + 1)];
   }
+}
+
+/** Writes all pieces from `position` on, here and now; gives where they end. */
+export function writeAllAtSync(fd: number, pieces: Uint8Array[], position: number): number {
+  const written = fs.writevSync(fd, pieces, position);
+  let start = 0;
+  for (const piece of pieces) {
+    for (let n = Math.max(0, written - start); n < piece.length; ) n += fs.writeSync(fd, piece, n, piece.length - n, position + start + n);
+    start += piece.length;
+  }
+  return position + start;
 }
 
 /** Writes one piece at the file's end through the pool. */

@@ -7,7 +7,8 @@ import { codeOf, isAbsent } from './disk-error.ts';
 import { makeFolders } from './disk-folders.ts';
 
 const FORMAT = /^colombier disk store ([0-9]{1,4})\n$/;
-const VERSION = 1;
+/** 1: without journals. */
+const VERSION = 2;
 
 /** `root` is absolute. Throws Corrupt, or the file system's own error. */
 export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): void {
@@ -24,8 +25,19 @@ export function prepareFolder(root: string, clock: Clock, random: Random, logger
     if (version > VERSION) throw new Corrupt(`disk store ${root}: written by a newer version`);
     // A folder that can't be written is told at the start, not at the first mail.
     writeProbe(root, random);
+    if (version < VERSION) writeFormat(root, random);
   }
+  makeFolder(`${root}/journal`);
   sweep(`${root}/tmp`, clock, logger);
+}
+
+/** Names this start of the machine; empty where the system has no such name. */
+export function bootId(): string {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().slice(0, 64);
+  } catch {
+    return '';
+  }
 }
 
 function makeFolder(folder: string): void {

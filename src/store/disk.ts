@@ -1,15 +1,17 @@
 // The disk store: one folder of one machine, shared by any number of processes.
 //
 //   format     one line of text: which version wrote this folder
-//   tmp/       files being written; renamed into place when they are complete and fsynced
+//   tmp/       files being written; renamed into place when they are complete
 //   objects/   the objects (disk-path.ts says where)
+//   journal/   what was made durable there first (disk-journal.ts)
 //
-// PUT: write a temp file, fdatasync it, rename, fsync the folder (and new folders above it): a name never shows
-// half-written bytes, to no process and after no power cut. An object found by LIST may still lack the folder's fsync:
-// `confirm` does it. Time is the machine's: `modified` is the file's mtime, `date` the clock.
+// PUT: make the bytes durable, then rename the finished file, so that a name never shows half-written bytes, to no process and
+// after no power cut. A small object of a process that writes often is made durable by the journal; any other by an fdatasync
+// of its file and an fsync of its folder (and of new folders above it). An object of the latter kind found by LIST may still lack
+// the folder's fsync: `confirm` does it. Time is the machine's: `modified` is the file's mtime, `date` the clock.
 import fs from 'node:fs';
 import path from 'node:path';
-import { Corrupt, Unavailable, limits, randomId } from '../base/index.ts';
+import { Corrupt, Unavailable, limits, randomId, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
 import { DiskCache } from './disk-cache.ts';
@@ -17,17 +19,22 @@ import { codeOf, diskError, isAbsent } from './disk-error.ts';
 import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
+import { DiskJournal } from './disk-journal.ts';
 import { DiskList } from './disk-list.ts';
-import { prepareFolder } from './disk-open.ts';
+import { bootId, prepareFolder } from './disk-open.ts';
 import { placeOf } from './disk-path.ts';
+import { DiskShow, MTIME_LATE_MS } from './disk-show.ts';
 import { Gate } from './gate.ts';
 import { checkMaySend, checkSignal, comeBefore, gaveUp } from './give-up.ts';
+import { recover } from './journal-recovery.ts';
 import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 
 /** Bytes written to the page cache here and now; more goes through libuv's pool. */
 const SYNC_WRITE_BYTES_MAX = 256 * 1024;
-/** A file whose write lies longer back than this gets a new mtime before it is renamed (the process had been stopped). */
-const MTIME_LATE_MS = 1000;
+/** After so many PUTs a process gets a journal: one that comes for a command or two needs none. */
+const PUTS_BEFORE_JOURNAL = 8;
+/** How often a process looks for journals that others left when they died. */
+const LOOK_MS = 60_000;
 
 type Source = Uint8Array[] | (() => AsyncIterable<Uint8Array> | Uint8Array[]);
 /** A file on its way to its name. */
@@ -48,17 +55,26 @@ interface Call {
 
 export class DiskStore implements ObjectStore {
   readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
-  readonly preparesPuts = true;
   readonly #clock: Clock;
   readonly #what: string;
   readonly #objects: string;
+  readonly #journals: string;
   readonly #temp: string;
   readonly #io: DiskIo;
+  readonly #shows: DiskShow;
   readonly #cache: DiskCache;
   readonly #folders: DiskFolders;
   readonly #list: DiskList;
   readonly #gate = new Gate(limits.store_concurrency_max);
+  readonly #logger: Logger;
+  readonly #id: string;
   #n = 0;
+  #journal: DiskJournal | null = null;
+  #beginning: Promise<void> | null = null;
+  /** Recovery under way; `#closed` cuts it short. */
+  #recovery: Promise<void> | null = null;
+  #look: (() => void) | null = null;
+  #closed = false;
 
   /** Opens the folder, or makes it. Unavailable when it can't be written, Corrupt when it is damaged or too new. */
   static async open(folder: string, clock: Clock, random: Random, logger: Logger): Promise<DiskStore> {
@@ -68,17 +84,27 @@ export class DiskStore implements ObjectStore {
     } catch (e) {
       throw diskError(e, root);
     }
-    return new DiskStore(root, clock, random);
+    const store = new DiskStore(root, clock, random, logger);
+    try {
+      await store.#recover();
+    } catch (e) {
+      throw diskError(e, root);
+    }
+    return store;
   }
 
-  private constructor(root: string, clock: Clock, random: Random) {
+  private constructor(root: string, clock: Clock, random: Random, logger: Logger) {
     this.#clock = clock;
+    this.#logger = logger;
+    this.#id = randomId(random, 80);
     this.#what = root;
     this.#objects = `${root}/objects`;
-    this.#temp = `${root}/tmp/${process.pid}-${randomId(random, 60)}-`;
+    this.#journals = `${root}/journal`;
+    this.#temp = `${root}/tmp/${process.pid}-${this.#id}-`;
     this.#io = new DiskIo(clock);
     this.#cache = new DiskCache(clock, this.#io);
     this.#folders = new DiskFolders(this.#objects);
+    this.#shows = new DiskShow(clock, this.#folders, () => this.#temp + this.#n++);
     this.#list = new DiskList(this.#objects, this.#io, this.#cache);
   }
 
@@ -102,24 +128,47 @@ export class DiskStore implements ObjectStore {
     const { folder, leaf } = placeOf(name);
     const file: Temp = { path: this.#temp + this.#n++, name, folder: folder === '' ? this.#objects : `${this.#objects}/${folder}`, leaf, wrote: 0 };
     const first = options?.firstModified ?? null;
-    const work = options?.after
-      ? this.#both(file, size, source, first, call, options.after)
-      : this.#inLine(file, async () => {
-          await this.#write(file, size, source, first, call);
-          return this.#show(file, call);
-        });
+    if (this.counts.put === PUTS_BEFORE_JOURNAL) this.#beginJournal();
+    const store = () => this.#inLine(file, async () => (await this.#journaled(file, size, source, first, call)) ?? this.#direct(file, size, source, first, call));
+    // What waits for another keeps no place in line.
+    const work = options?.after ? comeBefore(options.after).then(store) : store();
     return this.#bounded(work, size, call, options?.signal);
   }
 
-  /** Written while `after` is under way, shown when it has come; what waits for another keeps no place in line. */
-  async #both(file: Temp, size: number, source: Source, first: number | null, call: Call, after: Promise<unknown>): Promise<{ date: number }> {
-    const allowed = comeBefore(after).then(() => null, (e: unknown) => e);
-    await this.#inLine(file, () => this.#write(file, size, source, first, call));
-    const refused = await allowed;
-    return this.#inLine(file, () => {
-      if (refused) throw refused;
-      return this.#show(file, call);
-    });
+  /** Null when the journal does not take it. */
+  async #journaled(file: Temp, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number } | null> {
+    const journal = this.#journal;
+    if (!journal || !Array.isArray(source)) return null;
+    this.#check(call);
+    const { folder, leaf, name } = file;
+    const place = `${folder}/${leaf}`;
+    const pieces = [...source, trailer(size, first)];
+    const entry = journal.append(name, place, folder, pieces, size + TRAILER_BYTES);
+    if (!entry) return null;
+    let shown = false;
+    try {
+      await entry.durable;
+      this.#check(call);
+      const done = this.#shows.show(folder, leaf, pieces);
+      if (done) await done;
+      shown = true;
+    } finally {
+      journal.end(entry, name, shown);
+    }
+    this.#cache.forget(folder, leaf);
+    return { date: this.#clock.now() };
+  }
+
+  async #direct(file: Temp, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number }> {
+    await this.#journal?.forget(file.name);
+    await this.#write(file, size, source, first, call);
+    return this.#show(file, call);
+  }
+
+  /** Whoever gave up must not be surprised by the object later, where that can be helped. */
+  #check(call: Call): void {
+    if (call.over) throw new Unavailable('given up');
+    checkMaySend(call.maySend);
   }
 
   /** A place in line is kept until the disk has answered, also when the caller no longer waits. */
@@ -139,8 +188,7 @@ export class DiskStore implements ObjectStore {
 
   /** Complete and durable, still under a temporary name. What may wait for the journal goes through the pool. */
   async #write(file: Temp, size: number, source: Source, first: number | null, call: Call): Promise<void> {
-    if (call.over) throw new Unavailable('given up');
-    checkMaySend(call.maySend);
+    this.#check(call);
     // A new folder, and its name in those above, becomes durable beside the file.
     const ready = this.#folders.known(file.folder) ? null : this.#folders.make(file.folder).catch(noop);
     const fd = await openNew(file.path);
@@ -166,9 +214,7 @@ export class DiskStore implements ObjectStore {
   }
 
   async #show(file: Temp, call: Call): Promise<{ date: number }> {
-    // Whoever gave up must not be surprised by the object later, where that can be helped.
-    if (call.over) throw new Unavailable('given up');
-    checkMaySend(call.maySend);
+    this.#check(call);
     const { folder, leaf } = file;
     this.#touchIfLate(file.path, file.wrote);
     await this.#folders.rename(file.path, folder, leaf);
@@ -251,6 +297,7 @@ export class DiskStore implements ObjectStore {
     const { folder, leaf } = placeOf(name);
     const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;
     try {
+      await this.#journal?.forget(name);
       fs.unlinkSync(`${full}/${leaf}`);
       this.#cache.forget(full, leaf);
       // Durable, so that no power cut brings back what collection has taken.
@@ -274,7 +321,37 @@ export class DiskStore implements ObjectStore {
     await this.put(name, bytes, { firstModified });
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#look?.();
+    await this.#beginning;
+    await this.#recovery;
+    this.#shows.close();
+    await this.#journal?.close();
+  }
+
+  #beginJournal(): void {
+    const boot = bootId();
+    if (boot === '') return;
+    this.#beginning = DiskJournal.start({ folder: this.#journals, id: this.#id, boot, folders: this.#folders, clock: this.#clock, logger: this.#logger }).then((journal) => {
+      this.#journal = journal;
+      if (journal && !this.#closed) this.#lookLater();
+    });
+  }
+
+  /** Shows what dead processes made durable; the rest of the work goes on in the background. */
+  async #recover(): Promise<void> {
+    const rest = await recover({ folder: this.#journals, objects: this.#objects, temp: `${this.#temp}recovered`, boot: bootId(), folders: this.#folders, clock: this.#clock, logger: this.#logger });
+    this.#recovery = rest && rest(() => !this.#closed).finally(() => (this.#recovery = null));
+  }
+
+  #lookLater(): void {
+    this.#look = this.#clock.after(LOOK_MS, () => {
+      const looked = this.#recovery ?? this.#recover();
+      looked.catch((e) => this.#logger.warn('journals of dead processes could not be read', { why: reason(e) })).finally(() => this.#closed || this.#lookLater());
+    });
+  }
 
   /** Ends the waiting, not the work, when the disk hangs or the caller gives up. */
   #bounded<T>(work: Promise<T>, bytes: number, call: Call, signal: AbortSignal | undefined): Promise<T> {

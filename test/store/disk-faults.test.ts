@@ -53,7 +53,7 @@ describe('disk: what can go wrong', function () {
 
   it('tells a damaged folder, a newer one and one that is none', async () => {
     await (await open()).put('a', X);
-    fs.writeFileSync(`${root()}/format`, 'colombier disk store 2\n');
+    fs.writeFileSync(`${root()}/format`, 'colombier disk store 3\n');
     await assert.rejects(open(), { name: 'Corrupt', message: /newer version/ });
     fs.writeFileSync(`${root()}/format`, 'hello\n');
     await assert.rejects(open(), { name: 'Corrupt', message: /"format" is damaged/ });
