@@ -4,12 +4,13 @@
 // Format 1: version 1 | length, table | length, MAC over version and table | events one after the other.
 // Table: messages | bytes | count of (leaf, modified, size). Each event has its own MAC, so the table's is enough.
 import { createHash } from 'node:crypto';
-import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+import { ByteReader, ByteWriter, Corrupt, reason } from '../base/index.ts';
 import type { EventRef, Position } from '../base/index.ts';
 import { bundleName, bundlePrefix, eventName, parseEventLeaf, parseSnapshotLeaf } from '../store/index.ts';
 import { eventId, readEvent } from './event.ts';
-import { listAll } from './snapshot.ts';
-import type { Reading } from './snapshot.ts';
+import { NotListed, authentic } from './guard.ts';
+import { listAll } from './reading.ts';
+import type { Reading } from './reading.ts';
 import type { Authenticator } from './types.ts';
 
 export const BUNDLE_VERSION = 1;
@@ -80,7 +81,14 @@ export async function readBundles(reading: Reading): Promise<Bundle[]> {
         return null;
       }
       const object = await store.get(row.name);
-      return object && decodeBundle(authenticator, row.name, object.bytes, object.firstModified ?? object.modified);
+      if (!object) return null;
+      try {
+        return await authentic(reading, () => decodeBundle(authenticator, row.name, object.bytes, object.firstModified ?? object.modified));
+      } catch (e) {
+        if (!(e instanceof NotListed)) throw e;
+        logger.error('a bundle counts for nothing', { name: row.name, reason: reason(e) });
+        return null;
+      }
     }),
   );
   return read.filter((b) => b !== null);
@@ -92,7 +100,7 @@ export async function writeBundle(reading: Reading, events: readonly BundledEven
   const sorted = [...events].sort((a, b) => a.ref.position - b.ref.position || (a.leaf < b.leaf ? -1 : 1));
   const totals = { messages: 0, bytes: 0 };
   for (const e of sorted) {
-    const { header } = readEvent(reading.authenticator, reading.root, eventName(reading.root, e.ref), e.bytes);
+    const { header } = await authentic(reading, () => readEvent(reading.authenticator, reading.root, eventName(reading.root, e.ref), e.bytes));
     if (header.kind !== 'delivered') throw new Corrupt('only delivered events go into bundles');
     totals.messages += header.messages;
     totals.bytes += header.bytes;

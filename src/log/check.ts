@@ -5,9 +5,12 @@ import type { EventRef, Position } from '../base/index.ts';
 import { eventName, logPrefix, parseEventLeaf, partName } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import { eventId, leafHash, digestNumber, readEvent } from './event.ts';
+import { authentic, guarded } from './guard.ts';
 import { isElsewhere } from './hollow.ts';
-import { covers, listAll, readManifests } from './snapshot.ts';
-import type { Manifest, Reading } from './snapshot.ts';
+import { listAll } from './reading.ts';
+import type { Reading } from './reading.ts';
+import { covers, readManifests } from './snapshot.ts';
+import type { Manifest } from './snapshot.ts';
 import { readPrivateHalf } from './snapshot-format.ts';
 import type { EventHeader, FoldSource } from './types.ts';
 
@@ -30,7 +33,8 @@ interface Seen {
 }
 
 /** Ends with the last finding; none is a log in order. Throws Unavailable. */
-export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
+export async function* check<Op>(options: CheckOptions<Op>): AsyncGenerator<Finding> {
+  const o = { ...options, authenticator: guarded(options.authenticator) };
   const hollow = new Map<Manifest, string>();
   const bad = (name: string, text: string): Finding => ({ level: 'error', name, text });
   let manifests: Manifest[] = [];
@@ -56,9 +60,9 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
     yield bad(`${o.root}bundles/`, reason(e));
   }
   const events = new Map<string, Seen>();
-  const read = (name: string, ref: EventRef, bytes: Buffer): Finding | null => {
+  const read = async (name: string, ref: EventRef, bytes: Buffer): Promise<Finding | null> => {
     try {
-      const stored = readEvent(o.authenticator, o.root, name, bytes);
+      const stored = await authentic(o, () => readEvent(o.authenticator, o.root, name, bytes));
       o.source?.open(stored.header.kind, name, stored.clear, stored.sealed);
       events.set(eventId(ref.writer, ref.seq), { name, header: stored.header, hash: leafHash(name.slice(logPrefix(o.root).length)) });
       return null;
@@ -68,7 +72,7 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
   };
   for (const b of bundles) {
     for (const e of b.events) {
-      const found = read(eventName(o.root, e.ref), e.ref, e.bytes);
+      const found = await read(eventName(o.root, e.ref), e.ref, e.bytes);
       if (found) yield found;
     }
   }
@@ -83,7 +87,7 @@ export async function* check<Op>(o: CheckOptions<Op>): AsyncGenerator<Finding> {
     }
     try {
       const object = await o.store.get(row.name);
-      const found = object ? read(row.name, ref, object.bytes) : null;
+      const found = object ? await read(row.name, ref, object.bytes) : null;
       if (found) yield found;
     } catch (e) {
       // The store itself has noticed; the others are read all the same.

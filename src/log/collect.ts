@@ -13,10 +13,13 @@ import type { Listed } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { eventId, readEvent } from './event.ts';
+import { authentic, guarded } from './guard.ts';
 import { isElsewhere } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
-import { listAll, needed, readManifests, supersedes } from './snapshot.ts';
-import type { Manifest, Reading } from './snapshot.ts';
+import { listAll } from './reading.ts';
+import type { Reading } from './reading.ts';
+import { needed, readManifests, supersedes } from './snapshot.ts';
+import type { Manifest } from './snapshot.ts';
 
 const CANDIDATES_VERSION = 1;
 
@@ -48,7 +51,8 @@ interface Survey {
 }
 
 /** One pass. Throws Unavailable, Corrupt: then nothing more is deleted. */
-export async function collect(o: CollectOptions): Promise<CollectResult> {
+export async function collect(options: CollectOptions): Promise<CollectResult> {
+  const o = { ...options, authenticator: guarded(options.authenticator) };
   const { store, limits } = o;
   const former = await readCandidates(o);
   const survey = await look(o);
@@ -57,10 +61,12 @@ export async function collect(o: CollectOptions): Promise<CollectResult> {
   const deleted: string[] = [];
   const ready: string[] = [];
   for (const name of wanted) {
-    const first = former.since.get(name) ?? survey.date;
+    const first = former.since.get(name) ?? Math.floor(survey.date);
     if (survey.date - first >= limits.collect_pass_ms || o.mutations?.onePassCollection) ready.push(name);
     else since.set(name, first);
   }
+  // Without the secret nobody can tell of blobs: what an earlier pass found stays found, until a pass that can looks again.
+  if (!o.referenced) for (const [name, first] of former.since) if (name.startsWith(blobName(o.root, ''))) since.set(name, first);
   // What makes others needless is made certain before they go.
   if (ready.length > 0) await confirmAll(o, survey);
   for (const name of ready) {
@@ -104,7 +110,8 @@ async function lowestFloor(o: CollectOptions, s: Survey): Promise<Position> {
   for (const b of s.bundles) {
     for (const e of b.events) {
       if (s.manifests.every((m) => m.named.has(eventId(e.ref.writer, e.ref.seq)))) continue;
-      lowest = Math.min(lowest, readEvent(o.authenticator, o.root, logPrefix(o.root) + e.leaf, e.bytes).header.seen.floor);
+      const { header } = await authentic(o, () => readEvent(o.authenticator, o.root, logPrefix(o.root) + e.leaf, e.bytes));
+      lowest = Math.min(lowest, header.seen.floor);
     }
   }
   for (const row of s.rows) {
@@ -113,7 +120,8 @@ async function lowestFloor(o: CollectOptions, s: Survey): Promise<Position> {
     const object = await o.store.get(row.name);
     // Not acknowledged and not shown now: nobody knows its floor.
     if (!object) return 0;
-    lowest = Math.min(lowest, readEvent(o.authenticator, o.root, row.name, object.bytes, o.mutations?.firstPositionInName).header.seen.floor);
+    const { header } = await authentic(o, () => readEvent(o.authenticator, o.root, row.name, object.bytes, o.mutations?.firstPositionInName));
+    lowest = Math.min(lowest, header.seen.floor);
   }
   return lowest;
 }

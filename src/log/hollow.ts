@@ -9,8 +9,9 @@ import { eventLeaf } from '../store/index.ts';
 import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { eventId, leafHash } from './event.ts';
+import type { Reading } from './reading.ts';
 import { covers, readManifests } from './snapshot.ts';
-import type { Manifest, Reading } from './snapshot.ts';
+import type { Manifest } from './snapshot.ts';
 
 /** All snapshots that count, those of them that are known to be hollow, and all bundles. Throws Unavailable, Corrupt. */
 export async function readCovers(reading: Reading, hollow: ReadonlySet<string>): Promise<{ manifests: Manifest[]; leftOut: Manifest[]; bundles: Bundle[] }> {

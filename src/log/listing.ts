@@ -5,14 +5,17 @@ import type { Clock, EventRef, Position } from '../base/index.ts';
 import { afterPosition, logPrefix, parseEventLeaf } from '../store/index.ts';
 import type { Listed, StoredObject } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
+import { Arrivals } from './arrivals.ts';
 import { DigestSet } from './digest.ts';
 import { Entry, Remembered } from './entry.ts';
 import { eventId, readEvent } from './event.ts';
 import type { StoredEvent } from './event.ts';
+import { Guard, NotListed, authentic } from './guard.ts';
 import { readCovers } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
+import type { Reading } from './reading.ts';
 import { covers, needed } from './snapshot.ts';
-import type { Manifest, Reading } from './snapshot.ts';
+import type { Manifest } from './snapshot.ts';
 
 export interface ListingOptions extends Reading {
   clock: Clock;
@@ -62,9 +65,7 @@ export class Listing {
   #generation = 0;
   #leaves = new Map<string, Entry>();
   #sure = new Set<string>();
-  #arrivals: { since: number; last: Position }[] = [];
-  #arrived = 0;
-  #windowGreatest: Position = 0;
+  #arrivals = new Arrivals();
   #running: Running | null = null;
   #next: Running | null = null;
   #kept = new Remembered();
@@ -118,9 +119,7 @@ export class Listing {
     this.listed = null;
     this.fullAt = -Infinity;
     this.started = false;
-    this.#arrivals = [];
-    this.#arrived = 0;
-    this.#windowGreatest = 0;
+    this.#arrivals = new Arrivals();
     this.#kept = new Remembered();
     this.counted = { messages: 0, bytes: 0 };
   }
@@ -140,7 +139,7 @@ export class Listing {
     const { clock, store, root, limits, mutations } = this.#o;
     const began = { mono: clock.monotonic(), wall: clock.now() };
     if (!this.started) await this.#start();
-    const closes = this.#closes(began.mono);
+    const closes = this.#arrivals.greatestAt(began.mono - (mutations.noWindow ? 0 : limits.put_window_ms));
     const from = mutations.listFromGreatest ? closes : this.closed;
     const rows: Listed[] = [];
     let date: number | null = null;
@@ -162,23 +161,9 @@ export class Listing {
     this.listed = { ...began, date };
     if (closes > this.closed) this.closed = closes;
     if (!full) return;
+    if (this.#o.authenticator instanceof Guard) this.#o.authenticator.forget();
     this.fullAt = began.mono;
     if (this.attached) await this.#vanished(generation, began.mono);
-  }
-
-  /** The greatest position that was known one put window before `began`. */
-  #closes(began: number): Position {
-    const window = this.#o.mutations.noWindow ? 0 : this.#o.limits.put_window_ms;
-    const a = this.#arrivals;
-    while (this.#arrived < a.length && a[this.#arrived].since <= began - window) {
-      const { last } = a[this.#arrived++];
-      if (last > this.#windowGreatest) this.#windowGreatest = last;
-    }
-    if (this.#arrived > 256) {
-      a.splice(0, this.#arrived);
-      this.#arrived = 0;
-    }
-    return this.#windowGreatest;
   }
 
   /** A replica that knows nothing starts from the snapshots' floor and digest, and from what is in bundles. */
@@ -207,7 +192,7 @@ export class Listing {
         const id = eventId(e.ref.writer, e.ref.seq);
         const known = this.entries.get(id);
         if (known) known.bundled = true;
-        else this.learn(e.ref, e.modified, readEvent(this.#o.authenticator, this.#o.root, logPrefix(this.#o.root) + e.leaf, e.bytes, this.#o.mutations.firstPositionInName), true);
+        else this.learn(e.ref, e.modified, await this.#read(logPrefix(this.#o.root) + e.leaf, e.bytes), true);
       }
     }
     this.started = true;
@@ -219,7 +204,7 @@ export class Listing {
     if (!entry.inBase) this.names.add(entry);
     if (entry.last > this.greatest) this.greatest = entry.last;
     entry.since = this.#o.clock.monotonic();
-    this.#arrivals.push({ since: entry.since, last: entry.last });
+    this.#arrivals.add(entry.since, entry.last);
   }
 
   /** An event that is known to be acknowledged. */
@@ -309,7 +294,7 @@ export class Listing {
       } catch (e) {
         if (e instanceof Corrupt) {
           this.#o.logger.error('an event is not what was written', { name: row.name, reason: reason(e) });
-          if (this.attached) throw e;
+          if (this.attached && !(e instanceof NotListed)) throw e;
           continue;
         }
         ok = false;
@@ -319,12 +304,17 @@ export class Listing {
     return ok;
   }
 
+  #read(name: string, bytes: Buffer): Promise<StoredEvent> {
+    const { root, authenticator, mutations } = this.#o;
+    return authentic(this.#o, () => readEvent(authenticator, root, name, bytes, mutations.firstPositionInName));
+  }
+
   /** PUTs the same bytes again, with the first time that was seen. */
   async #confirm(row: Listed, own: Buffer | null): Promise<{ modified: number; stored: StoredEvent } | null> {
-    const { store, root, authenticator, mutations } = this.#o;
+    const { store } = this.#o;
     const object: Pick<StoredObject, 'bytes' | 'modified' | 'firstModified'> | null = own ? { bytes: own, modified: row.modified, firstModified: null } : await store.get(row.name);
     if (!object) return null;
-    const stored = readEvent(authenticator, root, row.name, object.bytes, mutations.firstPositionInName);
+    const stored = await this.#read(row.name, object.bytes);
     const modified = object.firstModified ?? object.modified;
     await store.confirm(row.name, object.bytes, modified);
     return { modified, stored };
@@ -332,10 +322,9 @@ export class Listing {
 
   /** GETs and verifies an event; null when it is not there. Says whether it landed after its window. */
   async fetch(entry: Entry): Promise<StoredEvent | null> {
-    const { store, root, authenticator, mutations } = this.#o;
-    const object = await store.get(entry.name);
+    const object = await this.#o.store.get(entry.name);
     if (!object) return null;
-    const stored = readEvent(authenticator, root, entry.name, object.bytes, mutations.firstPositionInName);
+    const stored = await this.#read(entry.name, object.bytes);
     if (this.#landedLate(stored, object.firstModified ?? object.modified)) entry.over = true;
     this.keep(entry, stored.bytes);
     this.count(stored.header);

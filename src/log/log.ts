@@ -8,12 +8,14 @@ import type { Build } from './appender.ts';
 import { writeBundle } from './bundle.ts';
 import type { BundledEvent } from './bundle.ts';
 import { eventId, readEvent } from './event.ts';
+import { authentic, guarded } from './guard.ts';
 import { isElsewhere } from './hollow.ts';
 import { Listing } from './listing.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
+import type { Reading } from './reading.ts';
 import { covers } from './snapshot.ts';
-import type { Manifest, Reading } from './snapshot.ts';
+import type { Manifest } from './snapshot.ts';
 import { readPrivateHalf } from './snapshot-format.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
 import { Tail } from './tail.ts';
@@ -52,6 +54,7 @@ export class Log<Op> {
   #settlesSoon = false;
 
   constructor(options: LogOptions<Op>) {
+    options = { ...options, authenticator: guarded(options.authenticator) };
     this.#o = options;
     this.root = options.root;
     this.#limits = options.limits ?? defaultLimits;
@@ -364,7 +367,7 @@ export class Log<Op> {
     for (const entry of wanted) {
       const object = await this.#o.store.get(entry.name);
       if (!object) continue;
-      const { header } = readEvent(this.#o.authenticator, this.root, entry.name, object.bytes, this.#mutations.firstPositionInName);
+      const { header } = await authentic(this.reading, () => readEvent(this.#o.authenticator, this.root, entry.name, object.bytes, this.#mutations.firstPositionInName));
       if (header.kind === 'delivered') events.push({ leaf: entry.leaf, ref: entry.ref, modified: object.firstModified ?? object.modified, bytes: object.bytes });
     }
     if (events.length <= least) return null;

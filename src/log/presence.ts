@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter, Corrupt, Unavailable, limits as defaultLimits, 
 import type { Clock, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
 import { REPLICAS, replicaName } from '../store/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
-import { listAll } from './snapshot.ts';
+import { listAll } from './reading.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
 import type { ReplicaIdentity } from './types.ts';

@@ -1,22 +1,14 @@
 // Snapshots as objects: reading all manifests of a log, which of them count, which make others needless, what each
 // covers. Writing one needs the applied log: see snapshot-writer.ts.
-import { Corrupt } from '../base/index.ts';
-import type { Limits, Logger, Position } from '../base/index.ts';
+import { Corrupt, reason } from '../base/index.ts';
+import type { Position } from '../base/index.ts';
 import { parseSnapshotLeaf, snapshotPrefix } from '../store/index.ts';
-import type { ListPage, Listed, ObjectStore } from '../store/index.ts';
 import { digestNumber, eventId } from './event.ts';
+import { NotListed, authentic } from './guard.ts';
+import { listAll } from './reading.ts';
+import type { Reading } from './reading.ts';
 import { coveredIds, decodeManifest } from './snapshot-format.ts';
 import type { ManifestBody } from './snapshot-format.ts';
-import type { Authenticator } from './types.ts';
-
-/** What reading a log's objects needs. */
-export interface Reading {
-  store: ObjectStore;
-  root: string;
-  authenticator: Authenticator;
-  logger: Logger;
-  limits: Limits;
-}
 
 export interface Manifest extends ManifestBody {
   name: string;
@@ -26,19 +18,6 @@ export interface Manifest extends ManifestBody {
   named: ReadonlySet<string>;
   sealed: Buffer;
   stored: Buffer;
-}
-
-/** All rows under a prefix. Throws Unavailable. `date`: the store's own time of the first answer. */
-export async function listAll(store: ObjectStore, prefix: string, maxKeys: number): Promise<{ rows: Listed[]; date: number }> {
-  const rows: Listed[] = [];
-  let date: number | null = null;
-  for (let startAfter: string | undefined; ; ) {
-    const page: ListPage = await store.list({ prefix, startAfter, maxKeys });
-    date ??= page.date;
-    rows.push(...page.objects);
-    if (!page.truncated || page.objects.length === 0) return { rows, date };
-    startAfter = page.objects[page.objects.length - 1].name;
-  }
 }
 
 /**
@@ -66,7 +45,15 @@ async function readManifest(reading: Reading, name: string, named: { floor: Posi
   const object = await reading.store.get(name);
   // Seen by some reads only, or collected meanwhile: nothing depends on it.
   if (!object) return null;
-  const { body, sealed } = decodeManifest(reading.authenticator, name, object.bytes);
+  let decoded: ReturnType<typeof decodeManifest>;
+  try {
+    decoded = await authentic(reading, () => decodeManifest(reading.authenticator, name, object.bytes));
+  } catch (e) {
+    if (!(e instanceof NotListed)) throw e;
+    reading.logger.error('a snapshot counts for nothing', { name, reason: reason(e) });
+    return null;
+  }
+  const { body, sealed } = decoded;
   if (body.floor !== named.floor || body.position !== named.position) throw new Corrupt(`a snapshot is not what its name says: ${name}`);
   const modified = object.firstModified ?? object.modified;
   if (modified - body.born > reading.limits.snapshot_window_ms) {

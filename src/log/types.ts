@@ -53,6 +53,8 @@ export interface Authenticator {
   mac(name: string, bytes: Uint8Array[]): Buffer;
   /** Throws Corrupt. */
   verify(name: string, bytes: Uint8Array[], mac: Uint8Array): void;
+  /** Ids of keys, where they may be changed: of the one that `mac` writes under, and of the one that made a MAC. */
+  readonly keys?: { readonly writing: string; of(mac: Uint8Array): string };
 }
 
 /** What an event did to one scope (a mailbox), for lateness. */

@@ -20,6 +20,8 @@ export const partName = (root: string, id: string): string => `${root}parts/${id
 export const logPrefix = (root: string): string => `${root}log/`;
 export const bundlePrefix = (root: string): string => `${root}bundles/`;
 export const snapshotPrefix = (root: string): string => `${root}snapshots/`;
+/** Lists of what is under a former cluster secret. */
+export const rotatedPrefix = (root: string): string => `${root}rotated/`;
 export const candidatesPrefix = (root: string): string => `${root}candidates/`;
 
 /** 16 lower-case hex digits. */
@@ -64,3 +66,7 @@ export const candidatesName = (root: string, id: string): string => `${candidate
 /** Policies of one domain, known by a keyed hash of its name; in order of `at` (ms since 1970). */
 export const policyPrefix = (root: string, domain: string): string => `${root}policies/${domain}/`;
 export const policyName = (root: string, domain: string, at: number, id: string): string => `${policyPrefix(root, domain)}${at.toString(16).padStart(12, '0')}-${id}`;
+
+/** What one replica counted on a day (`2026-01-31`) for reports of one kind. */
+export const reportPrefix = (root: string, day: string, kind: string): string => `${root}reports/${day}-${kind}/`;
+export const reportName = (root: string, day: string, kind: string, id: string): string => `${reportPrefix(root, day, kind)}${id}`;

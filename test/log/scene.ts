@@ -1,7 +1,7 @@
 // Directed scenes: as many replicas as wanted on one world, PUTs answered at once unless a test parks them.
 import { limits, seededRandom, silent } from '../../src/base/index.ts';
 import { Log } from '../../src/log/index.ts';
-import type { FoldSource, Hint, LogMutations, Submitted } from '../../src/log/index.ts';
+import type { Authenticator, FoldSource, Hint, LogMutations, Submitted } from '../../src/log/index.ts';
 import { openOps, ToyState, toyAuthenticator, toyBox, toyCodec } from './toy.ts';
 import type { ToyOp } from './toy.ts';
 import { quiet, World, WorldClock, WorldStore } from './world.ts';
@@ -16,7 +16,7 @@ export class Place {
   readonly identity: { slot: number | null; may: boolean; spent: Map<string, number>; mayWrite(): boolean };
   readonly hints: Hint[] = [];
   forgot = 0;
-  constructor(world: World, slot: number, mutations: Partial<LogMutations>) {
+  constructor(world: World, slot: number, mutations: Partial<LogMutations>, authenticator: Authenticator = toyAuthenticator) {
     this.store = new WorldStore(world, () => false);
     this.identity = { slot, may: true, spent: new Map(), mayWrite: () => this.identity.may };
     this.log = new Log<ToyOp>({
@@ -26,7 +26,7 @@ export class Place {
       clock: world.clock,
       random: world.random,
       logger: silent,
-      authenticator: toyAuthenticator,
+      authenticator,
       codec: toyCodec,
       limits,
       mutations,
@@ -78,8 +78,8 @@ export class Stage {
   constructor(mutations: Partial<LogMutations> = {}) {
     this.mutations = mutations;
   }
-  place(slot = this.places.length + 2): Place {
-    const p = new Place(this.world, slot, this.mutations);
+  place(slot = this.places.length + 2, authenticator?: Authenticator): Place {
+    const p = new Place(this.world, slot, this.mutations, authenticator);
     this.places.push(p);
     return p;
   }
