@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SearchMemory, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
-import { Admission, limits } from './base/index.ts';
+import { Admission, limits, systemWorkedMs } from './base/index.ts';
 import type { Logger } from './base/index.ts';
 import { LocalAdmin } from './admin.ts';
 import type { Admin, Service } from './cli/admin.ts';
@@ -96,7 +96,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   });
   const receiving = await openReceiving(config, core);
   const kept = replicaOf(core, config, trial);
-  const search = new SearchMemory(limits.search_index_bytes_max, true, kept.memory);
+  const search = new SearchMemory(limits.search_index_bytes_max, systemWorkedMs, kept.memory);
   const replica: Replica = { ...kept, search, learn: receiving.inbound?.learn ?? undefined };
   const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback', scram: config.scram !== 'off' });

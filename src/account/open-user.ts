@@ -187,6 +187,7 @@ export class OpenUser {
   }
 
   #notify(): void {
+    this.search?.stir();
     if (this.listeners.size === 0) return void this.state.changed();
     const changed = new Set(this.state.changed());
     if (changed.size > 0) for (const listener of this.listeners) if (changed.has(listener.mailbox)) listener.changed();

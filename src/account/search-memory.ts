@@ -11,8 +11,8 @@ export interface Holder {
 export class SearchMemory implements Keeper {
   readonly name = 'search';
   readonly anytime = true;
-  /** Indexes are made in the background too, not only by searches. */
-  readonly background: boolean;
+  /** Milliseconds that the process has worked so far, for the background gives way to all else; null: indexes are made by searches alone. */
+  readonly workedMs: (() => number) | null;
   readonly #bytesMax: number;
   readonly #budget: MemoryBudget | null;
   readonly #held = new Map<Holder, { bytes: number; used: number }>();
@@ -21,9 +21,9 @@ export class SearchMemory implements Keeper {
   #bytes = 0;
 
   /** `budget`: what these share with all that is kept in memory. */
-  constructor(bytesMax: number, background: boolean, budget: MemoryBudget | null = null) {
+  constructor(bytesMax: number, workedMs: (() => number) | null = null, budget: MemoryBudget | null = null) {
     this.#bytesMax = bytesMax;
-    this.background = background;
+    this.workedMs = workedMs;
     this.#budget = budget;
     budget?.join(this);
   }

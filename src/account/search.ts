@@ -18,19 +18,18 @@ const NOTHING = Buffer.alloc(0);
 /** What is read whole, for its final tag is checked too. */
 const WHOLE_BYTES_MAX = 256 * 1024;
 
-/** After a log-in, and between two looks at what is new. A session's first minute is the client's. */
-const FIRST_LOOK_MS = 20_000;
-const LOOK_MS = 10_000;
+/** After something changed: whatever comes with it comes first. */
+const LOOK_MS = 3_000;
+const LOOK_AGAIN_MS = 60_000;
 /** Messages read at once, and bytes of them. */
-const BATCH = 8;
+const BATCH = 16;
 const BATCH_BYTES_MAX = 1024 * 1024;
-/** Rest after a batch: so many times what it took, so that it never takes more than a seventh of the process. */
-const REST_TIMES = 6;
-const REST_MS_MIN = 20;
-/** A timer that is later than this says that others need the process. */
-const BUSY_MS = 8;
-const BUSY_REST_MS = 500;
-const BUSY_RESTS_MAX = 20;
+/** Rest before a batch: as long as the last one took, and again, twice as long, while others have the process for more than a fifth of it. */
+const REST_MS_MIN = 5;
+const REST_MS_MAX = 1_000;
+const OTHERS_SHARE_MAX = 0.2;
+/** After so many rests a batch comes all the same. */
+const RESTS_MAX = 20;
 
 /** What it needs of an open user. */
 export interface Searched {
@@ -57,6 +56,10 @@ export class UserSearch {
   readonly #leaving = new AbortController();
   #cancel: () => void = () => {};
   #closed = false;
+  #stirred = false;
+  /** It will look, or looks now. */
+  #waiting = false;
+  #tookMs = 0;
 
   constructor(user: Searched, tools: SearchTools) {
     this.#user = user;
@@ -77,7 +80,6 @@ export class UserSearch {
       open: (name, sealed) => openNamed(keys(), name, NOTHING, sealed),
     });
     this.index = new SearchIndex(store, tools.memory, tools.clock);
-    if (tools.memory.background) this.#next(FIRST_LOOK_MS * (0.75 + random.unit() / 2));
   }
 
   close(): void {
@@ -87,12 +89,29 @@ export class UserSearch {
     this.index.close();
   }
 
-  #next(ms: number): void {
-    this.#cancel = this.#tools.clock.after(ms, () => {
-      void this.catchUp().catch((e) => this.#tools.logger.info('the search index is put off', { user: this.#user.at.record.id, why: reason(e) })).then(() => {
-        if (!this.#closed) this.#next(LOOK_MS);
-      });
-    });
+  /** Something changed, or more is in memory now: there may be messages to learn of. */
+  stir(): void {
+    this.#stirred = true;
+    if (this.#tools.memory.workedMs !== null && !this.#waiting && !this.#closed) this.#lookIn(LOOK_MS);
+  }
+
+  #lookIn(ms: number): void {
+    this.#waiting = true;
+    this.#cancel = this.#tools.clock.after(ms, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    this.#stirred = false;
+    let again = LOOK_MS;
+    try {
+      await this.catchUp();
+    } catch (e) {
+      this.#tools.logger.info('the search index is put off', { user: this.#user.at.record.id, why: reason(e) });
+      this.#stirred = true;
+      again = LOOK_AGAIN_MS;
+    }
+    this.#waiting = false;
+    if (this.#stirred && !this.#closed) this.#lookIn(again);
   }
 
   /** Learns what is not known of the mailboxes that are open here, the newest messages first. Unavailable. */
@@ -105,17 +124,19 @@ export class UserSearch {
       const done = this.#done.get(id) ?? 0;
       if (uidNext <= done) continue;
       if (!(await this.index.opened())) return;
-      await this.#catchUpWith(id, done);
-      if (!this.#closed) this.#done.set(id, uidNext);
+      if (await this.#catchUpWith(id, done)) this.#done.set(id, uidNext);
     }
   }
 
-  async #catchUpWith(id: MailboxId, from: Uid): Promise<void> {
-    const live = this.#user.state.mailbox(id);
-    const uids = live.uids.slice(0, live.count);
+  /** False: not to the end, because the user or the mailbox's rows have left the memory. */
+  async #catchUpWith(id: MailboxId, from: Uid): Promise<boolean> {
+    const { state } = this.#user;
+    const there = () => !this.#closed && state.missing({ kind: 'rows', mailbox: id }).length === 0;
+    const uids = state.mailbox(id).uids.slice(0, state.mailbox(id).count);
     let batch: Uid[] = [];
     let bytes = 0;
     for (let k = uids.length - 1; k >= 0 && uids[k] >= from; k--) {
+      const live = state.mailbox(id);
       const i = live.find(uids[k]);
       if (i < 0) continue;
       const emailId = live.emailId(i);
@@ -123,18 +144,25 @@ export class UserSearch {
       batch.push(uids[k]);
       bytes += live.size(i);
       if (batch.length < BATCH && bytes < BATCH_BYTES_MAX) continue;
+      await this.#rest();
+      if (!there()) return false;
       await this.#batch(id, batch);
-      if (this.#closed) return;
+      if (!there()) return false;
       batch = [];
       bytes = 0;
     }
-    if (batch.length > 0) await this.#batch(id, batch);
+    if (batch.length === 0) return true;
+    await this.#rest();
+    if (!there()) return false;
+    await this.#batch(id, batch);
+    return !this.#closed;
   }
 
   async #batch(mailbox: MailboxId, uids: Uid[]): Promise<void> {
     const { clock } = this.#tools;
     const began = clock.monotonic();
     await this.#user.need({ kind: 'contents', mailbox, uids });
+    if (this.#closed || this.#user.state.missing({ kind: 'rows', mailbox }).length > 0) return;
     const contents = uids.map((uid) => this.#user.state.content(mailbox, uid)).filter((content) => content !== null);
     const read = contents.map((content) => this.#texts(content));
     for (const one of read) one.catch(() => {});
@@ -150,17 +178,19 @@ export class UserSearch {
       }
       await setImmediate();
     }
-    await this.#rest(Math.max(REST_MS_MIN, REST_TIMES * (clock.monotonic() - began)));
+    this.#tookMs = clock.monotonic() - began;
   }
 
-  /** Longer while others need the process. */
-  async #rest(ms: number): Promise<void> {
-    const { clock } = this.#tools;
-    for (let n = 0; n < BUSY_RESTS_MAX; n++) {
-      const asked = clock.monotonic();
+  /** Until others leave the process alone for a while, or have not for long. */
+  async #rest(): Promise<void> {
+    const { clock, memory } = this.#tools;
+    const worked = () => memory.workedMs?.() ?? 0;
+    let ms = Math.max(REST_MS_MIN, this.#tookMs);
+    for (let n = 0; n < RESTS_MAX; n++) {
+      const [began, before] = [clock.monotonic(), worked()];
       await clock.sleep(ms, this.#leaving.signal).catch(() => {});
-      if (this.#closed || clock.monotonic() - asked - ms <= BUSY_MS) return;
-      ms = BUSY_REST_MS;
+      if (this.#closed || worked() - before <= (clock.monotonic() - began) * OTHERS_SHARE_MAX) return;
+      ms = Math.min(REST_MS_MAX, 2 * ms);
     }
   }
 

@@ -35,3 +35,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Milliseconds that this process's event loop has not been idle so far: for what gives way to all else. */
+export const systemWorkedMs = (): number => performance.eventLoopUtilization().active;

@@ -6,18 +6,19 @@ import { setImmediate } from 'node:timers/promises';
 /** Characters folded in one turn of the event loop: some milliseconds for any script. */
 const TURN_CHARS = 256 * 1024;
 
+/** Several times as fast as a regular expression. */
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length;
+
 /** Two texts match where one's folded form contains the other's. */
 export function fold(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return /^[\x00-\x7f]*$/.test(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
+  return isAscii(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
 }
 
 const OTHER_LETTERS: Record<string, string> = { Ø: 'O', Ł: 'L', Đ: 'D', Ð: 'D', Þ: 'TH', Æ: 'AE', Œ: 'OE', Ħ: 'H', ı: 'I' };
 
 /** A folded text without accents (RFC 6203 leaves to the server what fuzzy means). Character by character: of two texts that follow each other it is what it is of each. */
 export function loosely(folded: string): string {
-  // eslint-disable-next-line no-control-regex
-  if (/^[\x00-\x7f]*$/.test(folded)) return folded;
+  if (isAscii(folded)) return folded;
   return folded.replace(/\p{M}+/gu, '').replace(/[ØŁĐÐÞÆŒĦı]/g, (letter) => OTHER_LETTERS[letter]);
 }
 

@@ -30,9 +30,7 @@ const STEP_CHARS = 16 * 1024;
 const ASKED_CHARS = 200;
 
 function mixed(h: number): number {
-  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
-  h = Math.imul(h ^ (h >>> 13), 0x297a2d39);
-  return (h ^ (h >>> 16)) >>> (32 - SPACE_BITS);
+  return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d) >>> (32 - SPACE_BITS);
 }
 
 /** Writes the hash of each gram that begins in [from, to), three at most for each character; answers how many. */

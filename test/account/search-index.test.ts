@@ -23,7 +23,7 @@ describe('account: search index', () => {
   let bob: Account;
   beforeEach(async () => {
     world = new AccountWorld();
-    a = await world.replica({ search: new SearchMemory(1 << 20, false) });
+    a = await world.replica({ search: new SearchMemory(1 << 20) });
     bob = await world.account(a, 'bob');
   });
   afterEach(() => world.stop());
@@ -59,7 +59,7 @@ describe('account: search index', () => {
     assert.match(parts()[0], /\/search\/[0-9a-z]{26}$/);
     const bytes = world.store.objects.get(parts()[0])!.bytes;
     for (const text of BIRDS) assert.ok(!bytes.includes(text) && !bytes.includes(text.toUpperCase()));
-    const b = await world.replica({ search: new SearchMemory(1 << 20, false) });
+    const b = await world.replica({ search: new SearchMemory(1 << 20) });
     const there = await world.settled(b.login(bob));
     assert.deepEqual(await find(b, there, 'BODY cormorant'), { places: [1, 11], read: 2 });
     assert.deepEqual(await find(b, there, 'TEXT nightingale'), { places: [], read: 0 });
@@ -81,15 +81,15 @@ describe('account: search index', () => {
   });
 
   it('is made in the background, and gives way', async () => {
-    const b = await world.replica({ search: new SearchMemory(1 << 20, true) });
+    const b = await world.replica({ search: new SearchMemory(1 << 20, () => 0) });
     const session = await world.settled(b.login(bob));
     await fill(session);
     await world.settled(session.look('INBOX'));
     const slowly = async () => {
       for (let n = 0; n < 120; n++) await world.advance(500);
     };
-    await world.advance(10_000);
-    assert.equal(b.users.find(bob.id)!.search!.index.size.messages, 0, 'not while a client has just come');
+    await world.advance(2_000);
+    assert.equal(b.users.find(bob.id)!.search!.index.size.messages, 0, 'not while a client is at work');
     await slowly();
     assert.equal(indexAt(b).size.messages, 20);
     assert.deepEqual(await find(b, session, 'BODY plover'), { places: [7, 17], read: 2 });
@@ -98,6 +98,24 @@ describe('account: search index', () => {
     assert.deepEqual(await find(b, session, 'BODY plover'), { places: [7, 17, 20], read: 3 });
     assert.deepEqual(await find(b, session, 'TEXT from:'), { places: Array.from({ length: 21 }, (_, k) => k), read: 21 });
     assert.deepEqual(await find(b, session, 'TEXT nightingale'), { places: [], read: 0 });
+  });
+
+  it('waits while others have the process, but not for ever', async () => {
+    let busy = true;
+    const b = await world.replica({ search: new SearchMemory(1 << 20, () => (busy ? world.clock.monotonic() : 0)) });
+    const session = await world.settled(b.login(bob));
+    await fill(session);
+    await world.settled(session.look('INBOX'));
+    const seconds = async (n: number) => {
+      for (let k = 0; k < 4 * n; k++) await world.advance(250);
+    };
+    await seconds(12);
+    assert.equal(indexAt(b).size.messages, 0);
+    await seconds(10);
+    assert.equal(indexAt(b).size.messages, 16, 'one batch');
+    busy = false;
+    await seconds(5);
+    assert.equal(indexAt(b).size.messages, 20);
   });
 
   it('damage is no error: what is altered, cut, swapped or gone is made again', async () => {
@@ -127,7 +145,7 @@ describe('account: search index', () => {
       for (const one of parts()) if (one !== name) world.store.remove(one);
       if (bytes) world.store.land(name, bytes, true, null);
       else world.store.remove(name);
-      const b = await world.replica({ search: new SearchMemory(1 << 20, false) });
+      const b = await world.replica({ search: new SearchMemory(1 << 20) });
       const there = await world.settled(b.login(bob));
       assert.deepEqual(await find(b, there, 'BODY pelican'), { places: [2, 12], read: 20 });
       await written(b);
@@ -140,7 +158,7 @@ describe('account: search index', () => {
   });
 
   it('a part that another has deleted, and that is in memory no more, is made again', async () => {
-    const b = await world.replica({ search: new SearchMemory(1, false) });
+    const b = await world.replica({ search: new SearchMemory(1) });
     const session = await world.settled(b.login(bob));
     await fill(session);
     await find(b, session, 'BODY heron');
@@ -192,7 +210,7 @@ describe('account: search index', () => {
   });
 
   it('many small parts become few, and two replicas that do it at once lose nothing', async () => {
-    const b = await world.replica({ search: new SearchMemory(1 << 20, false) });
+    const b = await world.replica({ search: new SearchMemory(1 << 20) });
     const session = await a.login(bob);
     const there = await world.settled(b.login(bob));
     for (let n = 0; n < 20; n++) {
@@ -206,7 +224,7 @@ describe('account: search index', () => {
     // Both read what the other has, and both may have joined the same small parts.
     await Promise.all([find(a, session, 'BODY whimbrel'), find(b, there, 'BODY whimbrel')]);
     assert.ok(parts().length <= 10, `${parts().length} parts`);
-    const c = await world.replica({ search: new SearchMemory(1 << 20, false) });
+    const c = await world.replica({ search: new SearchMemory(1 << 20) });
     const third = await world.settled(c.login(bob));
     assert.deepEqual(await find(c, third, 'BODY whimbrel'), { places: [9, 19, 29, 39], read: 4 });
     const tidied = (r: TestReplica) => world.settled(r.upkeep.collect(r.users.logs.of(r.record(bob)), r.users.find(bob.id)));
@@ -248,7 +266,7 @@ describe('account: search index', () => {
   });
 
   it('is gone from memory when the user is', async () => {
-    const memory = new SearchMemory(1 << 20, false);
+    const memory = new SearchMemory(1 << 20);
     const b = await world.replica({ search: memory });
     const session = await world.settled(b.login(bob));
     await fill(session);

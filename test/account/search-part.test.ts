@@ -15,7 +15,7 @@ const frozen = JSON.parse(readFileSync(new URL('../../fixtures/search/part-v1.js
 
 async function entryOf(emailId: string, message: string): Promise<Buffer> {
   const bytes = Buffer.from(message);
-  const memory = new SearchMemory(1, false);
+  const memory = new SearchMemory(1);
   const read = (await readTexts(scanMessage(bytes), 0, async (from, to) => bytes.subarray(from, to)))!;
   return encodeEntry(emailId, await memory.filter([foldedHeader(read.header)]), await memory.filter(read.texts));
 }

@@ -17,7 +17,7 @@ function indexed(mailbox: Mailbox, partBytes = 400): { client: Client; index: Se
   const world = new MemoryWorld(clock, random);
   const another = () => {
     const store = new SearchStore({ store: world.client(), root: 'users/u/', random, logger: silent, seal: (_name, plain) => Buffer.from(plain), open: (_name, sealed) => sealed });
-    return new SearchIndex(store, new SearchMemory(1 << 20, false), clock, partBytes);
+    return new SearchIndex(store, new SearchMemory(1 << 20), clock, partBytes);
   };
   const index = another();
   const client = new Client(mailbox);

@@ -216,8 +216,10 @@ function headerTest(name: string, matches: Matcher): Test {
 
 function textTest(key: Key & { op: 'body' | 'text' }, matches: Matcher): Test {
   const header = key.op === 'text';
+  // Nothing is in everything, also in what has no text.
+  const nothing = loosely(fold(key.text)) === '';
   return (c) => {
-    if (c.level === 0 && matches('', c)) return YES;
+    if (nothing && matches('', c)) return YES;
     if (header && c.level >= 2 && matches(c.headerText, c)) return YES;
     if (c.level < 3) return c.sieve?.absent(key, c.place) ? NO : UNKNOWN;
     return c.texts!.some((one) => matches(one, c)) ? YES : NO;
