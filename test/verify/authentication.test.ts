@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { sealMessage } from 'mailauth/lib/arc/index.js';
 import { limits } from '../../src/base/index.ts';
 import { authservId, readHead } from '../../src/verify/inbound/head.ts';
-import { InboundWorld, head, keyOf, signed, zone } from './inbound.ts';
+import { InboundWorld, head, keyOf, signed } from './inbound.ts';
 
 const plain = (from: string, more = '') => `${head(from, more)}\r\nHello.\r\n`;
 /** Passed on by a list, which changes the subject and seals what it saw. */
@@ -152,4 +152,3 @@ describe('verify/forged fields', () => {
     assert.equal(authservId(''), null);
   });
 });
-export { zone };

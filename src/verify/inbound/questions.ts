@@ -12,7 +12,7 @@ const NAME_BYTES_MAX = 253;
 
 /** `servers`: addresses with or without port; none: those of the machine. Malformed. */
 export function askerOf(servers: readonly string[]): Ask {
-  const resolver = new Resolver({ timeout: limits.checks_question_ms_max / 3, tries: 2 });
+  const resolver = new Resolver({ timeout: Math.floor(limits.checks_question_ms_max / 3), tries: 2 });
   try {
     if (servers.length > 0) resolver.setServers([...servers]);
   } catch {
