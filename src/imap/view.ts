@@ -97,6 +97,12 @@ export class View {
     return i < this.#count && this.#uids[i] === uid ? i + 1 : 0;
   }
 
+  /** Sequence numbers of UIDs (ascending) that are in the view. */
+  numbers(uids: Uint32Array): Uint32Array {
+    let from = 0;
+    return uids.map((uid) => (from = this.#uids[from] === uid ? from + 1 : gallop(this.#uids, this.#count, uid, from) + 1));
+  }
+
   /** `(\Seen $Forwarded)` of a flag set number. */
   flagsText(flagSet: number): string {
     return (this.#rendered[flagSet] ??= `(${this.index.flagsOf(flagSet).join(' ')})`);

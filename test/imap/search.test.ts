@@ -246,6 +246,29 @@ describe('imap SEARCH', () => {
     );
   });
 
+  it('keeps what it worked out, and brings it in line', async () => {
+    const { client, mailbox, uids } = five();
+    assert.equal(await found(client, 'SUBJECT a'), '4');
+    assert.equal(await found(client, 'SENTON 5-Feb-2024'), '1');
+    client.selected.asked = [];
+    assert.equal(await found(client, 'SUBJECT ne'), '1');
+    assert.equal(await found(client, 'SUBJECT ""'), '1 2 4 5');
+    assert.equal(await found(client, 'OR SENTSINCE 6-Feb-2024 NOT SUBJECT b'), '1 2 3 4');
+    assert.deepEqual(client.selected.asked, [], 'no record is read again');
+    mailbox.remove(uids[0]);
+    mailbox.add(mail({ Subject: 'new nest' }));
+    client.poll();
+    assert.equal(await found(client, 'SUBJECT ne'), '5');
+    assert.deepEqual(client.selected.asked, ['records 1'], 'only the new one');
+    // A field that is too long for the record is looked up in the message, whatever is kept of it.
+    mailbox.add(mail({ Subject: `${'long '.repeat(20_000)}end` }));
+    client.poll();
+    for (let again = 0; again < 2; again++) {
+      assert.equal(await found(client, 'SUBJECT "long end"'), '6');
+      assert.equal(await found(client, 'NOT SUBJECT end'), '1 2 3 4 5');
+    }
+  });
+
   it('bounds nesting, keys and texts, and takes a megabyte', async () => {
     const { client } = five();
     assert.equal(await client.send(`SEARCH ${'('.repeat(100)}ALL${')'.repeat(100)}`), 'A1 BAD\r\n');

@@ -38,7 +38,7 @@ export async function find(context: Context, request: Request, byUid: boolean): 
   const byModSeq = uses(key, 'modseq');
   if (returned === null) {
     const modSeq = byModSeq && found.uids.length > 0 ? ` (MODSEQ ${highestModSeq(view, found.uids)})` : '';
-    const numbers = byUid ? found.ordered : found.ordered.map(name);
+    const numbers = byUid ? found.ordered : order === null ? view.numbers(found.ordered) : found.ordered.map(name);
     out.line(`* ${order === null ? 'SEARCH' : 'SORT'}${numbers.length > 0 ? ` ${numbers.join(' ')}` : ''}${modSeq}`);
     return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
   }

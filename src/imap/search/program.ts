@@ -170,12 +170,18 @@ function savedTest(saved: Uint32Array): Test {
 
 const DAY_MS = 86_400_000;
 
+/** Whether a moment (ms since 1970 as in UTC) lies on, before or since the key's day; NaN does not. */
+export function dayTest({ is, day: wanted }: Key & { op: 'date' }): (at: number) => boolean {
+  return (at) => {
+    const day = Math.floor(at / DAY_MS) * DAY_MS;
+    return is === 'before' ? day < wanted : is === 'on' ? day === wanted : day >= wanted;
+  };
+}
+
 /** Calendar days, time and zone disregarded (RFC 9051 §6.4.4): INTERNALDATE's in its own zone. */
 function dateTest(key: Key & { op: 'date' }, index: MailboxIndex): Test {
-  const compare = (at: number): Answer => {
-    const day = Math.floor(at / DAY_MS) * DAY_MS;
-    return (key.is === 'before' ? day < key.day : key.is === 'on' ? day === key.day : day >= key.day) ? YES : NO;
-  };
+  const test = dayTest(key);
+  const compare = (at: number): Answer => (test(at) ? YES : NO);
   switch (key.of) {
     case 'internal':
       return (c) => compare(index.internalDate(c.i) + index.zone(c.i) * 60_000);

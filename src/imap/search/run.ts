@@ -8,14 +8,18 @@ import { both } from '../fetch/uidset.ts';
 import type { MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
 import { quote } from '../wire/index.ts';
+import { worthKeeping } from '../kept.ts';
 import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
 import { Candidate, UNKNOWN, YES, compile } from './program.ts';
 import type { Level, Test } from './program.ts';
+import { chunkOf, makeColumn, missingColumns, sieve } from './sieve.ts';
 import { TextSieve } from './text-sieve.ts';
 
 const RECORDS = 256;
+/** Messages that the index is asked for at once: about a millisecond. */
+const TOGETHER = 16_384;
 
 /** What a search needs of its connection: also of a mailbox that is not the selected one. */
 export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock' | 'tag'>;
@@ -65,24 +69,35 @@ class Run {
   }
 
   found(): Uint32Array {
-    return this.#uids.filter((_uid, k) => this.#matches[k] === 1);
+    const found = new Uint32Array(this.#uids.length);
+    let n = 0;
+    for (let k = 0; k < found.length; k++) if (this.#matches[k] === 1) found[n++] = this.#uids[k];
+    return found.subarray(0, n);
   }
 
   async byIndex(): Promise<void> {
+    await this.#sift();
+    const missing = this.#open.length === 0 ? [] : missingColumns(this.#key, this.#view.index);
+    if (missing.length === 0 || !worthKeeping(this.#view.index, 4 * this.#open.length)) return;
+    for (const name of missing) await makeColumn(this.#context, name);
+    await this.#sift();
+  }
+
+  /** Asks the index and what is kept. */
+  async #sift(): Promise<void> {
     const { index } = this.#view;
-    const c = new Candidate();
-    let i = -1;
-    for (let k = 0; k < this.#uids.length; k++) {
-      const uid = this.#uids[k];
-      i = i + 1 < index.count && index.uids[i + 1] === uid ? i + 1 : index.find(uid);
-      if (i >= 0) {
-        c.i = i;
-        c.uid = uid;
-        c.loose = false;
-        c.seq = this.#view.uids[c.seq] === uid ? c.seq + 1 : this.#view.seqOf(uid);
-        this.#decide(c, k, this.#open);
+    const ask = sieve(this.#key, this.#view, this.#context.clock.now());
+    this.#open = [];
+    this.#left = this.#uids.length;
+    for (let from = 0; from < this.#uids.length; from += TOGETHER) {
+      const chunk = chunkOf(index, this.#uids.subarray(from, from + TOGETHER));
+      const answers = ask(chunk, chunk.there);
+      for (let k = 0; k < answers.length; k++) {
+        this.#matches[from + k] = answers[k] === YES ? 1 : 0;
+        if (answers[k] === UNKNOWN) this.#open.push(from + k);
+        else this.#left--;
       }
-      if ((k & 63) === 63 && this.#pace.due) await this.#rest();
+      if (this.#pace.due) await this.#rest();
     }
   }
 

@@ -1,8 +1,7 @@
-// Messages as numbers that sort like what a criterion compares (RFC 5256 §3). Nothing of this changes while a message
-// lives, so a mailbox keeps values and numbers of all its messages once somebody sorted most of it: a second SORT reads
-// no record and compares no text, and after new mail only that is read.
-import { limits } from '../../base/index.ts';
+// Messages as numbers that sort like what a criterion compares (RFC 5256 §3). A mailbox keeps values and numbers of all
+// its messages once somebody sorted most of it: a second SORT reads no record and compares no text.
 import { Pace } from '../fetch/pace.ts';
+import { column, keptColumn, worthKeeping } from '../kept.ts';
 import type { Searching } from '../search/run.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import { sortText } from './texts.ts';
@@ -11,21 +10,6 @@ import type { TextCriterion } from './texts.ts';
 export type Criterion = TextCriterion | 'ARRIVAL' | 'DATE' | 'SIZE';
 
 const RECORDS = 256;
-
-type Values = Float64Array | string[];
-
-/** What a criterion compares, of the first messages of a mailbox; the ranks when it knows all of them. */
-interface Column {
-  values: Values;
-  ranks: Uint32Array | null;
-}
-/** Columns of `uids`, the messages of the mailbox when it was last looked at. */
-interface Columns {
-  uids: Uint32Array;
-  count: number;
-  columns: Map<Criterion, Column>;
-}
-const kept = new WeakMap<MailboxIndex, Columns>();
 
 /** The records of `uids`, in blocks, the next one on its way; gives way to others between blocks. */
 export async function eachRecord(context: Searching, uids: Uint32Array, use: (record: MessageRecord | null, k: number) => void): Promise<void> {
@@ -56,35 +40,13 @@ export async function ranksOf(context: Searching, criterion: Criterion, uids: Ui
     const value = criterion === 'SIZE' ? (i: number) => index.size(i) : (i: number) => index.internalDate(i);
     return dense(fromIndex(index, uids, value));
   }
-  const there = current(index);
-  let column = there?.columns.get(criterion);
-  if (there !== null && column?.ranks) return chosen(there, column.ranks, uids);
-  const most = uids.length * 2 >= index.count && index.count <= limits.sort_kept_messages_max;
-  if (!most) return dense(await compute(context, criterion, uids));
-  // Messages only ever come at the end: what is known stays, and new ones are read alone.
-  const all = index.uids.slice(0, index.count);
-  const before = column?.values ?? [];
-  const values = joined(before, await compute(context, criterion, all.subarray(before.length)));
-  column = { values, ranks: dense(values) };
-  const now = current(index);
-  if (now === null) kept.set(index, { uids: all, count: all.length, columns: new Map([[criterion, column]]) });
-  else if (now.count === all.length && now.uids.every((uid, k) => uid === all[k])) now.columns.set(criterion, column);
-  return chosen({ uids: all, count: all.length, columns: new Map() }, column.ranks!, uids);
+  const there = keptColumn<Float64Array | string[]>(index, criterion);
+  if (there === null && !worthKeeping(index, uids.length)) return dense(await compute(context, criterion, uids));
+  const { uids: all, column: kept } = there ?? (await column(index, criterion, (some) => compute(context, criterion, some)));
+  return chosen(all, (kept.ranks ??= dense(kept.values)), uids);
 }
 
-function concatenated(a: Float64Array, b: Float64Array): Float64Array {
-  const all = new Float64Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
-}
-
-function joined(before: Values, behind: Values): Values {
-  if (before.length === 0) return behind;
-  return Array.isArray(behind) ? (before as string[]).concat(behind) : concatenated(before as Float64Array, behind);
-}
-
-async function compute(context: Searching, criterion: TextCriterion | 'DATE', uids: Uint32Array): Promise<Values> {
+async function compute(context: Searching, criterion: TextCriterion | 'DATE', uids: Uint32Array): Promise<Float64Array | string[]> {
   if (criterion !== 'DATE') {
     const texts = new Array<string>(uids.length);
     await eachRecord(context, uids, (record, k) => (texts[k] = record === null ? '' : sortText(record, criterion)));
@@ -126,41 +88,13 @@ export function dense(values: Float64Array | string[]): Uint32Array {
   return ranks;
 }
 
-/** What is kept of a mailbox, brought in line with its messages; null when nothing is. */
-function current(index: MailboxIndex): Columns | null {
-  const columns = kept.get(index);
-  if (columns === undefined) return null;
-  const { uids, count } = index;
-  let same = columns.count === count;
-  for (let k = 0; k < count && same; k++) same = columns.uids[k] === uids[k];
-  if (same) return columns;
-  // The places of the messages that were known before, up to the first new one.
-  const places: number[] = [];
-  for (let k = 0, from = 0; k < count; k++) {
-    while (from < columns.count && columns.uids[from] < uids[k]) from++;
-    if (from === columns.count || columns.uids[from] !== uids[k]) break;
-    places.push(from);
-  }
-  const moved: Columns = { uids: uids.slice(0, count), count, columns: new Map() };
-  for (const [criterion, { values, ranks }] of columns.columns) {
-    const known = places.filter((place) => place < values.length);
-    moved.columns.set(criterion, {
-      values: Array.isArray(values) ? known.map((place) => values[place]) : Float64Array.from(known, (place) => values[place]),
-      // Of what is left the order stays.
-      ranks: ranks !== null && known.length === count ? Uint32Array.from(known, (place) => ranks[place]) : null,
-    });
-  }
-  kept.set(index, moved);
-  return moved;
-}
-
 /** The elements of a column for `uids`; what is not in it (gone meanwhile) comes first. */
-function chosen(columns: Columns, column: Uint32Array, uids: Uint32Array): Uint32Array {
+function chosen(all: Uint32Array, column: Uint32Array, uids: Uint32Array): Uint32Array {
   const ranks = new Uint32Array(uids.length);
   let from = 0;
   for (let k = 0; k < uids.length; k++) {
-    while (from < columns.count && columns.uids[from] < uids[k]) from++;
-    if (from < columns.count && columns.uids[from] === uids[k]) ranks[k] = column[from];
+    while (from < all.length && all[from] < uids[k]) from++;
+    if (from < all.length && all[from] === uids[k]) ranks[k] = column[from];
   }
   return ranks;
 }
