@@ -5,7 +5,7 @@
 // An entry that two parts have counts in the one with the smaller id: so all replicas agree which part is needless, and
 // two that tidy at once don't each delete the other's.
 import { setImmediate } from 'node:timers/promises';
-import { Unavailable, limits, reason } from '../base/index.ts';
+import { Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { Sifted, TextAsked } from '../imap/session.ts';
 import type { SearchMemory } from './search-memory.ts';
@@ -151,7 +151,7 @@ export class SearchIndex {
       this.#memory.hold(part);
       return part.bytes;
     } catch (e) {
-      if (!(e instanceof Unavailable)) throw e;
+      if (!isPassing(e)) throw e;
       return null;
     }
   }
@@ -180,7 +180,7 @@ export class SearchIndex {
       this.#listedAt = this.#clock.monotonic();
       return true;
     } catch (e) {
-      if (!(e instanceof Unavailable)) throw e;
+      if (!isPassing(e)) throw e;
       this.#store.logger.debug('the search index is not read now', { why: reason(e) });
       return false;
     }
@@ -388,4 +388,6 @@ export class SearchIndex {
   }
 }
 
+/** The store does not answer now, or the user has just left: no search fails for that. */
+const isPassing = (e: unknown): boolean => e instanceof Unavailable || e instanceof Refused;
 const keyOf = (print: Fingerprint): string => `${print.hi},${print.lo}`;
