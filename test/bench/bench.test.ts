@@ -36,6 +36,8 @@ async function scripted(greeting: string, answer: (text: string) => string[], ta
   }
 }
 
+const mb = { colombier: 90.4, dovecot: null };
+
 describe('bench: statistics', () => {
   it('takes the middle', () => {
     assert.equal(median([3, 1, 2]), 2);
@@ -63,19 +65,20 @@ describe('bench: statistics', () => {
 
 describe('bench: table', () => {
   it('says how many times better, whichever way is better', () => {
-    assert.equal(times({ row, colombier: { value: 20, text: null }, dovecot: 10 }), 2);
-    assert.equal(times({ row: { ...row, unit: 'ms' }, colombier: { value: 20, text: null }, dovecot: 10 }), 0.5);
-    assert.equal(times({ row, colombier: { value: 20, text: null }, dovecot: null }), null);
+    assert.equal(times({ row, colombier: { value: 20, text: null }, dovecot: 10, mb }), 2);
+    assert.equal(times({ row: { ...row, unit: 'ms' }, colombier: { value: 20, text: null }, dovecot: 10, mb }), 0.5);
+    assert.equal(times({ row, colombier: { value: 20, text: null }, dovecot: null, mb }), null);
   });
   it('says whether the goal is met, and nothing where there is none to compare with', () => {
     const text = table([
-      { row, colombier: { value: 9, text: null }, dovecot: 10 },
-      { row: { ...row, met: notSlower, unit: 'ms' }, colombier: { value: 9, text: null }, dovecot: 10 },
-      { row, colombier: { value: 9, text: '1 LIST' }, dovecot: null },
+      { row, colombier: { value: 9, text: null }, dovecot: 10, mb },
+      { row: { ...row, met: notSlower, unit: 'ms' }, colombier: { value: 9, text: null }, dovecot: 10, mb },
+      { row, colombier: { value: 9, text: '1 LIST' }, dovecot: null, mb },
     ]);
     const met = text.trim().split('\n').slice(2).map((line) => line.split('|').at(-2)!.trim());
     assert.deepEqual(met, ['NO', 'yes', '-']);
     assert.match(text, /1 LIST/);
+    assert.match(text, / 90 \| +- \|/);
   });
 });
 

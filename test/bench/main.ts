@@ -10,13 +10,18 @@ import type { Arguments } from './arguments.ts';
 import { startColombier } from './hosts/colombier.ts';
 import { dovecotMissing, startDovecot } from './hosts/dovecot.ts';
 import type { Host } from './hosts/host.ts';
+import { forgetPeak, peak } from './hosts/process-memory.ts';
 import { mailsOf, realSizes } from './mail.ts';
+import { changing, millions } from './rows/changing.ts';
 import { delivery } from './rows/delivery.ts';
 import { idle } from './rows/idle.ts';
 import { login } from './rows/login.ts';
 import { mailbox } from './rows/mailbox.ts';
 import { memory } from './rows/memory.ts';
+import { mix } from './rows/mix.ts';
+import { reading } from './rows/reading.ts';
 import { quietRequests, requests } from './rows/requests.ts';
+import { resyncs } from './rows/resync.ts';
 import type { Bench, Row } from './rows/row.ts';
 import { search } from './rows/search.ts';
 import { searchBody } from './rows/search-body.ts';
@@ -24,7 +29,7 @@ import { median } from './statistics.ts';
 import { table } from './table.ts';
 import type { Result } from './table.ts';
 
-const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...search, ...searchBody, ...idle, ...memory, ...quietRequests];
+const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...reading, ...changing, ...search, ...searchBody, ...resyncs, ...millions, ...mix, ...idle, ...memory, ...quietRequests];
 const MAILS = 400;
 const MAIL_BYTES = 10_000;
 const DRAWN = 150;
@@ -32,6 +37,7 @@ const DRAWN = 150;
 async function measure(row: Row, bench: Bench): Promise<Result> {
   const hosts = row.own ? [bench.colombier] : bench.hosts;
   const values = new Map<Host, number[]>();
+  const peaks = new Map<Host, number>();
   let text: string | null = null;
   for (const host of hosts) await row.prepare?.(host, bench);
   const rounds = bench.quick ? Math.min(row.rounds, 3) : row.rounds;
@@ -39,15 +45,18 @@ async function measure(row: Row, bench: Bench): Promise<Result> {
     // In turn, and the first one changes: what else the machine does falls on both.
     for (const host of round % 2 === 0 ? hosts : [...hosts].reverse()) {
       if (host === bench.dovecot && round >= (row.dovecotRounds ?? rounds)) continue;
+      forgetPeak(host.processes());
       const value = await row.measure(host, bench, round);
-      if (typeof value !== 'number') text = value.text;
+      peaks.set(host, Math.max(peaks.get(host) ?? 0, peak(host.processes()) / 1e6));
+      if (typeof value !== 'number' && host === bench.colombier) text = value.text;
       const list = values.get(host) ?? [];
       list.push(typeof value === 'number' ? value : value.value);
       values.set(host, list);
     }
   }
   const of = (host: Host | null) => (host && values.has(host) ? median(values.get(host)!) : null);
-  return { row, colombier: { value: of(bench.colombier)!, text }, dovecot: of(bench.dovecot) };
+  const mb = { colombier: peaks.get(bench.colombier) ?? null, dovecot: (bench.dovecot && peaks.get(bench.dovecot)) ?? null };
+  return { row, colombier: { value: of(bench.colombier)!, text }, dovecot: of(bench.dovecot), mb };
 }
 
 async function storeOf(args: Arguments, folder: string, atEnd: Bench['atEnd']): Promise<(name: string) => Record<string, string>> {
@@ -65,7 +74,8 @@ async function storeOf(args: Arguments, folder: string, atEnd: Bench['atEnd']): 
 }
 
 async function run(args: Arguments): Promise<void> {
-  const rows = ALL.filter((row) => (args.rows.length === 0 ? !(args.quick && row.long) : args.rows.some((name) => row.key.startsWith(name))));
+  const asked = ALL.filter((row) => (args.rows.length === 0 ? !row.named && !(args.quick && row.long) : args.rows.some((name) => row.key.startsWith(name))));
+  const rows = asked.map((row) => (args.store === 's3' ? { ...row, ...row.goalS3 } : row));
   if (rows.length === 0) throw new Error(`no row begins with ${args.rows.join(' or ')}; --help lists them`);
   const missing = args.alone ? 'left out' : dovecotMissing();
   const folder = mkdtempSync(join(tmpdir(), 'colombier-bench-'));
@@ -111,7 +121,7 @@ async function run(args: Arguments): Promise<void> {
       } catch (e) {
         failures.push(`${row.key}: ${e instanceof Error ? e.message : e}`);
         note(failures.at(-1)!);
-        results.push({ row, colombier: { value: NaN, text: 'failed' }, dovecot: null });
+        results.push({ row, colombier: { value: NaN, text: 'failed' }, dovecot: null, mb: { colombier: null, dovecot: null } });
         for (const host of bench.hosts) if (host.processes().length === 0) await host.restart();
       }
     }

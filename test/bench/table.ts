@@ -8,6 +8,8 @@ export interface Result {
   colombier: { value: number; text: string | null };
   /** Null: not measured. */
   dovecot: number | null;
+  /** Memory while it was measured, MB: the peak of Colombier's one process, and what Dovecot's processes held at the end. */
+  mb: { colombier: number | null; dovecot: number | null };
 }
 
 /** How many times better Colombier is: more for what is counted per second, less for all else. */
@@ -17,16 +19,18 @@ export function times(result: Result): number | null {
   return row.unit.endsWith('/s') ? colombier.value / dovecot : dovecot / colombier.value;
 }
 
+const whole = (mb: number | null): string => (mb ? String(Math.round(mb)) : '-');
+
 /** Markdown, aligned for people. */
 export function table(results: readonly Result[]): string {
-  const head = ['work', 'unit', 'Colombier', 'Dovecot', 'times better', 'goal', 'met'];
+  const head = ['work', 'unit', 'Colombier', 'Dovecot', 'times better', 'MB', 'Dovecot MB', 'goal', 'met'];
   const lines = results.map((result) => {
     const { row, colombier, dovecot } = result;
-    const met = Number.isNaN(colombier.value) ? null : row.met(colombier.value, dovecot);
+    const met = Number.isNaN(colombier.value) ? null : row.met(colombier.value, dovecot, result.mb.colombier);
     const ratio = times(result);
-    return [row.title, row.unit, colombier.text ?? shown(colombier.value), shown(dovecot), ratio === null || ratio <= 0 ? '-' : shown(ratio), typeof row.goal === 'string' ? row.goal : row.goal(), met === null ? '-' : met ? 'yes' : 'NO'];
+    return [row.title, row.unit, colombier.text ?? shown(colombier.value), shown(dovecot), ratio === null || ratio <= 0 ? '-' : shown(ratio), whole(result.mb.colombier), whole(result.mb.dovecot), typeof row.goal === 'string' ? row.goal : row.goal(), met === null ? '-' : met ? 'yes' : 'NO'];
   });
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));
-  const text = (line: string[]) => `| ${line.map((cell, i) => (i >= 2 && i <= 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |\n`;
+  const text = (line: string[]) => `| ${line.map((cell, i) => (i >= 2 && i <= 6 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |\n`;
   return text(head) + `| ${widths.map((w) => '-'.repeat(w)).join(' | ')} |\n` + lines.map(text).join('');
 }

@@ -17,6 +17,21 @@ export function resident(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + field(read(`/proc/${pid}/smaps_rollup`), 'Pss'), 0);
 }
 
+/** Begins to count the peak of one process anew. */
+export function forgetPeak(pids: readonly number[]): void {
+  if (pids.length !== 1) return;
+  try {
+    writeFileSync(`/proc/${pids[0]}/clear_refs`, '5');
+  } catch {
+    // Not permitted, or gone: then it is the peak since the process began.
+  }
+}
+
+/** Bytes: of one process the greatest resident set since; of many what they hold now, because to look often at many costs them time. */
+export function peak(pids: readonly number[]): number {
+  return pids.length === 1 ? field(read(`/proc/${pids[0]}/status`), 'VmHWM') : resident(pids);
+}
+
 /** Calls back with the peak since: of one process the kernel's own, of many the greatest that was seen. */
 export function watchPeak(pids: () => readonly number[]): () => number {
   const first = pids();

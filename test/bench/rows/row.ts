@@ -35,7 +35,9 @@ export interface Row {
   /** As the table shows it. */
   goal: string | (() => string);
   /** Null: there is nothing to compare with. `dovecot` is null where it was not measured. */
-  met(colombier: number, dovecot: number | null): boolean | null;
+  met(colombier: number, dovecot: number | null, peakMb: number | null): boolean | null;
+  /** Another goal for the S3 store. */
+  goalS3?: Pick<Row, 'goal' | 'met'>;
   /** Rounds, each at every host in turn; the median counts. One in quick runs unless the row says more. */
   rounds: number;
   /** Once for each host, before the first round. */
@@ -46,6 +48,8 @@ export interface Row {
   dovecotRounds?: number;
   /** Left out of quick runs. */
   long?: boolean;
+  /** Only when `--rows` names it. */
+  named?: boolean;
   /** Only Colombier has it. */
   own?: boolean;
 }
