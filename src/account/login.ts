@@ -54,7 +54,7 @@ export class Logins {
     this.#saltKey = saltKey;
     this.#directory = directory;
     this.#clock = clock;
-    this.#pool = new PasswordPool(clock);
+    this.#pool = new PasswordPool();
     this.#cache = new LoginCache(clock, random);
     this.#throttle = new Throttle(clock);
   }

@@ -27,6 +27,8 @@ interface Entry {
   release: () => void;
   cancelLinger: () => void;
   polled: number;
+  /** When it was opened, ms of the monotonic clock. */
+  since: number;
 }
 
 export interface UsersOptions {
@@ -72,10 +74,6 @@ export class Users implements Backend {
 
   plaintextAllowed(remote: string): boolean {
     return this.#o.plaintextFromLoopback && LOOPBACK.test(remote);
-  }
-
-  expectLogin(): void {
-    this.#o.logins.pool.warm();
   }
 
   /** Users who are open here, and sessions. */
@@ -130,7 +128,7 @@ export class Users implements Backend {
     const known = this.#entries.get(record.id);
     if (known) return known;
     const { replica, logins } = this.#o;
-    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Map(), address: null, arriving: 0, release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic() };
+    const entry: Entry = { opening: this.#open(record, root), open: null, sessions: new Map(), address: null, arriving: 0, release: logins.hold(record.id), cancelLinger: () => {}, polled: replica.clock.monotonic(), since: replica.clock.monotonic() };
     entry.opening.then(
       (open) => {
         entry.open = open;
@@ -241,6 +239,12 @@ export class Users implements Backend {
   get unanswered(): boolean {
     for (const { log } of this.logs.all()) if (log.submitting > 0) return true;
     return false;
+  }
+
+  /** Users who have been open here for so long. */
+  *opened(ms: number): Iterable<OpenUser> {
+    const now = this.#o.replica.clock.monotonic();
+    for (const entry of this.#entries.values()) if (entry.open && now - entry.since >= ms) yield entry.open;
   }
 
   /** The open user, if sessions are here. */

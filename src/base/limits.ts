@@ -206,11 +206,9 @@ export const limits = {
 
   // Passwords
   /** Argon2 computations at once; others wait in line, so log-ins stall no delivery. */
-  argon2_workers_max: 1,
+  argon2_running_max: 1,
   /** Log-ins waiting for Argon2 before further ones are refused. */
   argon2_waiting_max: 64,
-  /** An Argon2 thread without work ends after so long: it holds some megabytes. */
-  argon2_idle_ms: 5 * MINUTE,
   /** Users whose last password is kept (as an HMAC) to spare Argon2 at the next log-in. */
   login_cache_users_max: 1000,
   /** Wait after the first wrong password from an address; doubles with each further one. */

@@ -101,7 +101,6 @@ export class ImapServer implements Host {
       return;
     }
     this.#byAddress.set(remote, fromThere + 1);
-    this.backend.expectLogin?.();
     this.#cancelSweep ??= this.clock.after(SWEEP_MS, this.#sweep);
   }
 

@@ -19,8 +19,6 @@ export interface Backend {
   scramSalt(user: string, remote: string): Promise<ScramSalt>;
   /** As `login`, by the client's proof; `serverSignature` proves the server to the client. */
   scramLogin(user: string, proof: ScramProof, remote: string): Promise<{ session: Session; serverSignature: Buffer }>;
-  /** A client has connected: what a log-in needs may be made ready. */
-  expectLogin?(): void;
   /** False while log-in without TLS is not allowed from this address. */
   plaintextAllowed(remote: string): boolean;
 }

@@ -1,7 +1,6 @@
 // Writes fixtures/seal/formats-1.json. Run once for a new format number; a frozen file is never written again.
 import { existsSync, writeFileSync } from 'node:fs';
 import { seededRandom } from '../../src/base/index.ts';
-import { systemClock } from '../../src/base/index.ts';
 import * as seal from '../../src/seal/index.ts';
 import { encodeRing } from '../../src/seal/keys.ts';
 
@@ -21,7 +20,7 @@ const pieces = sealer.push(text);
 const done = sealer.finish();
 const app = seal.createAppPassword(random);
 const recovery = seal.createRecoveryCode(user, random);
-const pool = new seal.PasswordPool(systemClock);
+const pool = new seal.PasswordPool();
 const named = seal.sealNamed(secrets.ring.sessions[0], name, aad, text, random);
 const value: Record<string, Buffer | string> = {
   root,

@@ -1,7 +1,7 @@
 // Bytes that an earlier build wrote must open for ever.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { Corrupt, systemClock } from '../../src/base/index.ts';
+import { Corrupt } from '../../src/base/index.ts';
 import {
   PasswordPool,
   SCRAM_ITERATIONS,
@@ -56,7 +56,7 @@ describe('seal: frozen formats 1', () => {
     const code = parseToken(frozenText('recovery'));
     assert.equal(code.user, KNOWN_USER);
     assert.ok(unwrapWithToken(frozen('wrapRecovery'), KNOWN_USER, code).equals(knownRoot()));
-    const pool = new PasswordPool(systemClock);
+    const pool = new PasswordPool();
     assert.ok((await unwrapWithPassword(frozen('wrapPassword'), KNOWN_USER, 'käse und brot', pool)).equals(knownRoot()));
     await pool.close();
   });

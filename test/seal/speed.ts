@@ -53,7 +53,7 @@ const cache = new seal.LoginCache(systemClock, systemRandom);
 cache.remember('u1', 'w1', 'a password', root);
 measure('find a password in the log-in cache', 10000, () => cache.find('u1', 'w1', 'a password'));
 cache.close();
-const pool = new seal.PasswordPool(systemClock);
+const pool = new seal.PasswordPool();
 for (const which of ['first (starts the thread)', 'second']) {
   const from = performance.now();
   await seal.wrapWithPassword(root, 'u1', 'a password', pool, systemRandom);

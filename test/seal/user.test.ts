@@ -122,7 +122,7 @@ describe('seal: app passwords and recovery codes', () => {
 });
 
 describe('seal: chosen passwords', () => {
-  const pool = new PasswordPool(systemClock);
+  const pool = new PasswordPool();
   after(() => pool.close());
 
   it('unwrap the root key, from every keyboard', async () => {
@@ -162,41 +162,26 @@ describe('seal: chosen passwords', () => {
   });
 
   it('wait in a bounded line', async () => {
-    const small = new PasswordPool(systemClock, { argon2_workers_max: 1, argon2_waiting_max: 3 });
-    assert.equal(small.threads, 0);
+    const small = new PasswordPool({ argon2_running_max: 1, argon2_waiting_max: 3 });
+    assert.equal(small.running, 0);
     const salt = Buffer.alloc(16);
     const all = Array.from({ length: 6 }, () => small.derive(Buffer.from('x'), salt, QUICK));
+    assert.equal(small.running, 1);
     const ended = await Promise.allSettled(all);
     assert.deepEqual(ended.map((e) => e.status), ['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected']);
     assert.ok((ended[5] as PromiseRejectedResult).reason instanceof Unavailable);
-    assert.equal(small.threads, 1);
+    assert.equal(small.running, 0);
     const key = await small.derive(Buffer.from('x'), salt, QUICK);
     assert.ok(key.equals(await all[0]));
     const late = small.derive(Buffer.from('x'), salt, QUICK);
-    const closing = small.close();
+    small.close();
     await assert.rejects(late, Unavailable);
-    await closing;
     await assert.rejects(small.derive(Buffer.from('x'), salt, QUICK), Unavailable);
-    assert.equal(small.threads, 0);
   });
 
   it('answer Unavailable when Argon2 itself fails, and go on', async () => {
     await assert.rejects(pool.derive(Buffer.from('x'), Buffer.alloc(2), QUICK), Unavailable);
     assert.equal((await pool.derive(Buffer.from('x'), Buffer.alloc(16), QUICK)).length, 32);
-  });
-
-  it('end an idle thread, and start one for the next', async () => {
-    let fire: (() => void) | null = null;
-    const clock: Clock = { ...systemClock, after: (_ms, run) => ((fire = run), () => (fire = null)) };
-    const lazy = new PasswordPool(clock);
-    lazy.warm();
-    assert.equal(lazy.threads, 1);
-    await lazy.derive(Buffer.from('x'), Buffer.alloc(16), QUICK);
-    assert.ok(fire);
-    (fire as () => void)();
-    assert.equal(lazy.threads, 0);
-    await lazy.derive(Buffer.from('x'), Buffer.alloc(16), QUICK);
-    await lazy.close();
   });
 });
 
