@@ -7,7 +7,7 @@ import type { MailboxState } from './mailbox-state.ts';
 import type { WriterDictionary } from './message-set.ts';
 import { after, RegisterSets } from './registers.ts';
 import type { Register } from './registers.ts';
-import { ADDED, AWAITING, DROPPED, EXPUNGED, Rows } from './rows.ts';
+import { ADDED, AWAITING, DROPPED, EXPUNGED, LIVE_BITS, Rows } from './rows.ts';
 import { Texts } from './texts.ts';
 
 /** What all mailboxes of a user share. */
@@ -170,13 +170,35 @@ export class Box {
   #count(row: number, set: number, by: number): void {
     this.messages += by;
     this.bytes += by * this.rows.size[row];
+    this.#countFlags(set, by);
+  }
+  /** Counts the rows that were loaded, from this one on. */
+  countLoaded(from: number): void {
+    const { bits, size, shown, n } = this.rows;
+    let bytes = 0;
+    let messages = 0;
+    let set = -1;
+    let ofSet = 0;
+    for (let row = from; row < n; row++) {
+      if ((bits[row] & LIVE_BITS) !== ADDED) continue;
+      if (shown[row] !== set) {
+        this.#countFlags(set, ofSet);
+        set = shown[row];
+        ofSet = 0;
+      }
+      ofSet++;
+      messages++;
+      bytes += size[row];
+    }
+    this.#countFlags(set, ofSet);
+    this.messages += messages;
+    this.bytes += bytes;
+  }
+  #countFlags(set: number, by: number): void {
+    if (by === 0) return;
     const n = (this.withFlags.get(set) ?? 0) + by;
     if (n === 0) this.withFlags.delete(set);
     else this.withFlags.set(set, n);
-  }
-  /** Counts a row that was loaded. */
-  countLoaded(row: number): void {
-    if (this.rows.isLive(row)) this.#count(row, this.rows.shown[row], 1);
   }
 
   /** The mailbox was touched at a position, whichever message it was. */
@@ -268,12 +290,15 @@ export class Box {
     }
     return [...said.values()].sort((a, b) => a.flag - b.flag);
   }
+  /** A UID that named a message whose record is forgotten. */
+  vanish(position: Position, modSeq: ModSeq): void {
+    if (this.vanished.add(position, modSeq)) this.vanished.changedAt = ++this.shared.tick;
+  }
   /** Forgets a record; its UIDs stay among the vanished. */
   drop(row: number): void {
     const { rows } = this;
     if (rows.bits[row] & DROPPED) return;
-    for (const p of this.vanishedOf(row)) this.vanished.add(p, rows.modSeq[row]);
-    this.vanished.changedAt = ++this.shared.tick;
+    for (const p of rows.uids(row)) this.vanish(p, rows.modSeq[row]);
     if (rows.bits[row] & ADDED && !(rows.bits[row] & AWAITING)) this.shared.contentUsed(rows.chunk[row], -1);
     this.#change(row, () => (rows.bits[row] |= DROPPED | EXPUNGED));
     rows.older.delete(row);

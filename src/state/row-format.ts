@@ -133,25 +133,36 @@ export function decodeRows(box: Box, bytes: Uint8Array, contentNumber: (stored: 
   const sets = new Uint32Array(n);
   readColumn(r, n, sets, 0, 0, U32);
   const numbers = readRegisters(r, writers, flags, (said) => registers.add(said));
+  let lastStored = -1;
+  let number = NO_CHUNK;
   for (let row = from; row < from + n; row++) {
     const set = sets[row - from];
     if (set >= numbers.length) throw new Corrupt('stored row has unknown registers');
     rows.registers[row] = numbers[set];
     rows.base[row] = bases[rows.base[row]];
-    rows.chunk[row] = rows.chunk[row] === 0 ? NO_CHUNK : contentNumber(rows.chunk[row] - 1);
+    const stored = rows.chunk[row];
+    if (stored !== lastStored) number = stored === 0 ? NO_CHUNK : contentNumber(stored - 1);
+    lastStored = stored;
+    rows.chunk[row] = number;
     if ((rows.chunk[row] === NO_CHUNK) !== ((rows.bits[row] & (ADDED | AWAITING)) !== ADDED)) throw new Corrupt('stored row and its content do not fit');
     rows.ids[row] = rows.chunk[row] === NO_CHUNK ? NO_TEXTS : texts.read(r);
   }
   const shown = new Map<number, number>();
+  // Mostly the same as in the row before.
+  let last = -1;
+  let flagSet = 0;
   for (let row = from; row < from + n; row++) {
     const pair = rows.base[row] * 0x100000000 + rows.registers[row];
-    let s = shown.get(pair);
-    if (s === undefined) shown.set(pair, (s = registers.shown(shared.flags, rows.base[row], rows.registers[row])));
-    rows.shown[row] = s;
+    if (pair !== last) {
+      last = pair;
+      flagSet = shown.get(pair) ?? registers.shown(shared.flags, rows.base[row], rows.registers[row]);
+      shown.set(pair, flagSet);
+    }
+    rows.shown[row] = flagSet;
   }
   readSparse(r, box, from, n, writers, await_);
   r.finish();
-  for (let row = from; row < from + n; row++) box.countLoaded(row);
+  box.countLoaded(from);
 }
 
 function readRegisters(r: ByteReader, writers: number[], flags: number[], add: (said: Register[]) => number): number[] {

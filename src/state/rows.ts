@@ -11,6 +11,8 @@ export const DROPPED = 2;
 export const ADDED = 4;
 /** A copy whose source isn't known yet, so neither is its content. */
 export const AWAITING = 8;
+/** A message is there when, of these, it is only added. */
+export const LIVE_BITS = EXPUNGED | DROPPED | ADDED | AWAITING;
 /** Shares its delivery key with another message (in memory only). */
 export const GROUPED = 16;
 
@@ -107,12 +109,17 @@ export class Rows {
     this.goneAt[row] = at;
   }
   isLive(row: number): boolean {
-    return (this.bits[row] & (EXPUNGED | DROPPED | ADDED | AWAITING)) === ADDED;
+    return (this.bits[row] & LIVE_BITS) === ADDED;
   }
   /** The position that it was added at, which its first flags have. */
   firstPosition(row: number): Position {
     const older = this.older.get(row);
     return older ? Math.min(older[0], this.position[row]) : this.position[row];
+  }
+  /** All positions that were its UIDs, the current one last. */
+  uids(row: number): Position[] {
+    const older = this.older.get(row) ?? [];
+    return this.position[row] === 0 ? older : [...older, this.position[row]];
   }
   ref(row: number, writers: WriterDictionary): MessageRef {
     return { writer: writers.writers[this.writer[row]], seq: this.seq[row], index: this.index[row] };
