@@ -17,6 +17,7 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   domainRemove: [text],
   userAdd: [text, text],
   domainDns: [text],
+  domainDkimRotate: [text],
   domainCheck: [text],
   queueList: [],
   queueShow: [text],

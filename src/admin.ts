@@ -32,6 +32,9 @@ export class LocalAdmin implements Admin {
   domainDns(domain: string): ReturnType<Admin['domainDns']> {
     return this.#mail.domainDns(domain);
   }
+  domainDkimRotate(domain: string): ReturnType<Admin['domainDkimRotate']> {
+    return this.#mail.domainDkimRotate(domain);
+  }
   domainCheck(domain: string): ReturnType<Admin['domainCheck']> {
     return this.#mail.domainCheck(domain);
   }

@@ -49,6 +49,8 @@ export interface Config {
     /** Null: when all resolvers are at loopback addresses. */
     readonly dnssec: boolean | null;
     readonly stsPort: number;
+    /** Whether other domains get reports of TLS and DMARC. */
+    readonly reports: boolean;
     /** Own addresses by the sender's domain; empty: all others'. */
     readonly outgoing: readonly { readonly domain: string; readonly address: string }[];
   };
@@ -229,6 +231,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       hideClient: choice('SUBMISSION_CLIENT', ['show', 'hide']) === 'hide',
       dnssec: { auto: null, yes: true, no: false }[choice('DNSSEC', ['auto', 'yes', 'no'])],
       stsPort: number('STS_PORT', 0, 65535),
+      reports: choice('REPORTS', ['daily', 'no']) === 'daily',
       outgoing: get('OUTGOING_ADDRESS').split(',').map((a) => a.trim()).filter((a) => a !== '').map(parseOutgoing),
     },
     receiving: {

@@ -1,5 +1,5 @@
 // What administrators ask of mail that goes out: a domain's keys and DNS records, and what waits in the queue.
-import { Refused } from './base/index.ts';
+import { Refused, limits } from './base/index.ts';
 import type { Clock } from './base/index.ts';
 import type { MailAdminMethods, QueueDetails, QueueSummary } from './cli/admin.ts';
 import type { Config } from './config.ts';
@@ -7,7 +7,7 @@ import { normaliseDomain } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
 import { dnsOf, isFinal, sentFrom } from './queue/index.ts';
 import type { Queue, QueuedMessage } from './queue/index.ts';
-import { checkRecords, createDomainKeys, publicRecord, recordsOf } from './verify/index.ts';
+import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from './verify/index.ts';
 import type { DnsRecord, DomainFacts, Verdict } from './verify/index.ts';
 
 /** Ports as the world sees them (RFC 8314 §3): a firewall or a proxy leads them here. */
@@ -39,6 +39,39 @@ export class MailAdmin implements MailAdminMethods {
     return name;
   }
 
+  /**
+   * New keys, which sign from two days on: until then their records come into DNS. Keys that have not signed for a week go.
+   * Refused while others are still to come.
+   */
+  async domainDkimRotate(domain: string): Promise<{ selectors: string[]; signsAtMs: number; removed: string[] }> {
+    const name = await this.domainKeys(domain);
+    const now = this.#clock.now();
+    const all = this.#directory.state.keysOf(name);
+    if (all.some((k) => k.at > now)) throw new Refused(`${name} has new keys already: they sign from ${new Date(all[0].at).toISOString().slice(0, 16)}Z on`, 'INUSE');
+    const at = now + limits.dkim_announce_ms;
+    const day = new Date(at).toISOString().slice(0, 10).replaceAll('-', '');
+    const taken = (suffix: string) => all.some((k) => k.selector === `r${day}${suffix}`);
+    let suffix = '';
+    while (taken(suffix)) suffix = `${suffix}x`;
+    const keys = await createDomainKeys(`${day}${suffix}`);
+    // The newest that signs now stays; older ones were followed by a newer one at some time.
+    const dates = [...new Set(all.map((k) => k.at))].sort((a, b) => b - a);
+    const gone = all.filter((k) => dates.indexOf(k.at) > 0 && dates[dates.indexOf(k.at) - 1] < now - limits.dkim_overlap_ms);
+    await this.#directory.write((state) => (state.keysOf(name).some((k) => k.at > now) ? [] : [
+      ...keys.map((key) => ({ kind: 'DomainKeyAdded' as const, domain: name, key: { ...key, at } })),
+      ...gone.map((k) => ({ kind: 'DomainKeyRemoved' as const, domain: name, selector: k.selector })),
+    ]));
+    return { selectors: keys.map((k) => k.selector), signsAtMs: at, removed: gone.map((k) => k.selector) };
+  }
+
+  #keys(name: string): DomainFacts['keys'] {
+    const all = this.#directory.state.keysOf(name);
+    const signing = signingKeys(all, this.#clock.now());
+    const date = (ms: number) => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    const note = (at: number) => (at === signing[0]?.at ? undefined : at > this.#clock.now() ? `signs from ${date(at)} on: to be there by then` : 'signs no more; what it has signed is still on its way');
+    return all.map((k) => ({ selector: k.selector, record: publicRecord(k.algorithm, k.secret), note: note(k.at) }));
+  }
+
   async #facts(domain: string): Promise<DomainFacts> {
     const name = await this.domainKeys(domain);
     const { ports, hostname, sending } = this.#config;
@@ -46,7 +79,7 @@ export class MailAdmin implements MailAdminMethods {
     return {
       domain: name,
       hostname,
-      keys: this.#directory.state.keysOf(name).map((k) => ({ selector: k.selector, record: publicRecord(k.algorithm, k.secret) })),
+      keys: this.#keys(name),
       ports: { imap: world('imap'), imaps: world('imaps'), submission: world('submission'), submissions: world('submissions') },
       smarthost: sending.smarthost?.host ?? null,
     };

@@ -6,10 +6,10 @@ import type { Logins } from './account/index.ts';
 import type { Config } from './config.ts';
 import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
+import { DailyReports, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
 import type { Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
-import { readSecret } from './verify/index.ts';
+import { readSecret, signingKeys } from './verify/index.ts';
 import type { SigningKey } from './verify/index.ts';
 import { queueRoot } from './store/index.ts';
 
@@ -39,6 +39,8 @@ export class Sending {
   readonly queue: Queue;
   readonly outbox: Outbox;
   readonly worker: Worker;
+  /** Counts for reports to other domains; null: none are sent. */
+  readonly reports: DailyReports | null;
   readonly #drain_ms: number;
 
   constructor({ config, replica, logins, receiver, plaintextAllowed }: SendingOptions) {
@@ -56,11 +58,18 @@ export class Sending {
       signed: smarthost ? null : signedDnsOf(config.sending.dns, config.sending.dnssec, clock, random),
       sts: policies && ((domain) => policies.policyOf(domain)),
       from: (domain) => [...own(domain), ...own('')],
+      onSession: (session) => this.reports?.session(session),
     });
     const hasDomain = (domain: string) => directory.state.hasDomain(domain);
-    const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname });
+    // Reports are from the domain that this server is of, else from the first that is here.
+    const reporter = () => {
+      const domain = directory.state.domains.find((d) => config.hostname === d || config.hostname.endsWith(`.${d}`)) ?? directory.state.domains[0];
+      return domain === undefined ? null : { domain, keys: senders.keysOf(domain) };
+    };
+    this.reports = config.sending.reports ? new DailyReports({ queue: this.queue, dns, hostname: config.hostname, sender: reporter, clock, random, logger }) : null;
+    const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
-    let keys = { state: directory.state, version: -1, of: new Map<string, SigningKey[]>() };
+    let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };
     const senders: Senders = {
       login: async (user, password, remote) => {
         const { record, wrap } = await logins.login(user, password, remote);
@@ -83,10 +92,8 @@ export class Sending {
         const { state } = directory;
         if (keys.version !== state.version || keys.state !== state) keys = { state, version: state.version, of: new Map() };
         let found = keys.of.get(domain);
-        // Both kinds of the newest date: an older one is only there to be verified.
-        const all = state.keysOf(domain);
-        if (!found) keys.of.set(domain, (found = all.filter((k) => k.at === all[0].at).map((k) => ({ domain, selector: k.selector, algorithm: k.algorithm, secret: readSecret(k.secret) }))));
-        return found;
+        if (!found) keys.of.set(domain, (found = state.keysOf(domain).map((k) => ({ domain, selector: k.selector, algorithm: k.algorithm, secret: readSecret(k.secret), at: k.at }))));
+        return signingKeys(found, clock.now());
       },
     };
     this.outbox = new Outbox({ queue: this.queue, senders, receiver, spool: () => new Spool(random, replica.spoolBudget), clock, random, onQueued: (id) => this.worker.own(id) });
@@ -96,6 +103,7 @@ export class Sending {
   async start(): Promise<void> {
     await this.queue.open();
     this.worker.start();
+    this.reports?.start();
   }
 
   /** True when it was for the queue. */
@@ -107,6 +115,7 @@ export class Sending {
 
   async stop(): Promise<void> {
     await this.worker.stop(this.#drain_ms);
+    await this.reports?.stop();
     await this.queue.stop();
   }
 }

@@ -59,6 +59,7 @@ export const settings = {
   DNSSEC: setting('auto', "DANE trusts the resolvers: yes, no, auto (all at loopback)"),
   MX_PORT: setting('25', 'port of other mail servers'),
   STS_PORT: setting('443', "port of others' policies for their mail servers (MTA-STS); 0: off"),
+  REPORTS: setting('daily', 'reports to other domains about TLS and DMARC: daily or no'),
   OUTGOING_ADDRESS: setting('', "ADDRESS or DOMAIN=ADDRESS that mail leaves by, separated by commas", "the machine's"),
   SUBMISSION_CLIENT: setting('show', "address of the mail app in the Received field: show or hide"),
   PLAINTEXT_LOGIN: setting('loopback', 'log-in without TLS: loopback or never'),

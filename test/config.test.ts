@@ -33,7 +33,7 @@ describe('config', () => {
       httpListen: ['127.0.0.1'],
       peerAddress: null,
       tls: null,
-      sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] },
+      sending: { smarthost: null, dns: [], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, reports: true, outgoing: [] },
       receiving: {
         checks: null,
         inbound: { exempt: ['127.0.0.0/8', '::1'], dmarc: 'quarantine', arcTrusted: [], junkScore: 6, dnsbl: [], dnsblAction: 'reject', greylist: false, ratePerMinute: 120, rspamd: null },
@@ -59,7 +59,7 @@ describe('config', () => {
   it('reads a smarthost', () => {
     writeFileSync(join(folder, 'smart'), 'pw\n');
     const env = { COLOMBIER_SMARTHOST: 'mail.example:465', COLOMBIER_SMARTHOST_USER: 'u', COLOMBIER_SMARTHOST_PASSWORD_FILE: join(folder, 'smart'), COLOMBIER_DNS: '127.0.0.1:53, [::1]:5353' };
-    assert.deepEqual(readConfig({}, env).sending, { smarthost: { host: 'mail.example', port: 465, auth: { user: 'u', pass: 'pw' } }, dns: ['127.0.0.1:53', '[::1]:5353'], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, outgoing: [] });
+    assert.deepEqual(readConfig({}, env).sending, { smarthost: { host: 'mail.example', port: 465, auth: { user: 'u', pass: 'pw' } }, dns: ['127.0.0.1:53', '[::1]:5353'], mxPort: 25, hideClient: false, dnssec: null, stsPort: 443, reports: true, outgoing: [] });
     assert.deepEqual(readConfig({ OUTGOING_ADDRESS: '192.0.2.1, There.test=::1', DNSSEC: 'no' }, {}).sending.outgoing, [{ domain: '', address: '192.0.2.1' }, { domain: 'there.test', address: '::1' }]);
     assert.throws(() => readConfig({ OUTGOING_ADDRESS: 'there.test=mail' }, {}), /not an IP address/);
     assert.deepEqual(readConfig({ SMARTHOST: '[::1]' }, {}).sending.smarthost, { host: '::1', port: 587, auth: null });

@@ -53,10 +53,19 @@ export const sendingLimits = {
   sts_refresh_ms: 1 * DAY,
   /** Domains whose policies, or lack of one, are remembered: about 300 bytes each. */
   sts_policies_max: 10_000,
+  /** Domains of a day's reports, and rows of one: a replica keeps them in memory for a quarter of an hour. */
+  report_domains_max: 2000,
+  report_rows_max: 500,
+  /** How often a replica stores what it counted; and the time after midnight at which a day's reports are made, doubled at most. */
+  report_flush_ms: 15 * MINUTE,
+  report_wait_ms: 1 * HOUR,
   /** Events between two snapshots of the queue. */
   queue_snapshot_events: 200,
   /** Bytes of the original that a DSN brings back; more than that, its header alone. */
   dsn_original_bytes_max: 256 * KIB,
+  /** New DKIM keys sign so long after they were made, so that their records are in DNS; and old ones are kept so long after their last signature. */
+  dkim_announce_ms: 2 * DAY,
+  dkim_overlap_ms: 7 * DAY,
   /** Recipients that one user may send to in an hour and in a day, through any replica. */
   submission_recipients_per_hour_max: 500,
   submission_recipients_per_day_max: 2500,

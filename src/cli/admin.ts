@@ -111,6 +111,8 @@ export interface QueueDetails extends QueueSummary {
 export interface MailAdminMethods {
   /** The DNS records that a domain needs; keys are made where it has none. */
   domainDns(domain: string): Promise<{ name: string; type: string; value: string; why: string }[]>;
+  /** Makes new keys, which sign after some days; `removed`: selectors of old ones that went. */
+  domainDkimRotate(domain: string): Promise<{ selectors: string[]; signsAtMs: number; removed: string[] }>;
   /** What DNS has of them. */
   domainCheck(domain: string): Promise<{ name: string; type: string; state: 'ok' | 'missing' | 'wrong' | 'unknown'; text: string }[]>;
   queueList(): Promise<QueueSummary[]>;

@@ -24,6 +24,7 @@ export const commands: readonly Command[] = [
   command('domain list', '', 'domains and how many users and addresses each has', async () => (await import('./domain.ts')).list),
   command('domain dns', 'DOMAIN', 'print the DNS records that a domain needs', async () => (await import('./domain.ts')).dns),
   command('domain check', 'DOMAIN', 'compare them with what DNS has', async () => (await import('./domain.ts')).check),
+  command('domain dkim rotate', 'DOMAIN', 'make new keys that sign, beside the old ones for a while', async () => (await import('./domain.ts')).rotate),
   command('domain remove', 'DOMAIN', 'give up a domain that has no user and no address', async () => (await import('./domain.ts')).remove),
   command('user add', 'ADDRESS', 'make a user; prints the recovery code, once', async () => (await import('./user.ts')).add, { ...stdin, generate: false }),
   command('user list', '[DOMAIN]', 'users, their mail and its size', async () => (await import('./user.ts')).list),

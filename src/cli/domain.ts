@@ -1,4 +1,4 @@
-// `domain add|list|dns|check|remove`
+// `domain add|list|dns|check|dkim rotate|remove`
 import type { Run } from './context.ts';
 import { table } from './print.ts';
 
@@ -15,6 +15,12 @@ export const list: Run = async (c) => {
 export const remove: Run = async (c) => {
   await (await c.admin()).domainRemove(c.words[0]);
   c.out(`domain ${c.words[0]} removed\n`);
+};
+
+export const rotate: Run = async (c) => {
+  const { selectors, signsAtMs, removed } = await (await c.admin()).domainDkimRotate(c.words[0]);
+  c.out(`new keys ${selectors.join(' and ')}: put their records of \`domain dns\` into DNS by ${new Date(signsAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC, when they begin to sign\n`);
+  if (removed.length > 0) c.out(`removed ${removed.join(' and ')}: their records may leave DNS\n`);
 };
 
 /** A zone file's form: long texts in strings of 255 characters at most (RFC 1035 §3.3). */

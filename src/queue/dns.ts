@@ -12,10 +12,11 @@ export interface Dns {
   aaaa(name: string): Promise<string[]>;
   txt(name: string): Promise<string[]>;
   srv(name: string): Promise<{ name: string; port: number; priority: number; weight: number }[]>;
+  caa?(name: string): Promise<{ issue?: string }[]>;
 }
 
 /** `servers`: addresses with or without port; none: those of the machine. Malformed. */
-export function dnsOf(servers: readonly string[]): Dns {
+export function dnsOf(servers: readonly string[]): Required<Dns> {
   const resolver = new Resolver({ timeout: limits.dns_ms_max / 4, tries: 3 });
   if (servers.length > 0) {
     try {
@@ -30,6 +31,7 @@ export function dnsOf(servers: readonly string[]): Dns {
     aaaa: (name) => resolver.resolve6(name),
     txt: async (name) => (await resolver.resolveTxt(name)).map((pieces) => pieces.join('')),
     srv: (name) => resolver.resolveSrv(name),
+    caa: (name) => resolver.resolveCaa(name),
   };
 }
 

@@ -7,11 +7,14 @@ import type { Notice, Outcome } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { mailDate } from './date.ts';
 import { outcomeOf } from './remote.ts';
+import { REPORTS } from './reports/daily.ts';
 
 export interface MailroomOptions {
   receiver: Receiver;
   hasDomain: (domain: string) => boolean;
   hostname: string;
+  /** Makes the daily reports of other domains (day as `2026-01-31`); absent: nobody does. */
+  reports?: { send(day: string): Promise<void> };
 }
 
 export class Mailroom {
@@ -21,7 +24,7 @@ export class Mailroom {
   }
 
   isHere(address: string): boolean {
-    return this.#o.hasDomain(address.slice(address.lastIndexOf('@') + 1).toLowerCase());
+    return address === REPORTS || this.#o.hasDomain(address.slice(address.lastIndexOf('@') + 1).toLowerCase());
   }
 
   /** Never rejects: an outcome for each recipient. */
@@ -29,13 +32,20 @@ export class Mailroom {
     return Promise.all(
       recipients.map(async (index) => {
         try {
-          await this.#one(m.from, m.recipients[index].address, message());
+          if (m.recipients[index].address === REPORTS) await this.#report(m.id);
+          else await this.#one(m.from, m.recipients[index].address, message());
           return outcomeOf(index, '250 2.1.5 delivered', '');
         } catch (e) {
           return outcomeOf(index, answerOf(e), '');
         }
       }),
     );
+  }
+
+  async #report(id: string): Promise<void> {
+    const day = /^reports-(\d{4}-\d\d-\d\d)$/.exec(id)?.[1];
+    if (day === undefined) throw new Refused('no such user here', 'NONEXISTENT', '550 5.1.1');
+    await this.#o.reports?.send(day);
   }
 
   async #one(from: string, to: string, message: AsyncIterable<Buffer>): Promise<void> {

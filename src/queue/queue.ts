@@ -167,7 +167,7 @@ export class Queue {
 
   /** Removes the bytes of a message that is done with, if it is. What stays after a crash, collection finds. */
   forget(m: QueuedMessage): void {
-    if (this.state.messages.has(m.id)) return;
+    if (m.blob === '' || this.state.messages.has(m.id)) return;
     this.store.delete(blobName(this.root, m.blob)).catch((e) => this.#o.logger.debug('a sent message is not removed yet', { why: reason(e) }));
   }
 

@@ -24,7 +24,7 @@ export type { InboundSettings } from './inbound/settings.ts';
 export const loadInbound = () => import('./inbound/open.ts');
 export { BodyHash, signDkim } from './dkim.ts';
 export type { SigningKey } from './dkim.ts';
-export { createDomainKeys, publicRecord, readSecret } from './keys.ts';
+export { createDomainKeys, publicRecord, readSecret, signingKeys } from './keys.ts';
 export type { NewKey } from './keys.ts';
 export { checkRecords, recordsOf } from './records.ts';
 export type { DnsRecord, DomainFacts, Lookup, Verdict } from './records.ts';

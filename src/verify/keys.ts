@@ -23,6 +23,13 @@ export async function createDomainKeys(name: string): Promise<NewKey[]> {
   ];
 }
 
+/** Of a domain's keys those that sign at a moment (ms since 1970): of the newest date that has come; none has: the oldest. */
+export function signingKeys<K extends { at: number }>(keys: readonly K[], now: number): K[] {
+  const dates = keys.map((k) => k.at).sort((a, b) => b - a);
+  const at = dates.find((d) => d <= now) ?? dates.at(-1);
+  return keys.filter((k) => k.at === at);
+}
+
 export const readSecret = (der: Buffer): KeyObject => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
 
 /** The text of the DNS record that others verify with (RFC 6376 §3.6.1, RFC 8463 §4). */

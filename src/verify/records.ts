@@ -2,18 +2,20 @@
 
 export interface DnsRecord {
   name: string;
-  type: 'MX' | 'TXT' | 'SRV';
+  type: 'MX' | 'TXT' | 'SRV' | 'CAA';
   value: string;
   /** What goes wrong without it. */
   why: string;
+  /** Mail works without it: its absence is no fault. */
+  optional?: boolean;
 }
 
 export interface DomainFacts {
   domain: string;
   /** The servers' name, to which MX and SRV lead. */
   hostname: string;
-  /** Selector and text of each DKIM key. */
-  keys: { selector: string; record: string }[];
+  /** Selector and text of each DKIM key; `note`: when it signs, if not now. */
+  keys: { selector: string; record: string; note?: string }[];
   /** Ports as the world reaches them; null: not served. */
   ports: { imap: number | null; imaps: number | null; submission: number | null; submissions: number | null };
   /** All mail leaves through another server: SPF must name it. */
@@ -27,8 +29,11 @@ export function recordsOf(f: DomainFacts): DnsRecord[] {
   return [
     { name: f.domain, type: 'MX', value: `10 ${f.hostname}.`, why: 'without it mail for the domain goes to the host of its web site, if anywhere' },
     { name: f.domain, type: 'TXT', value: `v=spf1 ${f.smarthost === null ? 'mx' : `mx a:${f.smarthost}`} ${f.smarthost === null ? '-' : '~'}all`, why: `SPF: says which servers send for the domain; without it much mail is taken for spam${f.smarthost === null ? '' : ' (if the smarthost sends from other addresses, its operator names an include)'}` },
-    ...f.keys.map((k): DnsRecord => ({ name: `${k.selector}._domainkey.${f.domain}`, type: 'TXT', value: k.record, why: 'DKIM: others verify the signature of what is sent' })),
+    ...f.keys.map((k): DnsRecord => ({ name: `${k.selector}._domainkey.${f.domain}`, type: 'TXT', value: k.record, why: `DKIM: others verify the signature of what is sent${k.note ? ` (${k.note})` : ''}` })),
     { name: `_dmarc.${f.domain}`, type: 'TXT', value: 'v=DMARC1; p=quarantine', why: 'DMARC: what others do with mail that pretends to be from the domain' },
+    { name: `_smtp._tls.${f.domain}`, type: 'TXT', value: `v=TLSRPTv1; rua=mailto:postmaster@${f.domain}`, why: 'TLS-RPT: others tell once a day how TLS with the servers went; the address must exist', optional: true },
+    { name: `_mta-sts.${f.domain}`, type: 'TXT', value: 'v=STSv1; id=1', why: `MTA-STS: others send over TLS with a valid certificate only; needs https://mta-sts.${f.domain}/.well-known/mta-sts.txt with the lines "version: STSv1", "mode: enforce", "mx: ${f.hostname}", "max_age: 604800", and a certificate for ${f.hostname} that everybody trusts; a new id with each change`, optional: true },
+    { name: f.hostname, type: 'CAA', value: '0 issue "letsencrypt.org"', why: 'CAA: no other authority makes a certificate for the servers; name yours', optional: true },
     ...srv('imaps', f.ports.imaps),
     ...srv('imap', f.ports.imap),
     ...srv('submissions', f.ports.submissions),
@@ -43,6 +48,7 @@ export interface Lookup {
   aaaa(name: string): Promise<string[]>;
   txt(name: string): Promise<string[]>;
   srv(name: string): Promise<{ name: string; port: number }[]>;
+  caa(name: string): Promise<{ issue?: string }[]>;
 }
 
 export interface Verdict {
@@ -80,20 +86,26 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
       const port = Number(record.value.split(' ')[2]);
       return found.some((s) => bare(s.name) === bare(f.hostname) && s.port === port) ? ok : { state: 'wrong', text: want };
     }
+    // Which authority is the domain's own affair.
+    if (record.type === 'CAA') return (await dns.caa(record.name)).length > 0 ? ok : absent(record);
     return judgeText(record, (await dns.txt(record.name)).filter((t) => t.length > 0), want);
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code ?? 'error';
-    return MISSING.includes(code) ? { state: 'missing', text: want } : { state: 'unknown', text: `DNS gives no answer (${code})` };
+    return MISSING.includes(code) ? (record.optional ? absent(record) : { state: 'missing', text: want }) : { state: 'unknown', text: `DNS gives no answer (${code})` };
   }
 }
+
+const absent = (record: DnsRecord): Judged => ({ state: 'ok', text: `not there, and need not be: ${record.why}` });
 
 function judgeText(record: DnsRecord, texts: string[], want: string): Judged {
   const kind = record.value.slice(0, record.value.search(/[ ;]/)).toLowerCase();
   const found = texts.filter((t) => t.toLowerCase().startsWith(kind));
-  if (found.length === 0) return { state: 'missing', text: want };
+  if (found.length === 0) return record.optional ? absent(record) : { state: 'missing', text: want };
   if (found.length > 1 && kind !== 'v=dkim1') return { state: 'wrong', text: `there are ${found.length} records of that kind, and others then use none` };
   const [text] = found;
   if (kind === 'v=dkim1') return found.some((t) => tagsOf(t).get('p') === tagsOf(record.value).get('p')) ? ok : { state: 'wrong', text: `has another key; ${want}` };
+  if (kind === 'v=tlsrptv1') return /;\s*rua\s*=\s*(mailto|https):/i.test(text) ? ok : { state: 'wrong', text: `names no address; ${want}` };
+  if (kind === 'v=stsv1') return /;\s*id\s*=\s*[a-z0-9]{1,32}\s*(;|$)/i.test(text) ? ok : { state: 'wrong', text: `has no id; ${want}` };
   if (kind === 'v=dmarc1') return /^(none|quarantine|reject)$/i.test(tagsOf(text).get('p') ?? '') ? ok : { state: 'wrong', text: `has no policy p=; ${want}` };
   if (/\s\+all\b/i.test(text)) return { state: 'wrong', text: 'lets every server of the world send for the domain (+all)' };
   // What else may send is the domain's own affair: an `a`, `ip4` or `include` may well lead here.

@@ -80,6 +80,26 @@ describe('queue: a whole replica', function () {
     for (const line of [`${DOMAIN}. IN MX 10 localhost.`, `_dmarc.${DOMAIN}. IN TXT "v=DMARC1; p=quarantine"`, `_submission._tcp.${DOMAIN}. IN SRV 0 1 587 localhost.`]) assert.ok(out.includes(line), out);
   });
 
+  it('rotates keys with overlap: the old ones sign until the new ones can be in DNS', async () => {
+    const made = await site.command(['domain', 'dkim', 'rotate', DOMAIN]);
+    assert.equal(made.status, 0, made.err);
+    assert.match(made.out, /^new keys r\d{8} and e\d{8}: /);
+    const again = await site.command(['domain', 'dkim', 'rotate', DOMAIN]);
+    assert.equal(again.status, 1);
+    assert.match(again.err, /has new keys already/);
+    const { out } = await site.command(['domain', 'dns', DOMAIN]);
+    assert.equal(out.match(/_domainkey\./g)!.length, 4);
+    assert.equal(out.match(/signs from .* to be there by then/g)!.length, 2);
+    const before = got.length;
+    await app(people.anna).sendMail({ from: people.anna.address, to: 'cleo@far.example', subject: 'after', text: 'x' });
+    await arrives(before + 1);
+    const selectors = [...got.at(-1)!.text.matchAll(/\ss=([a-z0-9]+);/g)].map((m) => m[1]);
+    const fresh = /new keys (\w+) and (\w+):/.exec(made.out)!.slice(1);
+    assert.equal(selectors.length, 2);
+    for (const s of selectors) assert.ok(!fresh.includes(s) && out.includes(`${s}._domainkey.`), s);
+    got.pop();
+  });
+
   it('refuses a wrong password, another sender and an unknown recipient here', async () => {
     await assert.rejects(app(people.anna, false, 'wrong').verify(), /535/);
     const one = { from: people.anna.address, to: 'cleo@far.example', text: 'x' };

@@ -75,7 +75,7 @@ export class QueueWorld {
     this.limits = { ...limits, ...more };
   }
 
-  async member(sender: Sender, mutations?: Mutations): Promise<Member> {
+  async member(sender: Sender, mutations?: Mutations, reports?: { send(day: string): Promise<void> }): Promise<Member> {
     const { clock, random } = this;
     const store = this.store.client();
     const slot = this.#slots++;
@@ -88,7 +88,7 @@ export class QueueWorld {
       },
     });
     const hostname = `mx${slot}.here.test`;
-    const mailroom = new Mailroom({ receiver: this.inboxes, hasDomain: (d) => d === 'here.test', hostname });
+    const mailroom = new Mailroom({ receiver: this.inboxes, hasDomain: (d) => d === 'here.test', hostname, reports });
     const worker = new Worker({ queue, sender, mailroom, hostname, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,

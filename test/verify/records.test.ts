@@ -1,6 +1,6 @@
 // The records of a domain: what is printed is what the check finds good, and each fault is found.
 import assert from 'node:assert/strict';
-import { checkRecords, createDomainKeys, publicRecord, recordsOf } from '../../src/verify/index.ts';
+import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from '../../src/verify/index.ts';
 import type { DomainFacts, Lookup } from '../../src/verify/index.ts';
 
 const facts: DomainFacts = { domain: 'x.test', hostname: 'mx.x.test', keys: [{ selector: 'r1', record: 'v=DKIM1; k=rsa; p=AAAA' }], ports: { imap: 143, imaps: 993, submission: 587, submissions: 465 }, smarthost: null };
@@ -18,6 +18,7 @@ function dnsOf(over: Partial<Record<string, string[] | string>> = {}): Lookup {
     mx: async (name) => (await has('MX', name)).map((v) => ({ priority: Number(v.split(' ')[0]), exchange: v.split(' ')[1] })),
     txt: (name) => has('TXT', name),
     srv: async (name) => (await has('SRV', name)).map((v) => ({ port: Number(v.split(' ')[2]), name: v.split(' ')[3] })),
+    caa: async (name) => (await has('CAA', name)).map((issue) => ({ issue })),
     a: async () => ['192.0.2.1'],
     aaaa: () => fails('ENODATA'),
   };
@@ -28,7 +29,7 @@ describe('verify/records', () => {
   it('finds its own records good', async () => {
     const verdicts = await checkRecords(facts, dnsOf());
     assert.deepEqual(verdicts.map((v) => v.state), verdicts.map(() => 'ok'));
-    assert.equal(verdicts.length, 9);
+    assert.equal(verdicts.length, 12);
   });
 
   it('finds each fault, and says no more than it knows', async () => {
@@ -44,7 +45,16 @@ describe('verify/records', () => {
     assert.deepEqual(await faults({ 'TXT r1._domainkey.x.test': ['v=DKIM1; p=BBBB'] }), ['TXT r1._domainkey.x.test wrong']);
     assert.deepEqual(await faults({ 'TXT _dmarc.x.test': 'ENOTFOUND' }), ['TXT _dmarc.x.test missing']);
     assert.deepEqual(await faults({ 'TXT _dmarc.x.test': ['v=DMARC1; rua=mailto:a@x.test'] }), ['TXT _dmarc.x.test wrong']);
+    for (const optional of ['TXT _mta-sts.x.test', 'TXT _smtp._tls.x.test', 'CAA mx.x.test']) assert.deepEqual(await faults({ [optional]: 'ENODATA' }), []);
+    assert.deepEqual(await faults({ 'TXT _mta-sts.x.test': ['v=STSv1; id=a b'] }), ['TXT _mta-sts.x.test wrong']);
+    assert.deepEqual(await faults({ 'TXT _smtp._tls.x.test': ['v=TLSRPTv1;'] }), ['TXT _smtp._tls.x.test wrong']);
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+  });
+
+  it('signs with the newest keys whose time has come', () => {
+    const keys = [{ at: 30 }, { at: 20 }, { at: 20 }, { at: 10 }];
+    assert.deepEqual([5, 10, 25, 30].map((now) => signingKeys(keys, now).map((k) => k.at)), [[10], [10], [20, 20], [30]]);
+    assert.deepEqual(signingKeys([], 5), []);
   });
 
   it('makes keys whose records fit in DNS', async () => {

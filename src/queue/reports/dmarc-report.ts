@@ -1,0 +1,74 @@
+// Aggregate reports of DMARC (RFC 7489 §7.2): what is counted, where reports go, and the XML of one day.
+
+type PassFail = 'pass' | 'fail';
+
+/** One message, as the checks of inbound mail saw it. */
+export interface DmarcSeen {
+  /** Whose record applied: the author's domain, or the one above it. */
+  domain: string;
+  /** As published; `rua`: its addresses for reports, `mailto:` and all. */
+  published: { adkim: string; aspf: string; p: string; sp: string; pct: number };
+  rua: string[];
+  ip: string;
+  headerFrom: string;
+  envelopeFrom: string;
+  disposition: 'none' | 'quarantine' | 'reject';
+  /** Aligned and passed. */
+  dkim: PassFail;
+  spf: PassFail;
+  /** Why the policy was not followed, if so. */
+  override: 'forwarded' | 'mailing_list' | 'local_policy' | 'trusted_forwarder' | null;
+  dkimResults: { domain: string; selector: string; result: string }[];
+  spfResult: { domain: string; result: string };
+}
+
+/** What checks of inbound mail call for each message whose author's domain has a record. Never throws. */
+export interface DmarcRecorder {
+  record(seen: DmarcSeen): void;
+}
+
+const escape = (text: string) => text.replace(/[\x00-\x1f\x7f]/g, '').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).slice(0, 300);
+const tag = (name: string, value: string | number) => `<${name}>${escape(String(value))}</${name}>`;
+
+/** Addresses of the record's rua, with the domain of each. */
+export function dmarcReportAddresses(rua: readonly string[]): { address: string; domain: string }[] {
+  const found = rua.map((u) => /^mailto:([^?!\s]+@([^?!@\s]+))(![0-9]+[kmgt]?)?$/i.exec(u.trim())).filter((m) => m !== null);
+  return found.slice(0, 5).map((m) => ({ address: decodeURIComponent(m[1]), domain: m[2].toLowerCase() }));
+}
+
+/** The record by which another domain says that it wants reports about this one (§7.1), or null where none is needed. */
+export function permissionName(about: string, to: string): string | null {
+  if (to === about || about.endsWith(`.${to}`) || to.endsWith(`.${about}`)) return null;
+  return `${about}._report._dmarc.${to}`;
+}
+
+export interface DmarcReportOptions {
+  organization: string;
+  contact: string;
+  id: string;
+  /** ms since 1970. */
+  from: number;
+  to: number;
+  rows: readonly (readonly [DmarcSeen, number])[];
+}
+
+/** Appendix C. */
+export function dmarcReport(o: DmarcReportOptions): string {
+  const [{ domain, published }] = o.rows[0];
+  const record = ([r, n]: readonly [DmarcSeen, number]) =>
+    `<record><row>${tag('source_ip', r.ip)}${tag('count', n)}<policy_evaluated>${tag('disposition', r.disposition)}${tag('dkim', r.dkim)}${tag('spf', r.spf)}` +
+    `${r.override ? `<reason>${tag('type', r.override)}</reason>` : ''}</policy_evaluated></row>` +
+    `<identifiers>${r.envelopeFrom ? tag('envelope_from', r.envelopeFrom) : ''}${tag('header_from', r.headerFrom)}</identifiers>` +
+    `<auth_results>${r.dkimResults.map((d) => `<dkim>${tag('domain', d.domain)}${tag('selector', d.selector)}${tag('result', d.result)}</dkim>`).join('')}` +
+    `<spf>${tag('domain', r.spfResult.domain)}${tag('result', r.spfResult.result)}</spf></auth_results></record>`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8" ?>',
+    '<feedback>',
+    '<version>1.0</version>',
+    `<report_metadata>${tag('org_name', o.organization)}${tag('email', o.contact)}${tag('report_id', o.id)}<date_range>${tag('begin', Math.floor(o.from / 1000))}${tag('end', Math.floor(o.to / 1000) - 1)}</date_range></report_metadata>`,
+    `<policy_published>${tag('domain', domain)}${tag('adkim', published.adkim)}${tag('aspf', published.aspf)}${tag('p', published.p)}${tag('sp', published.sp)}${tag('pct', published.pct)}</policy_published>`,
+    ...o.rows.map(record),
+    '</feedback>',
+    '',
+  ].join('\n');
+}

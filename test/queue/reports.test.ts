@@ -1,0 +1,109 @@
+// Daily reports: what replicas count is reported once, by one of them, in the forms of RFC 8460 and 7489.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { simpleParser } from 'mailparser';
+import { seededRandom, silent } from '../../src/base/index.ts';
+import { DailyReports, Tally, dayOf, dmarcReportAddresses, permissionName, tlsReportAddresses } from '../../src/queue/index.ts';
+import type { DmarcSeen, TlsSession } from '../../src/queue/index.ts';
+import { WorldClock, quiet } from '../log/world.ts';
+import { FakeNet, QueueWorld } from './world.ts';
+
+const HOUR = 3_600_000;
+const sts = { type: 'sts' as const, strings: ['version: STSv1', 'mode: enforce'], mx: ['mx.there.test'] };
+const session = (failure: TlsSession['failure'] = null): TlsSession => ({ domain: 'there.test', policy: sts, host: { name: 'mx.there.test', address: '192.0.2.1' }, failure });
+const seen = (more: Partial<DmarcSeen> = {}): DmarcSeen => ({
+  domain: 'there.test', published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 100 }, rua: ['mailto:dmarc@there.test', 'mailto:all@reports.test!10m', 'mailto:evil@victim.test'], ip: '192.0.2.7', headerFrom: 'there.test', envelopeFrom: 'there.test',
+  disposition: 'reject', dkim: 'fail', spf: 'fail', override: null, dkimResults: [{ domain: '<&"', selector: 's1', result: 'fail' }], spfResult: { domain: 'there.test', result: 'softfail' }, ...more,
+});
+
+/** Whole milliseconds, as the machine's. */
+class WholeClock extends WorldClock {
+  override now(): number {
+    return Math.floor(this.time);
+  }
+}
+
+describe('queue/reports', () => {
+  it('finds where reports go', () => {
+    assert.deepEqual(tlsReportAddresses(['v=TLSRPTv1; rua=mailto:a@x.test,https://x.test/r,mailto:b%2Bc@x.test']), ['a@x.test', 'b+c@x.test']);
+    for (const bad of [[], ['v=TLSRPTv2; rua=mailto:a@x.test'], ['v=TLSRPTv1; rua=mailto:a@x.test', 'v=TLSRPTv1; rua=mailto:b@x.test'], ['v=TLSRPTv1; rua=mailto:a b@x.test\r\nBcc: y']]) assert.deepEqual(tlsReportAddresses(bad), []);
+    assert.deepEqual(dmarcReportAddresses(['mailto:a@X.test!5m', 'https://x', 'mailto:b', 'mailto:c@x.test!zz']), [{ address: 'a@X.test', domain: 'x.test' }]);
+    assert.deepEqual([permissionName('there.test', 'there.test'), permissionName('a.there.test', 'there.test'), permissionName('there.test', 'else.test')], [null, null, 'there.test._report._dmarc.else.test']);
+  });
+
+  it('reads the frozen form of counts', () => {
+    const tally = new Tally();
+    tally.add('there.test', { a: 1 }, 2);
+    const frozen = Buffer.from(readFileSync(new URL('../../fixtures/queue/tally-1.hex', import.meta.url), 'utf8').trim(), 'hex');
+    assert.deepEqual(tally.encode(), frozen);
+    assert.deepEqual(Tally.decode(frozen), tally);
+    for (const bad of [Buffer.of(2), Buffer.from('\x01nonsense'), Buffer.from('\x01[[1]]')]) assert.throws(() => Tally.decode(bad), { name: 'Corrupt' });
+  });
+
+  it('three replicas count, one reports, once', async () => {
+    const clock = new WholeClock();
+    const world = new QueueWorld(clock);
+    const net = new FakeNet();
+    const settled = async <T>(promise: Promise<T>): Promise<T> => {
+      let done = false;
+      promise.then(() => (done = true), () => (done = true));
+      for (let i = 0; i < 4000 && !done; i++) {
+        for (let k = 0; k < 4; k++) await quiet();
+        if (!done) await clock.advance(100);
+      }
+      return promise;
+    };
+    const texts: Record<string, string[]> = { '_smtp._tls.there.test': ['v=TLSRPTv1; rua=mailto:tls@there.test'], 'there.test._report._dmarc.reports.test': ['v=DMARC1'] };
+    const all: DailyReports[] = [];
+    for (let i = 0; i < 3; i++) {
+      const holder: { reports?: DailyReports } = {};
+      const member = await settled(world.member(net, undefined, { send: (day) => holder.reports!.send(day) }));
+      holder.reports = new DailyReports({ queue: member.queue, dns: { txt: async (name) => texts[name] ?? Promise.reject(new Error('none')) }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(i + 7), logger: silent });
+      holder.reports.start();
+      all.push(holder.reports);
+    }
+    const day = dayOf(clock.now());
+    for (const r of all) {
+      r.session(session());
+      r.session(session({ type: 'certificate-expired', why: 'it has' }));
+      r.record(seen());
+      r.record(seen({ disposition: 'none', dkim: 'pass', override: 'mailing_list', ip: '2001:db8::1' }));
+    }
+    const pass = async (ms: number) => {
+      for (let t = 0; t < ms; t += 60_000) {
+        await clock.advance(60_000);
+        for (let k = 0; k < 10; k++) await quiet();
+      }
+    };
+    await pass(HOUR);
+    assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 6);
+    for (const n of world.store.names) assert.doesNotMatch(n, /there/);
+    world.members[0].die();
+    await pass(30 * HOUR);
+    assert.deepEqual(net.sent.map((s) => s.to[0]).sort(), ['all@reports.test', 'dmarc@there.test', 'tls@there.test']);
+    assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 0);
+    assert.equal(world.waiting, 0);
+
+    const open = async (to: string) => {
+      const mail = await simpleParser(net.sent.find((s) => s.to[0] === to)!.text);
+      return { mail, report: gunzipSync(mail.attachments[0].content).toString() };
+    };
+    const tls = await open('tls@there.test');
+    assert.match(String(tls.mail.subject), /^Report Domain: there\.test Submitter: here\.test/);
+    assert.equal(tls.mail.headers.get('tls-report-domain'), 'there.test');
+    assert.equal(tls.mail.attachments[0].contentType, 'application/tlsrpt+gzip');
+    const json = JSON.parse(tls.report);
+    assert.equal(json['date-range']['start-datetime'], `${day}T00:00:00Z`);
+    assert.deepEqual(json.policies, [{
+      policy: { 'policy-type': 'sts', 'policy-string': sts.strings, 'policy-domain': 'there.test', 'mx-host': sts.mx },
+      summary: { 'total-successful-session-count': 3, 'total-failure-session-count': 3 },
+      'failure-details': [{ 'result-type': 'certificate-expired', 'receiving-mx-hostname': 'mx.there.test', 'receiving-ip': '192.0.2.1', 'failed-session-count': 3, 'failure-reason-code': 'it has' }],
+    }]);
+    const dmarc = await open('dmarc@there.test');
+    assert.equal(dmarc.report.match(/<record>/g)!.length, 2);
+    for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
+    for (const r of all) await settled(r.stop());
+    await settled(world.stop());
+  });
+});
