@@ -43,6 +43,7 @@ function replicaOf(core: Core, config: Config, trial: Trial = {}): Replica {
     memory,
     announce: (bucket, root, name, bytes) => core.peers.broadcast({ bucket, root, name, bytes: Buffer.from(bytes) }),
     peersComplete: () => core.peers.complete,
+    members: () => ({ self: core.presence.id, others: core.presence.peers().map((p) => p.id) }),
     counts: { repairs: 0, lateEvents: 0, snapshots: 0, bundles: 0, collected: 0 },
     logMutations: trial.log,
     stateMutations: trial.state,

@@ -13,6 +13,7 @@ import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
 import { UserSearch } from './search.ts';
+import { mayEvictRows } from './state-memory.ts';
 import type { UserLog } from './user-log.ts';
 
 /** Hears of changes of one mailbox. */
@@ -123,11 +124,15 @@ export class OpenUser {
   }
 
   /** Makes sure that the parts for `wanted` are in memory. Unavailable, Corrupt. */
-  async need(wanted: Wanted): Promise<void> {
+  need(wanted: Wanted): Promise<void> {
     const now = this.replica.clock.monotonic();
     this.state.usedAt(now);
     if ('mailbox' in wanted) this.rowsUsed.set(wanted.mailbox, now);
     else if (wanted.kind === 'everything' || wanted.kind === 'removed') this.allRowsUsed = now;
+    return this.#want(wanted);
+  }
+
+  async #want(wanted: Wanted): Promise<void> {
     if (this.state.missing(wanted).length === 0) return;
     // One after the other: what one loads, the next doesn't.
     const turn = this.#loading.then(() => this.#provide(wanted));
@@ -281,6 +286,23 @@ export class OpenUser {
    */
   forgetExpunged(at: number): void {
     if (this.#late().length === 0) this.state.forgetExpunged(at);
+  }
+
+  /**
+   * Ids of the blobs of all messages whose records are kept, and so of all that may not be collected. Records of messages
+   * expunged before `at` are forgotten first, as `forgetExpunged` does. One mailbox after the other: what was not in memory
+   * goes again. Unavailable, Corrupt.
+   */
+  async keptBlobs(at: number): Promise<Set<string>> {
+    await this.fresh();
+    const blobs = new Set<string>();
+    const loaded = new Set(this.state.loadedRows);
+    for (const mailbox of this.state.boxes) {
+      await this.#want({ kind: 'rows', mailbox });
+      for (const blob of this.state.keptBlobs(mailbox, this.#late().length === 0 ? at : -Infinity)) blobs.add(blob);
+      if (!loaded.has(mailbox) && mayEvictRows(this, mailbox)) this.state.evictRows(mailbox);
+    }
+    return blobs;
   }
 
   // ---- snapshots ----

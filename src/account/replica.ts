@@ -54,6 +54,8 @@ export interface Replica {
   readonly announce: (bucket: string | null, root: string, name: string, bytes: Uint8Array) => void;
   /** True when all known replicas are connected: polls may be slow. */
   readonly peersComplete: () => boolean;
+  /** Who shares the work in the background: the own id, and those of the other replicas as far as they are known. */
+  readonly members?: () => { self: string; others: readonly string[] };
   readonly counts?: ReplicaCounts;
   /** Hears what users call junk, and what they take out of it. Never throws. */
   readonly learn?: Learn;

@@ -1,5 +1,6 @@
 // States of open users as keepers of memory: contents of messages that are stored, and rows of mailboxes that nobody looks
 // at, go when others need the room, and are read again when they are asked for.
+import type { MailboxId } from '../base/index.ts';
 import type { Keeper } from './memory.ts';
 import type { OpenUser } from './open-user.ts';
 
@@ -49,15 +50,19 @@ export class StateMemory implements Keeper {
   }
 }
 
-/** Lets rows go that were not asked for since `before`, of mailboxes that no session has open; how many bytes. */
-export function evictRows(user: OpenUser, before: number, bytes: number): number {
+/** Nobody has the mailbox open, and nobody has asked for its rows for a while (since `before`, at least). */
+export function mayEvictRows(user: OpenUser, id: MailboxId, before = Infinity): boolean {
   const latest = Math.min(before, user.replica.clock.monotonic() - ROWS_IDLE_MS);
-  if (user.busy || user.allRowsUsed > latest) return 0;
-  const open = new Set([...user.listeners].map((l) => l.mailbox));
+  if (user.busy || user.allRowsUsed > latest || (user.rowsUsed.get(id) ?? -Infinity) > latest) return false;
+  for (const listener of user.listeners) if (listener.mailbox === id) return false;
+  return true;
+}
+
+function evictRows(user: OpenUser, before: number, bytes: number): number {
   let freed = 0;
   for (const id of user.state.loadedRows) {
     if (freed >= bytes) break;
-    if (!open.has(id) && (user.rowsUsed.get(id) ?? -Infinity) <= latest) freed += user.state.evictRows(id);
+    if (mayEvictRows(user, id, before)) freed += user.state.evictRows(id);
   }
   return freed;
 }

@@ -6,6 +6,7 @@ import { parseEventLeaf } from '../store/index.ts';
 import { eventId, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
 import type { Reading } from '../log/index.ts';
 import { logPrefix, userRoot } from '../store/index.ts';
+import { confirmedOnce } from './confirmed.ts';
 import type { Replica } from './replica.ts';
 
 export interface Usage {
@@ -17,7 +18,7 @@ const AT_ONCE = 8;
 
 /** What reads a user's log by names. */
 export function readingOf(replica: Replica, record: UserRecord): Reading {
-  return { store: replica.stores.bucket(record.bucket), root: userRoot(record.id), authenticator: replica.authenticator, logger: replica.logger, limits };
+  return { store: confirmedOnce(replica.stores.bucket(record.bucket)), root: userRoot(record.id), authenticator: replica.authenticator, logger: replica.logger, limits };
 }
 
 /** Asks the store. Unavailable, Corrupt. */

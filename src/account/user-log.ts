@@ -8,6 +8,7 @@ import type { Op } from '../state/index.ts';
 import { userRoot } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { userCodec } from './codec.ts';
+import { confirmedOnce } from './confirmed.ts';
 import type { UserCodec } from './codec.ts';
 import type { Keeper } from './memory.ts';
 import type { Replica } from './replica.ts';
@@ -56,7 +57,7 @@ export class UserLogs implements Keeper {
     }
     const r = this.#replica;
     const root = userRoot(record.id);
-    const store = r.stores.bucket(record.bucket);
+    const store = confirmedOnce(r.stores.bucket(record.bucket));
     const keys = decodeUserPublic(record.publicKeys);
     const codec = userCodec(keys, r.random);
     const log = new Log<Op>({

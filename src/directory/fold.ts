@@ -159,6 +159,11 @@ export class DirectoryState {
     return this.#domains.get(domain)?.on ?? false;
   }
 
+  /** Ids of users who were removed; for ever. */
+  get removedUsers(): ReadonlySet<string> {
+    return this.#removedUsers;
+  }
+
   /** Claims of an address that are not ended and whose user was not removed, first one first. */
   claimsOf(address: string): Claim[] {
     const claims = [...(this.#byAddress.get(address) ?? [])].map((id) => this.#claims.get(id)!).filter((c) => !this.#removedUsers.has(c.user));

@@ -185,6 +185,21 @@ export class UserState {
       }
     }
   }
+  /** All mailboxes that any event ever named, shown or not. */
+  get boxes(): MailboxId[] {
+    return [...this.#core.boxes.keys()];
+  }
+  /** Blobs of one mailbox's messages whose records are kept, expunged ones too, once those expunged before `at` (ms since 1970) are forgotten. Rows must be loaded. */
+  *keptBlobs(id: MailboxId, at: number): Iterable<string> {
+    const box = this.#core.box(id);
+    if (!box.loaded) throw new TypeError('rows are not loaded');
+    const { rows } = box;
+    for (let row = 0; row < rows.n; row++) {
+      if ((rows.bits[row] & (EXPUNGED | DROPPED)) === EXPUNGED && rows.gone(row) < at) box.drop(row);
+      if (rows.bits[row] & DROPPED || rows.chunk[row] === NO_CHUNK) continue;
+      yield box.texts.text(rows.ids[row], 2);
+    }
+  }
   /** Messages expunged before `at` (ms since 1970) whose records are kept. Everything must be loaded. */
   expungedBefore(at: number): ExpungedMessage[] {
     const out: ExpungedMessage[] = [];

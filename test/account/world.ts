@@ -36,6 +36,8 @@ export interface ReplicaOptions {
   search?: SearchMemory;
   /** What the replica keeps in memory; without it nothing has to go. */
   memory?: MemoryBudget;
+  /** With whom it shares the work in the background; alone without. */
+  members?: Replica['members'];
 }
 
 /** One replica: stop it with `stop`, or drop it with `die`, as a kill does. */
@@ -74,6 +76,7 @@ export class TestReplica {
       blobs: new BlobCache(options.memory ?? 8 * 1024 * 1024),
       records: new RecordCache(options.memory ?? 8 * 1024 * 1024),
       memory: options.memory,
+      members: options.members,
       search: options.search,
       spoolBudget: new SpoolBudget(2 ** 30),
       announce: (_bucket, root, name, bytes) => world.tell(this, root, name, bytes),
