@@ -110,7 +110,7 @@ export class UserSession implements Session {
       if (state.byName(wanted)) throw new Refused('Mailbox exists already', 'ALREADYEXISTS');
       if (specialUse && state.mailboxes().some((m) => m.specialUse === specialUse)) throw new Refused(`There is a mailbox for ${specialUse} already`, 'USEATTR');
       const missing = parents(wanted).filter((p) => !state.byName(p));
-      if (state.mailboxes().length + missing.length >= limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
+      if (state.mailboxCount + missing.length >= limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
       const ops = missing.map((p) => this.#created(p, null));
       const last = this.#created(wanted, specialUse);
       id = last.mailbox;

@@ -285,30 +285,40 @@ export function settleGroup(core: Core, group: readonly KeyedCopy[]): void {
   }
 }
 
-/** True when an event may change which mailboxes are there or what they are called. */
-export function touchesNames(core: Core, event: FoldedEvent): boolean {
+/** The mailboxes that an event may make, name or remove; 'any' when that can't be told before it is applied. */
+export function namesTouched(core: Core, event: FoldedEvent): MailboxId[] | 'any' {
   // Mail in a mailbox that is there for no other reason decides whether it is there.
   const unsure = (id: MailboxId) => {
     const r = core.names.registrations.get(id);
     return !r || r.deleted || (!r.created && !r.renamed && id !== core.names.inbox);
   };
-  return event.ops.some(({ op }) => {
+  const ids: MailboxId[] = [];
+  for (const { op } of event.ops) {
     switch (op.kind) {
       case 'FlagsChanged':
       case 'Repaired':
       case 'MetadataChanged':
+      case 'SubscriptionChanged':
       case 'EventLost':
       case 'Restored':
-        return false;
+        break;
       case 'MessageAdded':
       case 'MessagesExpunged':
-        return core.orphans.size > 0 || core.keys.hasGroups || unsure(op.mailbox);
+        if (core.orphans.size > 0 || core.keys.hasGroups || unsure(op.mailbox)) return 'any';
+        break;
       case 'MessagesCopied':
-        return core.orphans.size > 0 || unsure(op.to);
+        if (core.orphans.size > 0 || unsure(op.to)) return 'any';
+        break;
+      case 'MailboxCreated':
+      case 'MailboxRenamed':
+      case 'MailboxDeleted':
+        ids.push(op.mailbox);
+        break;
       default:
-        return true;
+        return 'any';
     }
-  });
+  }
+  return ids;
 }
 
 /** What an event touched, whether its rows are loaded or not. */

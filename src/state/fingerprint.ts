@@ -16,7 +16,7 @@ export function describe(core: Core, contents: boolean): unknown {
     epochs: core.epochs,
     lost: [...core.lost].sort(),
     subscriptions: [...core.names.subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([n, s]) => [n, s.position, s.writer, s.on]),
-    shown: core.names.shown((id) => core.messages(id)).map((m) => [m.name, m.id, m.specialUse]),
+    shown: core.names.shown((id) => core.messages(id)).list.map((m) => [m.name, m.id, m.specialUse]),
     keys: [...core.keys.keys]
       .map(([key, copies]) => [key, copies.filter((c) => c.at >= from).sort(compareCopies).map((c) => [refKey(c.ref), c.mailbox, c.position, c.at])] as const)
       .filter(([, copies]) => copies.length > 0)

@@ -1,6 +1,7 @@
 // Which mailboxes there are and what they are called: registers that join in any order, and the names that follow.
 import type { MailboxId, Position, SpecialUse, Writer } from '../base/index.ts';
 import { DEFAULT_NAMES, mailboxId } from './ids.ts';
+import { compareNames } from './shown-names.ts';
 
 /** When something was said, and by whom. */
 export interface Stamp {
@@ -30,6 +31,8 @@ export class MailboxNames {
   readonly registrations = new Map<MailboxId, Registration>();
   readonly subscriptions = new Map<string, Stamp & { on: boolean }>();
   readonly inbox: MailboxId;
+  /** How often each name or role was made: the id says which, so nothing takes that back. */
+  readonly #made = new Map<string, number>();
   /** Ids of the roles that can be delivered to before they are created. */
   readonly #roles = new Map<MailboxId, SpecialUse>();
 
@@ -42,9 +45,19 @@ export class MailboxNames {
     if (!r) this.registrations.set(id, (r = { id, created: null, renamed: null, deleted: false }));
     return r;
   }
+  /** As a snapshot has it. */
+  restore(r: Registration): void {
+    this.registrations.set(r.id, r);
+    if (r.created) this.#count(r.created);
+  }
+  #count({ name, specialUse, made }: NonNullable<Registration['created']>): void {
+    const of = specialUse ?? name;
+    if (made > (this.#made.get(of) ?? 0)) this.#made.set(of, made);
+  }
   create(id: MailboxId, created: NonNullable<Registration['created']>): void {
     const r = this.registration(id);
     if (!r.created || later(r.created, created)) r.created = created;
+    this.#count(created);
   }
   rename(id: MailboxId, renamed: NonNullable<Registration['renamed']>): void {
     const r = this.registration(id);
@@ -60,9 +73,7 @@ export class MailboxNames {
   }
   /** 1 + how often a name or role was made. */
   nextMade(nameOrRole: string): number {
-    let made = 0;
-    for (const r of this.registrations.values()) if (r.created && (r.created.specialUse ?? r.created.name) === nameOrRole) made = Math.max(made, r.created.made);
-    return made + 1;
+    return (this.#made.get(nameOrRole) ?? 0) + 1;
   }
   join(other: MailboxNames): void {
     for (const r of other.registrations.values()) {
@@ -86,15 +97,14 @@ export class MailboxNames {
   /**
    * The mailboxes that are there: not deleted, or brought back by a message that the deleter had not seen. Of several
    * with one name the one named first keeps it; the others get a suffix from their ids, which stays the same whatever
-   * else comes and goes.
+   * else comes and goes. `plain`: that was nowhere needed.
    */
-  shown(messages: (id: MailboxId) => number): Shown[] {
+  shown(messages: (id: MailboxId) => number): { list: Shown[]; plain: boolean } {
     const out: Shown[] = [{ name: 'INBOX', id: this.inbox, specialUse: null }];
     const there: (Stamp & Shown)[] = [];
     for (const r of this.registrations.values()) {
       if (r.id === this.inbox) continue;
-      const exists = (r.created !== null || r.renamed !== null) && !r.deleted;
-      if (!exists && messages(r.id) === 0) continue;
+      if (!isThere(r, messages)) continue;
       const { role, said } = this.#said(r);
       there.push({ name: said.name, position: said.position, writer: said.writer, id: r.id, specialUse: role });
     }
@@ -114,12 +124,25 @@ export class MailboxNames {
     }
     // A role is shown at one mailbox only: at the one that has it first.
     const roles = new Set<SpecialUse>();
+    let plain = second.length === 0;
     for (const m of there) {
       const role = m.specialUse !== null && !roles.has(m.specialUse) ? m.specialUse : null;
       if (role) roles.add(role);
+      plain &&= role === m.specialUse;
       out.push({ name: m.name, id: m.id, specialUse: role });
     }
-    const bytes = new Map(out.map((m) => [m.id, Buffer.from(m.name)]));
-    return out.sort((a, b) => (a.id === this.inbox ? -1 : b.id === this.inbox ? 1 : Buffer.compare(bytes.get(a.id)!, bytes.get(b.id)!)));
+    return { list: out.sort((a, b) => (a.id === this.inbox ? -1 : b.id === this.inbox ? 1 : compareNames(a.name, b.name))), plain };
   }
+
+  /** What one mailbox would be shown as if there were no others; null: it is not there. */
+  alone(id: MailboxId, messages: (id: MailboxId) => number): Shown | null {
+    const r = this.registrations.get(id);
+    if (!r || !isThere(r, messages)) return null;
+    const { role, said } = this.#said(r);
+    return { name: said.name, id, specialUse: role };
+  }
+}
+
+function isThere(r: Registration, messages: (id: MailboxId) => number): boolean {
+  return ((r.created !== null || r.renamed !== null) && !r.deleted) || messages(r.id) > 0;
 }

@@ -59,7 +59,7 @@ export class Source {
     core.keys.latest = root.latest;
     for (const m of root.mailboxes) {
       const box = core.box(m.registration.id);
-      core.names.registrations.set(box.id, m.registration);
+      core.names.restore(m.registration);
       box.assigned = m.assigned;
       box.touched = m.touched;
       box.chunkNext = m.chunkNext;

@@ -1,7 +1,7 @@
 // A user's state as the account sees it: fold, reading, repairs, snapshots.
 import { NO_MAILBOX } from './metadata.ts';
 import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
-import { applyEvent, effectsOf, touchesNames } from './apply.ts';
+import { applyEvent, effectsOf, namesTouched } from './apply.ts';
 import { decodeContent } from './content-format.ts';
 import type { Core } from './core.ts';
 import { describe, fingerprint } from './fingerprint.ts';
@@ -11,6 +11,7 @@ import type { Shown } from './mailbox-names.ts';
 import type { Content, Op } from './ops.ts';
 import { removedSince } from './removed.ts';
 import type { RemovedMessage } from './removed.ts';
+import { ShownNames } from './shown-names.ts';
 import { planRepair } from './repair.ts';
 import { DROPPED, EXPUNGED, NO_CHUNK } from './rows.ts';
 import { Snapshots } from './snapshots.ts';
@@ -20,16 +21,10 @@ export interface UserStateOptions {
   mutations?: StateMutations;
 }
 
-interface ShownMailboxes {
-  list: Shown[];
-  byName: Map<string, Shown>;
-  byId: Map<MailboxId, Shown>;
-}
-
 export class UserState {
   readonly #core: Core;
   readonly #snapshots: Snapshots;
-  #shown: ShownMailboxes | null = null;
+  #shown: ShownNames | null = null;
 
   /** Empty: for a user without snapshots. */
   constructor(user: string, options: UserStateOptions = {}, manifests: readonly Manifest[] = []) {
@@ -68,8 +63,9 @@ export class UserState {
 
   /** In causal order; twice is as good as once. */
   apply(event: FoldedEvent): void {
-    if (touchesNames(this.#core, event)) this.#shown = null;
+    const touched = namesTouched(this.#core, event);
     applyEvent(this.#core, event);
+    if (touched === 'any' || (this.#shown && !touched.every((id) => this.#shown!.refresh(id)))) this.#shown = null;
   }
   /** Call it after `apply`. Needs no rows. */
   effects(event: FoldedEvent): EventEffects {
@@ -80,12 +76,8 @@ export class UserState {
     return planRepair(this.#core, late);
   }
 
-  #names(): ShownMailboxes {
-    if (!this.#shown) {
-      const list = this.#core.names.shown((id) => this.#core.messages(id));
-      this.#shown = { list, byName: new Map(list.map((m) => [m.name, m])), byId: new Map(list.map((m) => [m.id, m])) };
-    }
-    return this.#shown;
+  #names(): ShownNames {
+    return (this.#shown ??= new ShownNames(this.#core.names, (id) => this.#core.messages(id)));
   }
   #info(m: Shown | undefined): MailboxInfo | null {
     return m ? { ...m, subscribed: this.#core.names.subscriptions.get(m.name)?.on ?? false } : null;
@@ -93,6 +85,9 @@ export class UserState {
   /** Bytewise order of names, INBOX first. */
   mailboxes(): MailboxInfo[] {
     return this.#names().list.map((m) => this.#info(m)!);
+  }
+  get mailboxCount(): number {
+    return this.#names().list.length;
   }
   byName(name: string): MailboxInfo | null {
     return this.#info(this.#names().byName.get(isInbox(name) ? 'INBOX' : name));

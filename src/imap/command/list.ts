@@ -16,8 +16,8 @@ import { parseItems, writeStatus } from './status.ts';
 
 const SELECTION = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'];
 const RETURNED = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
-/** STATUS of so many mailboxes is asked at once. */
-const STATUS_AT_ONCE = 256;
+/** STATUS of so many mailboxes is asked at once: the store is asked each time. */
+const STATUS_AT_ONCE = 20_000;
 
 interface Parsed {
   extended: boolean;

@@ -5,8 +5,8 @@ import type { NotifyRequest } from '../notify/request.ts';
 import { command } from './command.ts';
 import { writeStatus } from './status.ts';
 
-/** Mailboxes whose STATUS is asked for together. */
-const STATUS_AT_ONCE = 256;
+/** Mailboxes whose STATUS is asked for together: the store is asked each time. */
+const STATUS_AT_ONCE = 20_000;
 
 export const notify = command<NotifyRequest>({
   when: 'authenticated',
