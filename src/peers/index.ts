@@ -102,12 +102,14 @@ export class Peers {
     this.#open(socket, false);
   }
 
-  #open(socket: tls.TLSSocket, dialled: boolean): Link {
+  #open(socket: tls.TLSSocket, dialled: boolean, greeted: () => void = () => {}): Link {
     const events: LinkEvents = {
       onHello: (link, hello) => {
+        greeted();
         if (hello.writer === '') return; // the command line
         if (hello.writer === this.#o.writer()) return link.close();
         this.#waitUntil.delete(hello.writer);
+        if (!this.#settle(link, hello.writer)) return link.close();
         this.#o.logger.info('peer connected', { peer: hello.writer, release: hello.release, dialled: link.dialled });
       },
       onHint: (hint) => {
@@ -116,14 +118,28 @@ export class Peers {
       },
       onClosed: (link) => {
         this.#links.delete(link);
-        if (link.peer?.writer && !this.#stopped) this.#o.logger.info('peer gone', { peer: link.peer.writer });
+        if (link.peer?.writer && !this.#stopped && !this.#connected(link.peer.writer)) this.#o.logger.info('peer gone', { peer: link.peer.writer });
       },
       onDropped: () => this.counts.dropped++,
+      onRefused: () => this.counts.refused++,
       onRequest: (from, request) => this.#answering?.take(from, request),
     };
     const link = new Link(socket, dialled, this.#self(), events, this.#o.clock, this.#o.logger);
     this.#links.add(link);
     return link;
+  }
+
+  /**
+   * One connection between two replicas: of two that went the same way the newer, since who calls again has found the
+   * older one dead; of two that crossed, on both sides the one that the smaller id made. False: not this one.
+   */
+  #settle(link: Link, writer: Writer): boolean {
+    for (const other of [...this.#links]) {
+      if (other === link || other.peer?.writer !== writer || other.leaving) continue;
+      if (other.dialled !== link.dialled && link.dialled !== (this.#o.writer() < writer)) return false;
+      other.close();
+    }
+    return true;
   }
 
   #connected(writer: Writer): boolean {
@@ -155,12 +171,18 @@ export class Peers {
   #call(writer: Writer, address: { host: string; port: number }): void {
     this.#dialling.add(writer);
     const socket = call(address, this.#o.key);
-    const cancel = this.#o.clock.after(DIAL_MS_MAX, () => socket.destroy());
-    socket.once('secureConnect', () => {
-      cancel();
+    // Until the other has said who it is, this call is under way: no second one is made.
+    let link: Link | null = null;
+    const cancel = this.#o.clock.after(DIAL_MS_MAX, () => {
       this.#dialling.delete(writer);
+      if (!link?.peer) socket.destroy();
+    });
+    socket.once('secureConnect', () => {
       if (this.#stopped) return void socket.destroy();
-      this.#open(socket, true);
+      link = this.#open(socket, true, () => {
+        cancel();
+        this.#dialling.delete(writer);
+      });
     });
     socket.on('error', () => {});
     socket.once('close', () => {

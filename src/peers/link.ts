@@ -5,8 +5,9 @@ import type { Clock, Logger } from '../base/index.ts';
 import { CHANNEL_VERSION, FrameReader, encodeFrame } from './frames.ts';
 import type { Answer, Frame, Hello, Hint, Request } from './frames.ts';
 
-const PING_MS = 15_000;
-const SILENT_MS = 45_000;
+/** A link that was cut without a word is found dead soon: until then nobody polls for what its hints would tell. */
+const PING_MS = 5_000;
+const SILENT_MS = 16_000;
 
 export interface LinkEvents {
   onHello(link: Link, hello: Hello): void;
@@ -15,6 +16,8 @@ export interface LinkEvents {
   onAnswer?(answer: Answer): void;
   onClosed(link: Link): void;
   onDropped(): void;
+  /** It speaks another version, or no language of ours: the link ends. */
+  onRefused?(): void;
 }
 
 export class Link {
@@ -25,6 +28,7 @@ export class Link {
   readonly #socket: TLSSocket;
   readonly #events: LinkEvents;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #reader = new FrameReader(limits.peer_frame_bytes_max);
   #heard: number;
   #cancelPing: () => void = () => {};
@@ -35,6 +39,7 @@ export class Link {
     this.dialled = dialled;
     this.#events = events;
     this.#clock = clock;
+    this.#logger = logger;
     this.#heard = clock.monotonic();
     socket.setNoDelay(true);
     socket.setMaxListeners(2 * limits.peer_requests_max + 10); // answers that wait for it to drain
@@ -44,7 +49,7 @@ export class Link {
         for (const frame of this.#reader.push(piece)) this.#take(frame);
       } catch (e) {
         logger.warn('peer sent what can not be read', { remote: socket.remoteAddress, why: reason(e) });
-        this.close();
+        this.#refuse();
       }
     });
     socket.on('error', () => this.close());
@@ -55,14 +60,23 @@ export class Link {
 
   #take(frame: Frame): void {
     if (frame.type === 'hello') {
-      if (frame.hello.version !== CHANNEL_VERSION || this.peer) return this.close();
+      if (frame.hello.version !== CHANNEL_VERSION) {
+        this.#logger.warn('peer speaks another version', { remote: this.#socket.remoteAddress, version: frame.hello.version, release: frame.hello.release });
+        return this.#refuse();
+      }
+      if (this.peer) return this.#refuse();
       this.peer = frame.hello;
       this.#events.onHello(this, frame.hello);
-    } else if (!this.peer) this.close();
+    } else if (!this.peer) this.#refuse();
     else if (frame.type === 'hint') this.#events.onHint(frame.hint);
     else if (frame.type === 'request') this.#events.onRequest?.(this, frame.request);
     else if (frame.type === 'answer') this.#events.onAnswer?.(frame.answer);
     else if (frame.type === 'leaving') this.leaving = true;
+  }
+
+  #refuse(): void {
+    if (!this.#closed) this.#events.onRefused?.();
+    this.close();
   }
 
   #ping(): void {

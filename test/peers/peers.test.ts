@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { silent, systemClock, systemRandom, limits } from '../../src/base/index.ts';
+import { call } from '../../src/peers/call.ts';
 import { Peers, parseAddress } from '../../src/peers/index.ts';
 import type { Hint, Member } from '../../src/peers/index.ts';
 import { FrameReader, encodeFrame } from '../../src/peers/frames.ts';
@@ -86,6 +88,83 @@ describe('peers', () => {
     await systemClock.sleep(20);
     const c = await replica('c', () => [{ writer: 'a2', address: at }]);
     await until(() => c.peers.complete);
+  });
+
+  it('makes one connection, however long the other takes to say who it is', async () => {
+    const a = await replica('a', () => []);
+    const [host, port] = a.address.split(':');
+    const arrived: Socket[] = [];
+    let mute = true;
+    const held: (() => void)[] = [];
+    const between = createServer((near) => {
+      arrived.push(near);
+      const far = connect(Number(port), host);
+      near.pipe(far);
+      // What the other says is kept back for a while: its end of the handshake passes, its hello does not.
+      let said = 0;
+      far.on('data', (bytes) => ((said += bytes.length) > bytes.length + 500 && mute ? held.push(() => near.write(bytes)) : near.write(bytes)));
+      for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => [near, far].forEach((s) => s.destroy()));
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const through = `127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const b = await replica('b', () => [{ writer: 'a', address: through }]);
+    for (let i = 0; i < 5; i++) {
+      await systemClock.sleep(20);
+      b.peers.dial();
+    }
+    mute = false;
+    for (const say of held.splice(0)) say();
+    await until(() => b.peers.complete);
+    assert.equal(arrived.length, 1);
+    between.close();
+    arrived.forEach((s) => s.destroy());
+  });
+
+  it('of two calls that cross keeps one, the same on both sides', async () => {
+    const members: Member[] = [];
+    const a = await replica('a', () => members.filter((m) => m.writer !== 'a'));
+    const b = await replica('b', () => members.filter((m) => m.writer !== 'b'));
+    members.push({ writer: 'a', address: a.address }, { writer: 'b', address: b.address });
+    a.peers.dial();
+    b.peers.dial();
+    await until(() => a.peers.complete && b.peers.complete);
+    await systemClock.sleep(50);
+    for (let i = 0; i < 20; i++) a.peers.broadcast(hint(i));
+    await until(() => b.hints.length === 20);
+    assert.deepEqual([a.peers.connected, b.peers.connected], [['b'], ['a']]);
+  });
+
+  it('refuses and counts a peer of another version, one that speaks before it says who it is, and an oversized frame; the others go on', async () => {
+    const a = await replica('a', () => []);
+    const friend = await replica('b', () => [{ writer: 'a', address: a.address }]);
+    await until(() => friend.peers.complete && a.peers.complete);
+    const oversized = Buffer.alloc(4);
+    oversized.writeUInt32BE(limits.peer_frame_bytes_max + 1);
+    const hello = encodeFrame({ type: 'hello', hello: { version: 1, writer: 'x', release: 'x' } });
+    const newer = encodeFrame({ type: 'hello', hello: { version: 99, writer: 'x', release: 'x' } });
+    for (const [i, bytes] of [newer, encodeFrame({ type: 'hint', hint: hint(9) }), Buffer.concat([hello, oversized]), Buffer.concat([hello, hello])].entries()) {
+      const stranger = call(parseAddress(a.address)!, key);
+      stranger.on('error', () => {});
+      const ended = new Promise((resolve) => stranger.once('close', resolve));
+      stranger.once('secureConnect', () => stranger.write(bytes));
+      await ended;
+      assert.equal(a.peers.counts.refused, i + 1);
+    }
+    assert.deepEqual(a.hints, []);
+    assert.deepEqual(a.peers.connected, ['b']);
+    a.peers.broadcast(hint(1));
+    await until(() => friend.hints.length === 1);
+  });
+
+  it('a hint that comes twice is told twice, and one too large is not sent', async () => {
+    const a = await replica('a', () => []);
+    const b = await replica('b', () => [{ writer: 'a', address: a.address }]);
+    await until(() => a.peers.connected.length === 1);
+    a.peers.broadcast({ ...hint(1), bytes: Buffer.alloc(limits.peer_frame_bytes_max) });
+    a.peers.broadcast(hint(2));
+    a.peers.broadcast(hint(2));
+    await until(() => b.hints.length === 2);
+    assert.deepEqual(b.hints, [hint(2), hint(2)]);
   });
 
   it('refuses oversized and broken frames', () => {
