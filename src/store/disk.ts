@@ -55,6 +55,7 @@ interface Call {
 
 export class DiskStore implements ObjectStore {
   readonly counts = { put: 0, get: 0, list: 0, delete: 0 };
+  readonly preparesPuts = true;
   readonly #clock: Clock;
   readonly #what: string;
   readonly #objects: string;

@@ -77,7 +77,10 @@ export interface ObjectStore {
    * fsync of the folder; elsewhere a PUT of the same bytes with the first LastModified.
    */
   confirm(name: string, bytes: Uint8Array, firstModified: number): Promise<void>;
-  /** A PUT with `after` does most of its work while it waits; elsewhere whoever waits first knows more when writing. */
+  /**
+   * PUTs are so short that an event is better made while its blob's PUT is under way (`after`); where they take long, whoever
+   * waits first knows more when writing.
+   */
   readonly preparesPuts?: boolean;
   /** Milliseconds after which who waits for a PUT and its resends by the caller should be told Unavailable; none: as long as rules allow. */
   readonly patience_ms?: number;
