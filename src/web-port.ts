@@ -5,6 +5,7 @@ import type { MailReceiver, Replica, Users } from './account/index.ts';
 import type { Config } from './config.ts';
 import type { Core } from './replica.ts';
 import type { Receiving } from './receiving.ts';
+import type { Sending } from './sending.ts';
 import { DIRECTORY_LOG } from './store/index.ts';
 import type { Stores } from './store/index.ts';
 import type { Family, ProcessNumbers, Readiness, Sample, StoreRequests, WebServer } from './web/index.ts';
@@ -25,6 +26,7 @@ export interface Numbered {
   receiver: MailReceiver;
   serving: Serving;
   receiving: Receiving;
+  sending: Sending;
 }
 
 export class WebPort {
@@ -75,7 +77,7 @@ export class WebPort {
     this.#process.stop();
   }
 
-  #families({ core, replica, users, receiver, serving, receiving }: Numbered): Family[] {
+  #families({ core, replica, users, receiver, serving, receiving, sending }: Numbered): Family[] {
     const { counter, gauge, by } = this.#web;
     const { smtp, lmtp, imap } = serving;
     const { peers, presence } = core;
@@ -89,12 +91,22 @@ export class WebPort {
       if (log.attached) late += log.late().length;
     }
     const open = users.counts;
+    const waiting = sending.queue.waiting(core.clock.now());
+    const { notices, withdrawn, ...results } = sending.worker.counts;
     const { inflight, ...caches } = (replica.memory?.parts ?? {}) as Record<string, number>;
     return [
       gauge('colombier_build_info', 'The release that runs', [{ labels: { version: this.#release }, value: 1 }]),
       gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, imap: imap?.connections ?? 0 })),
       counter('colombier_imap_commands_total', 'IMAP commands that were answered, by result', by('result', imap?.answers ?? {})),
       counter('colombier_deliveries_total', 'Copies of messages by SMTP and LMTP, one for each user, by result', by('result', receiver.counts)),
+      gauge('colombier_queue_messages', 'Messages that wait to be sent, at all replicas, by state', by('state', waiting.states)),
+      gauge('colombier_queue_bytes', 'Their bytes', waiting.bytes),
+      gauge('colombier_queue_oldest_seconds', 'Age of the oldest of them', waiting.oldest_ms / 1000),
+      gauge('colombier_queue_events', 'Events of the queue in memory', sending.queue.log.known),
+      counter('colombier_queue_recipients_total', 'Recipients that this replica tried, by result', by('result', results)),
+      counter('colombier_queue_notices_total', 'Notices to senders (DSN)', notices),
+      counter('colombier_queue_withdrawn_total', 'Attempts given up because another replica began at the same moment', withdrawn),
+      counter('colombier_reports_total', 'Daily reports put into the queue (TLS-RPT, DMARC)', sending.reports?.counts.sent ?? 0),
       counter('colombier_checks_total', 'What the checks of inbound mail said, by check and result', checks(receiving)),
       counter('colombier_bugs_total', 'IMAP connections that a bug has ended', imap?.bugs ?? 0),
       ...this.#requests.families(),

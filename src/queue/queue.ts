@@ -6,7 +6,7 @@ import type { Authenticator, Fold, LogMutations, OpenedEvent, ReplicaIdentity, S
 import { openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
 import { blobName, queueRoot } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { QueueState } from './fold.ts';
+import { QueueState, isFinal, sentFrom } from './fold.ts';
 import type { QueuedMessage } from './fold.ts';
 import type { QueueKeys } from './keys.ts';
 import { decodeQueueOps, encodeQueueOps } from './ops.ts';
@@ -144,6 +144,19 @@ export class Queue {
 
   hint(name: string, bytes: Uint8Array): void {
     this.log.hint({ name, bytes });
+  }
+
+  /** How much waits, by state: `later` was put off, or is for later. `now`: ms since 1970. */
+  waiting(now: number): { states: Record<'due' | 'later' | 'sending' | 'held', number>; bytes: number; oldest_ms: number } {
+    const states = { due: 0, later: 0, sending: 0, held: 0 };
+    let [bytes, oldest_ms] = [0, 0];
+    for (const m of this.state.messages.values()) {
+      bytes += m.plainBytes;
+      oldest_ms = Math.max(oldest_ms, now - sentFrom(m));
+      const next = m.recipients.filter((r) => !isFinal(r)).map((r) => r.said?.nextAt ?? sentFrom(m));
+      states[m.held.on ? 'held' : m.attempts.size > 0 ? 'sending' : next.length > 0 && Math.min(...next) > now ? 'later' : 'due']++;
+    }
+    return { states, bytes, oldest_ms };
   }
 
   /** The store's own time, ms since 1970: what attempts are judged by. Unavailable. */

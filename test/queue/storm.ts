@@ -100,7 +100,8 @@ export async function storm(o: Storm): Promise<Weather> {
     }
     await member.ready;
     return new Promise((resolve) => {
-      member.waiting.set(token, (ok) => (member.waiting.delete(token), resolve(ok)));
+      const slow = setTimeout(() => log(`${member.name} has ${token} for long; exit ${member.child.exitCode} ${member.child.signalCode}, ${member.child.connected}`), 30_000);
+      member.waiting.set(token, (ok) => (clearTimeout(slow), member.waiting.delete(token), resolve(ok)));
       try {
         member.child.send({ submit: token }, (e) => e && member.waiting.get(token)?.(false));
       } catch {
