@@ -122,7 +122,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     await sending.start();
     const serving: Serving = {};
     const ports = await listen(config, core, users, receiver, sending, receiving, () => certificate.context(), stopping, serving);
-    if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving });
+    if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving, sending });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
