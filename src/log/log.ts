@@ -351,7 +351,7 @@ export class Log<Op> {
     await tail.settle();
     tail.check();
     if (this.#tail !== tail) return false;
-    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box }, source);
+    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box, open: () => this.#tail === tail }, source);
   }
 
   /**

@@ -21,6 +21,8 @@ export interface Writing extends Reading {
   // The operations don't matter here.
   tail: Tail<never>;
   box: SnapshotBox;
+  /** False when the log was closed meanwhile: then nothing is known any more of what the state has in it. */
+  open(): boolean;
 }
 
 const PART_BITS = 130;
@@ -49,9 +51,10 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
   const present = await keepable(w, manifests);
   await source.prepare?.(present);
+  // From here to the end of `encode` nothing may be applied: no await.
+  if (!w.open()) return false;
   const floor = Math.max(listing.closed, tail.applied.base);
   if (tail.pending.size > 0 || tail.lateness.late().some((l) => l.passedOver || l.event.ref.position <= floor)) return false;
-  // From here to the end of `encode` nothing may be applied: no await.
   const known = [...listing.entries.values()].filter((e) => e.applied && (e.last > floor || listing.inLog(e.id)));
   const covers: CoveredEvent[] = known.sort((a, b) => a.last - b.last || (a.leaf < b.leaf ? -1 : 1)).map((e) => ({ ...e.summary!, modified: e.modified }));
   const digest = digestBytes(tail.applied.digest(floor)!);

@@ -126,10 +126,13 @@ function applyToRows(core: Core, w: Waiting): void {
       const at = (i: number) => first + i * STEP;
       // Also when a record is forgotten: UIDNEXT never goes back.
       for (let i = 0; i < op.renumbered.length; i++) box.assigned = Math.max(box.assigned, at(i));
-      eachRow(core, box, op.renumbered, at, groups, (row, i) => {
+      const renumber = (row: number, i: number) => {
         box.touch(row, at(i));
         box.assign(row, at(i));
-      });
+      };
+      // Others that know of this repair and not yet of the removal have shown the new UID.
+      const forgotten = (i: number) => box.vanish(at(i), Math.max(at(i), box.touched));
+      eachRow(core, box, op.renumbered, at, groups, renumber, forgotten);
       const last = first + op.renumbered.length * STEP;
       eachRow(core, box, op.touched, () => last, groups, (row) => box.touch(row, last));
       break;
@@ -138,7 +141,7 @@ function applyToRows(core: Core, w: Waiting): void {
   for (const group of groups) settleGroup(core, group);
 }
 
-function eachRow(core: Core, box: Box, set: readonly MessageRef[], position: (i: number) => Position, groups: Set<KeyedCopy[]>, run: (row: number, i: number) => void): void {
+function eachRow(core: Core, box: Box, set: readonly MessageRef[], position: (i: number) => Position, groups: Set<KeyedCopy[]>, run: (row: number, i: number) => void, forgotten: (i: number) => void = () => {}): void {
   const { writers } = core.shared;
   let writer: Writer | null = null;
   let number = 0;
@@ -150,12 +153,14 @@ function eachRow(core: Core, box: Box, set: readonly MessageRef[], position: (i:
       // In a snapshot that we came from, and not here: its record is forgotten, and nothing brings it back.
       if (core.covers(ref.writer, ref.seq) && !core.lost.has(`${ref.writer}#${ref.seq}`)) {
         box.touchBox(position(i));
+        forgotten(i);
         continue;
       }
       row = box.rows.add(number, ref.seq, ref.index);
     }
     if (box.rows.bits[row] & DROPPED) {
       box.touchBox(position(i));
+      forgotten(i);
       continue;
     }
     run(row, i);

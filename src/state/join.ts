@@ -42,17 +42,23 @@ function joinBox(a: Core, from: Box, b: Core, aKnows: Covers, contentNumber: (ch
   const said = new Map<number, Register[]>();
   to.assigned = Math.max(to.assigned, from.assigned);
   to.touchBox(from.touched);
-  for (let i = 0; i < from.vanished.n; i++) if (to.vanished.add(from.vanished.position[i], from.vanished.modSeq[i])) to.vanished.changedAt = ++a.shared.tick;
+  for (let i = 0; i < from.vanished.n; i++) to.vanish(from.vanished.position[i], from.vanished.modSeq[i]);
   const { rows } = from;
   for (let row = 0; row < rows.n; row++) {
     const ref = rows.ref(row, b.shared.writers);
     const writer = writerOf(rows.writer[row]);
     let mine = to.rows.find(writer, ref.seq, ref.index);
     if (mine < 0) {
-      if (aKnows(ref.writer, ref.seq)) continue;
+      if (aKnows(ref.writer, ref.seq)) {
+        for (const p of rows.uids(row)) to.vanish(p, rows.modSeq[row]);
+        continue;
+      }
       mine = to.rows.add(writer, ref.seq, ref.index);
     }
-    if (to.rows.bits[mine] & DROPPED) continue;
+    if (to.rows.bits[mine] & DROPPED) {
+      for (const p of rows.uids(row)) to.vanish(p, rows.modSeq[row]);
+      continue;
+    }
     to.touch(mine, rows.modSeq[row]);
     for (const p of rows.older.get(row) ?? []) to.assign(mine, p);
     if (rows.position[row] > 0) to.assign(mine, rows.position[row]);

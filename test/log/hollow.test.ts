@@ -15,6 +15,22 @@ const findings = async (p: Place) => {
   return all;
 };
 
+describe('a snapshot of a log that is closed meanwhile', () => {
+  it('is not written', async () => {
+    const s = new Stage();
+    const a = await s.place().open();
+    await a.append('m0');
+    await s.clock.advance(3 * 60_000);
+    const state = a.state.encode(false);
+    const source: SnapshotSource = {
+      prepare: async () => a.log.detach(),
+      encode: () => ({ parts: [{ key: 'all', bytes: state }], kept: [], messages: 0, bytes: 0 }),
+    };
+    assert.equal(await a.log.writeSnapshot(source), false);
+    assert.equal(s.count('snapshots/'), 0);
+  });
+});
+
 describe('a snapshot that was stored in part, its writer never told OK', () => {
   /** B's snapshot, that no read of a collection shows until its parts are gone; with an earlier one of A beside it, or alone. */
   async function hollow(beside: boolean) {

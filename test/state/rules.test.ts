@@ -49,6 +49,19 @@ describe('state: rules', () => {
     const s = both([event('a', 1, created('X'), created(taken))], event('a', 129, created('B')), event('b', 194, { kind: 'MailboxRenamed', mailbox: id('B'), name: 'X' }));
     assert.deepEqual(names(s), ['INBOX', 'X', taken, `X ${id('B').slice(0, 5)}`]);
   });
+  it('a repair that comes after the message was removed and forgotten: its new UID counts as vanished', () => {
+    const message = { writer: 'a', seq: 1, index: 0 };
+    const add = event('a', 65, added(INBOX));
+    const gone = event('a', 129, { kind: 'MessagesExpunged', mailbox: INBOX, at: 5, messages: [message] });
+    const repair = event('b', 194, { kind: 'Repaired', mailbox: INBOX, repaired: [add.ref], renumbered: [message], touched: [] });
+    const s = new UserState(USER);
+    for (const e of [add, gone]) s.apply(e);
+    s.forgetExpunged(6);
+    s.apply(repair);
+    assert.deepEqual([...s.mailbox(INBOX).vanishedSince(129)], [194]);
+    assert.deepEqual([...s.mailbox(INBOX).vanishedSince(0)], [65, 194]);
+    assert.equal(s.status(INBOX).uidNext, 195);
+  });
   it('DELETE removes what the deleter saw; what arrived unseen brings the mailbox back', () => {
     const first = event('a', 1, created('A'), added(id('A')));
     const seen = { writer: 'a', seq: 1, index: 0 };
