@@ -95,29 +95,30 @@ export class Proxies {
     const end = (why: string | null) => {
       this.#waiting--;
       cancel();
-      socket.off('data', read).off('close', closed).off('error', ignore);
+      socket.off('readable', read).off('close', closed).off('error', ignore);
       if (why === null) return;
       refused(why);
       socket.on('error', ignore).destroy();
     };
     const closed = () => end('closed before its PROXY header');
     const ignore = () => {};
-    const read = (piece: Buffer) => {
+    // Not by 'data': whoever takes the socket over, be it TLS, finds it as if nobody had read from it.
+    const read = () => {
+      const piece = socket.read() as Buffer | null;
+      if (piece === null) return;
       seen = seen.length === 0 ? piece : Buffer.concat([seen, piece]);
       try {
         const header = parseProxyHeader(seen);
         if (header === null) return;
-        socket.pause();
         end(null);
         if (header.address !== null) setRemoteAddress(socket, header.address, header.port);
         if (seen.length > header.length) socket.unshift(seen.subarray(header.length));
         then();
-        socket.resume();
       } catch (e) {
         end((e as Error).message);
       }
     };
     const cancel = this.#clock.after(limits.proxy_header_ms_max, () => end('no PROXY header in time'));
-    socket.on('data', read).on('close', closed).on('error', ignore);
+    socket.on('readable', read).on('close', closed).on('error', ignore);
   }
 }

@@ -37,8 +37,8 @@ export class Learner {
           this.#counts.add('learn', 'dropped');
           continue;
         }
-        await this.#rspamd.learn(job.kind, { bytes: bytes.length, read: async function* () { yield bytes; } });
-        this.#counts.add('learn', job.kind);
+        const learned = await this.#rspamd.learn(job.kind, { bytes: bytes.length, read: async function* () { yield bytes; } });
+        this.#counts.add('learn', learned ? job.kind : 'known');
       } catch (e) {
         this.#counts.add('learn', 'failed');
         this.#logger.debug('not learned', { reason: reason(e) });

@@ -46,6 +46,11 @@ export function parseAnswer(text: string): RspamdAnswer {
 /** A header field must not be broken by a stranger's text. */
 const field = (text: string): string => Buffer.from(text).toString('latin1').replace(/[\x00-\x1f\x7f]+/g, ' ');
 
+interface Said {
+  status: number;
+  text: string;
+}
+
 export interface RspamdOptions {
   /** `http://127.0.0.1:11333`. */
   url: string;
@@ -75,7 +80,9 @@ export class Rspamd {
     if (this.#open >= limits.rspamd_waiting_max) throw new Unavailable('too many messages wait for rspamd');
     this.#open++;
     try {
-      const answer = parseAnswer(await this.#post(this.#o.url, '/checkv2', message, { ...about, ...this.#secret }));
+      const { status, text } = await this.#post(this.#o.url, '/checkv2', message, { ...about, ...this.#secret });
+      if (status !== 200) throw new Unavailable(`rspamd: status ${status}`);
+      const answer = parseAnswer(text);
       this.#failures = 0;
       return answer;
     } catch (e) {
@@ -86,9 +93,12 @@ export class Rspamd {
     }
   }
 
-  /** Unavailable. */
-  async learn(kind: 'spam' | 'ham', message: RspamdMessage): Promise<void> {
-    await this.#post(this.#o.controllerUrl, kind === 'spam' ? '/learnspam' : '/learnham', message, this.#secret);
+  /** False: it knew that already, or finds nothing in it. Unavailable. */
+  async learn(kind: 'spam' | 'ham', message: RspamdMessage): Promise<boolean> {
+    const { status } = await this.#post(this.#o.controllerUrl, kind === 'spam' ? '/learnspam' : '/learnham', message, this.#secret);
+    if (status === 204 || status === 208 || status === 404) return false;
+    if (status !== 200) throw new Unavailable(`rspamd: status ${status}`);
+    return true;
   }
 
   /** The controller asks for it, also when it checks. */
@@ -102,7 +112,7 @@ export class Rspamd {
     this.#agents.clear();
   }
 
-  #post(base: string, path: string, message: RspamdMessage, about: About): Promise<string> {
+  #post(base: string, path: string, message: RspamdMessage, about: About): Promise<Said> {
     const url = new URL(path, base);
     // An import would read the module's lazy members too: an HTTP client of 14 MB.
     const http = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
@@ -111,12 +121,12 @@ export class Rspamd {
     const headers: Record<string, string | string[]> = { 'Content-Length': String(message.bytes) };
     for (const [name, value] of Object.entries(about)) headers[name] = typeof value === 'string' ? field(value) : value.map(field);
     const options: RequestOptions = { method: 'POST', agent, headers };
-    return new Promise<string>((resolve, reject) => {
+    return new Promise<Said>((resolve, reject) => {
       const request = http.request(url, options, (response) => answerOf(response, this.#o.limits).then(done, failed));
       const cancel = this.#o.clock.after(this.#o.limits.rspamd_ms_max, () => failed(new Unavailable('rspamd: no answer in time')));
-      const done = (text: string) => {
+      const done = (said: Said) => {
         cancel();
-        resolve(text);
+        resolve(said);
       };
       const failed = (e: unknown) => {
         cancel();
@@ -144,7 +154,7 @@ async function send(request: import('node:http').ClientRequest, message: RspamdM
   request.end();
 }
 
-async function answerOf(response: IncomingMessage, { rspamd_answer_bytes_max }: Limits): Promise<string> {
+async function answerOf(response: IncomingMessage, { rspamd_answer_bytes_max }: Limits): Promise<Said> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   for await (const piece of response as AsyncIterable<Buffer>) {
@@ -152,7 +162,5 @@ async function answerOf(response: IncomingMessage, { rspamd_answer_bytes_max }: 
     if (bytes > rspamd_answer_bytes_max) throw new Unavailable('rspamd: an answer without end');
     pieces.push(piece);
   }
-  // 208: it knew that already.
-  if (response.statusCode !== 200 && response.statusCode !== 208) throw new Unavailable(`rspamd: status ${response.statusCode}`);
-  return Buffer.concat(pieces).toString();
+  return { status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() };
 }
