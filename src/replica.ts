@@ -11,7 +11,7 @@ import { Presence, decodePresence } from './log/index.ts';
 import type { Authenticator, LogMutations } from './log/index.ts';
 import { Asking, Peers } from './peers/index.ts';
 import type { Answerer, Hint } from './peers/index.ts';
-import { ClusterKeys, mac, openNamed, sealNamed, verifyMac } from './seal/index.ts';
+import { ClusterKeys, mac, macKeyId, openNamed, sealNamed, verifyMac } from './seal/index.ts';
 import type { StateMutations } from './state/index.ts';
 import { DIRECTORY_LOG, REPLICAS, openStores } from './store/index.ts';
 import type { ObjectStore, StoreSettings, Stores } from './store/index.ts';
@@ -78,6 +78,7 @@ function authenticatorOf(keys: ClusterKeys): Authenticator {
   return {
     mac: (name, bytes) => mac(keys, name, bytes[0], ...bytes.slice(1)),
     verify: (name, bytes, made) => void verifyMac(keys, made, name, bytes[0], ...bytes.slice(1)),
+    keys: { writing: keys.id, of: macKeyId },
   };
 }
 

@@ -23,7 +23,7 @@ export { checkBlobForm, openBlob, openBlobWithSecretKey, openRange } from './blo
 export { contentKeyPlainBytes } from './blob-key.ts';
 export { chunkBegins, chunkOf, sealedRange, sealedSize } from './blob-layout.ts';
 export { ClusterKeys, createClusterSecret } from './cluster.ts';
-export { MAC_BYTES, mac, verifyMac } from './mac.ts';
+export { MAC_BYTES, mac, macKeyId, verifyMac } from './mac.ts';
 export { hmacOnce } from './primitives.ts';
 export { NAMED_OVERHEAD_BYTES, openNamed, sealNamed, sealedKeyId } from './named.ts';
 export { DELIVERED_OVERHEAD_BYTES, deliveryKey, openDelivered, sealDelivered } from './delivered.ts';

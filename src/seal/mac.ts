@@ -40,6 +40,9 @@ export function mac(keys: ClusterKeys, name: string, clear: Uint8Array, ...seale
   return made;
 }
 
+/** The id of the key that a MAC says made it (8 hex digits), accepted or not. */
+export const macKeyId = (made: Uint8Array): string => asBuffer(made).toString('hex', 0, ID_BYTES);
+
 /** The id of the accepted key that made this MAC (8 hex digits). Throws Corrupt. */
 export function verifyMac(keys: ClusterKeys, made: Uint8Array, name: string, clear: Uint8Array, ...sealed: Uint8Array[]): string {
   if (made.length !== MAC_BYTES) throw new Corrupt('a MAC has the wrong size');

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Corrupt, Refused, limits, silent } from '../../src/base/index.ts';
 import { check, collect, guarded, listFormerKeys } from '../../src/log/index.ts';
 import type { Authenticator } from '../../src/log/index.ts';
-import { ClusterKeys, mac, verifyMac } from '../../src/seal/index.ts';
+import { ClusterKeys, mac, macKeyId, verifyMac } from '../../src/seal/index.ts';
 import { HOUR, ROOT, Stage } from './scene.ts';
 import type { Place } from './scene.ts';
 import { openOps, toyBox } from './toy.ts';
@@ -14,7 +14,7 @@ function authenticator(...fills: number[]): Authenticator {
   return {
     mac: (name, bytes) => mac(keys, name, bytes[0], ...bytes.slice(1)),
     verify: (name, bytes, made) => void verifyMac(keys, made, name, bytes[0], ...bytes.slice(1)),
-    keys: { writing: keys.id, of: (made) => Buffer.from(made).toString('hex', 0, 4) },
+    keys: { writing: keys.id, of: macKeyId },
   };
 }
 const [OLD, NEW] = [1, 2];
