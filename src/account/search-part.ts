@@ -76,35 +76,45 @@ export function* entriesOf(bytes: Buffer): Generator<Entry> {
   if (version !== VERSION) throw version > VERSION ? new OtherRules(false) : new Corrupt('a part of a search index has an unknown version');
   const rules = r.varint();
   if (rules !== SEARCH_RULES) throw new OtherRules(rules < SEARCH_RULES);
-  const entry: Entry = { hi: 0, lo: 0, at: 0, end: 0 };
-  while (r.left > 0) {
-    entry.at = r.at;
-    const print = r.raw(FINGERPRINT_BYTES);
-    entry.hi = print.readUInt32BE(0);
-    entry.lo = print.readUInt32BE(4);
-    const header = r.varint();
-    const body = r.varint();
-    r.raw(header);
-    r.raw(body);
-    entry.end = r.at;
+  const entry: Entry = { hi: 0, lo: 0, at: r.at, end: r.at };
+  const lengths = { header: 0, body: 0, at: 0 };
+  while (entry.end < bytes.length) {
+    const at = entry.end;
+    if (at + FINGERPRINT_BYTES > bytes.length) throw tooShort();
+    readLengths(bytes, at + FINGERPRINT_BYTES, lengths);
+    const end = lengths.at + lengths.header + lengths.body;
+    if (end > bytes.length) throw tooShort();
+    entry.hi = bytes.readUInt32BE(at);
+    entry.lo = bytes.readUInt32BE(at + 4);
+    entry.at = at;
+    entry.end = end;
     yield entry;
   }
 }
 
+const tooShort = () => new Corrupt('a part of a search index ends too soon');
+
+/** Both lengths of an entry and where its filters begin. Throws Corrupt. */
+function readLengths(bytes: Buffer, at: number, out: { header: number; body: number; at: number }): void {
+  for (let n = 0; n < 2; n++) {
+    let length = 0;
+    for (let shift = 0; ; shift += 7) {
+      if (shift > 14) throw new Corrupt('a filter of a search index is too long');
+      if (at >= bytes.length) throw tooShort();
+      const byte = bytes[at++];
+      length += (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    if (n === 0) out.header = length;
+    else out.body = length;
+  }
+  out.at = at;
+}
+
 /** False: the message whose entry begins at `at` has no text with these grams in its body nor, if `inHeader`, in its header. */
 export function entryMayHold(bytes: Buffer, at: number, grams: Uint32Array, inHeader: boolean): boolean {
-  at += FINGERPRINT_BYTES;
-  let header = 0;
-  for (let scale = 0; ; scale += 7) {
-    const byte = bytes[at++];
-    header |= (byte & 0x7f) << scale;
-    if (byte < 0x80) break;
-  }
-  let body = 0;
-  for (let scale = 0; ; scale += 7) {
-    const byte = bytes[at++];
-    body |= (byte & 0x7f) << scale;
-    if (byte < 0x80) break;
-  }
-  return (inHeader && mayHold(bytes, at, at + header, grams)) || mayHold(bytes, at + header, at + header + body, grams);
+  const lengths = { header: 0, body: 0, at: 0 };
+  readLengths(bytes, at + FINGERPRINT_BYTES, lengths);
+  const body = lengths.at + lengths.header;
+  return (inHeader && mayHold(bytes, lengths.at, body, grams)) || mayHold(bytes, body, body + lengths.body, grams);
 }
