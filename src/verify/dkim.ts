@@ -107,8 +107,8 @@ function fieldsOf(header: Buffer): Field[] {
 const relaxed = (text: string): string => text.replace(/[ \t]+/g, ' ').replace(/^ | $/g, '');
 
 /** Lines of at most 76 characters, broken after `; ` and `:`; base 64 anywhere. */
-function fold(tags: string[]): string {
-  let text = 'DKIM-Signature:';
+function fold(tags: string[], name = 'DKIM-Signature'): string {
+  let text = `${name}:`;
   let line = text.length;
   for (const [i, tag] of tags.entries()) {
     const pieces = tag.match(/^(h|bh|b)=/) ? (tag.match(/.{1,64}/g) ?? []) : [tag];
@@ -127,8 +127,8 @@ function fold(tags: string[]): string {
   return text;
 }
 
-/** The DKIM-Signature field with its line end. `at`: ms since 1970. The header comes as it is sent, folding included. */
-export function signDkim(header: Buffer, bodyHash: string, key: SigningKey, at: number): string {
+/** What is signed of a header: names for h=, and the fields in canonical form. */
+function selected(header: Buffer): { names: string[]; texts: string[] } {
   const fields = fieldsOf(header);
   const names: string[] = [];
   const texts: string[] = [];
@@ -141,11 +141,54 @@ export function signDkim(header: Buffer, bodyHash: string, key: SigningKey, at: 
     }
     if (SEALED.includes(name)) names.push(name);
   }
-  const tags = ['v=1', `a=${key.algorithm}-sha256`, 'c=relaxed/relaxed', `d=${key.domain}`, `s=${key.selector}`, `t=${Math.floor(at / 1000)}`, `h=${names.join(':')}`, `bh=${bodyHash}`, 'b='];
-  const unsigned = fold(tags);
-  const input = Buffer.from(`${texts.join('')}dkim-signature:${relaxed(unsigned.slice(unsigned.indexOf(':') + 1).replace(/\r\n/g, ''))}`, 'latin1');
-  // RFC 8463 §3: Ed25519 signs the hash, not the text.
+  return { names, texts };
+}
+
+/** RFC 8463 §3: Ed25519 signs the hash, not the text. */
+function signed(unsigned: string, input: Buffer, key: SigningKey): string {
   const signature = key.algorithm === 'rsa' ? sign('sha256', input, key.secret) : sign(null, createHash('sha256').update(input).digest(), key.secret);
   const lines = signature.toString('base64').match(/.{1,70}/g)!;
   return `${unsigned}${lines.map((l) => `\r\n\t${l}`).join('')}\r\n`;
+}
+/** A field of our own in canonical form, without its line end. */
+const canonical = (field: string): string => `${field.slice(0, field.indexOf(':')).toLowerCase()}:${relaxed(field.slice(field.indexOf(':') + 1).replace(/\r\n/g, ''))}`;
+
+/** The DKIM-Signature field with its line end. `at`: ms since 1970. The header comes as it is sent, folding included. */
+export function signDkim(header: Buffer, bodyHash: string, key: SigningKey, at: number): string {
+  const { names, texts } = selected(header);
+  const tags = ['v=1', `a=${key.algorithm}-sha256`, 'c=relaxed/relaxed', `d=${key.domain}`, `s=${key.selector}`, `t=${Math.floor(at / 1000)}`, `h=${names.join(':')}`, `bh=${bodyHash}`, 'b='];
+  const unsigned = fold(tags);
+  return signed(unsigned, Buffer.from(`${texts.join('')}${canonical(unsigned)}`, 'latin1'), key);
+}
+
+const SET = ['arc-authentication-results', 'arc-message-signature', 'arc-seal'];
+const INSTANCE = /(?:^|;)\s*i\s*=\s*(\d{1,2})\s*;/;
+/** RFC 8617 §4.2.1. */
+const INSTANCES_MAX = 50;
+
+/**
+ * The three fields of an ARC set (RFC 8617 §5.1) for a message that is handed on: what was found when it came (`results`,
+ * as they stand in Authentication-Results), signed. `cv`: what verifying the sets that are there has said. Empty where
+ * nothing can be sealed.
+ */
+export function sealArc(header: Buffer, bodyHash: string, results: string, cv: 'none' | 'pass', key: SigningKey, at: number): string {
+  const sets: string[][] = [];
+  for (const { name, text } of fieldsOf(header)) {
+    const kind = SET.indexOf(name);
+    if (kind < 0) continue;
+    const i = Number(INSTANCE.exec(text)?.[1] ?? 0);
+    if (i < 1 || i > INSTANCES_MAX || sets[i]?.[kind] !== undefined) return '';
+    (sets[i] ??= [])[kind] = `${name}:${relaxed(text)}\r\n`;
+  }
+  const i = Math.max(sets.length, 1);
+  const whole = Array.from({ length: i - 1 }, (_, k) => sets[k + 1]).every((set) => set !== undefined && [0, 1, 2].every((kind) => set[kind] !== undefined));
+  if (i > INSTANCES_MAX || !whole || (i === 1) !== (cv === 'none')) return '';
+  const who = [`d=${key.domain}`, `s=${key.selector}`, `t=${Math.floor(at / 1000)}`];
+  const found = `ARC-Authentication-Results: i=${i};\r\n\t${results.trim()}\r\n`;
+  const { names, texts } = selected(header);
+  const message = fold([`i=${i}`, `a=${key.algorithm}-sha256`, 'c=relaxed/relaxed', ...who, `h=${names.join(':')}`, `bh=${bodyHash}`, 'b='], 'ARC-Message-Signature');
+  const messageSigned = signed(message, Buffer.from(`${texts.join('')}${canonical(message)}`, 'latin1'), key);
+  const seal = fold([`i=${i}`, `a=${key.algorithm}-sha256`, `cv=${cv}`, ...who, 'b='], 'ARC-Seal');
+  const chain = [...sets.slice(1).flat(), `${canonical(found)}\r\n`, `${canonical(messageSigned)}\r\n`, canonical(seal)].join('');
+  return signed(seal, Buffer.from(chain, 'latin1'), key) + messageSigned + found;
 }
