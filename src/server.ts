@@ -8,6 +8,7 @@ import { LocalAdmin } from './admin.ts';
 import type { Admin, Service } from './cli/admin.ts';
 import type { Config } from './config.ts';
 import { answerer, remoteAdmin } from './admin-channel.ts';
+import { Leaving, connectionsMs } from './leaving.ts';
 import { askReplica, openCore } from './replica.ts';
 import type { Core, Trial } from './replica.ts';
 import { WebPort } from './web-port.ts';
@@ -95,7 +96,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     onRequest: answerer(() => own, logger.room('admin')),
     trial,
   });
-  const receiving = await openReceiving(config, core);
+  const receiving = await openReceiving(config, core, (seen) => sending?.reports?.record(seen));
   const kept = replicaOf(core, config, trial);
   const search = new SearchMemory(limits.search_index_bytes_max, systemWorkedMs, kept.memory);
   const replica: Replica = { ...kept, search, learn: receiving.inbound?.learn ?? undefined };
@@ -105,20 +106,23 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   const stopping: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     web?.draining();
+    const leaving = new Leaving(config.drain_ms, core.clock, logger);
+    // Nothing new goes out while the last connections end.
+    const sent = sending?.stop();
+    sent?.catch(() => {});
     await Promise.all(stopping.map((drain) => drain()));
-    await sending?.stop();
     receiving.inbound?.stop();
-    await upkeep.stop();
-    await users!.stop();
+    const ended = await leaving.background(Promise.all([sent, upkeep.stop(), users!.stop()]));
     await logins.close();
-    await core.close(users!.unanswered || (sending?.queue.log.submitting ?? 0) > 0);
+    const left = await leaving.leave(core.close(!ended || users!.unanswered || (sending?.queue.log.submitting ?? 0) > 0));
+    if (!left) await core.stores.close();
     await web?.stop();
   };
   try {
     const certificate = await openCertificate(config, core.clock, core.random, logger);
     stopping.push(async () => certificate.close());
     const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
-    sending = new Sending({ config, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
+    sending = new Sending({ config: { ...config, drain_ms: connectionsMs(config.drain_ms) }, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     const serving: Serving = {};
     const ports = await listen(config, core, users, receiver, sending, receiving, () => certificate.context(), stopping, serving);
@@ -145,12 +149,12 @@ async function listen(config: Config, core: Core, users: Users, receiver: MailRe
     const { LmtpServer, SmtpServer } = await import('./smtp/index.ts');
     if (smtp) {
       const server = (serving.smtp = new SmtpServer({ ...mail, screen: inbound?.screen ?? undefined }));
-      stopping.push(() => server.drain(config.drain_ms));
+      stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
       for (const host of config.listen) ports.smtp = await server.listen(host, smtp);
     }
     if (lmtp) {
       const server = (serving.lmtp = new LmtpServer(mail));
-      stopping.push(() => server.drain(config.drain_ms));
+      stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
       for (const host of config.listen) ports.lmtp = await server.listen(host, lmtp);
     }
   }
@@ -160,14 +164,14 @@ async function listen(config: Config, core: Core, users: Users, receiver: MailRe
     for (const [name, port] of [['submission', submission], ['submissions', submissions]] as const) {
       if (!port) continue;
       const server = new SubmissionServer({ ...to, implicitTls: name === 'submissions' });
-      stopping.push(() => server.drain(config.drain_ms));
+      stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
       for (const host of config.listen) ports[name] = await server.listen(host, port);
     }
   }
   if (imap || imaps) {
     const { ImapServer } = await import('./imap/index.ts');
     const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname, proxies }));
-    stopping.push(() => server.drain(config.drain_ms));
+    stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
     for (const host of config.listen) {
       if (imap) ports.imap = await server.listen(imap, host);
       if (imaps) ports.imaps = await server.listen(imaps, host, { implicitTls: true });

@@ -103,11 +103,13 @@ export class Client {
   /** One command, and what it tells of the selected mailbox is taken in. Untagged responses. */
   async #ok(text: string, copy: Copy | null = null, select = false): Promise<string[]> {
     const began = performance.now();
+    copy?.note(`> ${this.#at!.site} ${text}`);
     const answer = await this.#imap!.command(text, PATIENCE_MS);
     const ms = performance.now() - began;
     if (!this.#tools.troubled(this.#at)) this.#ledger.waited(ms, `${this.#name} at site ${this.#at!.site}: ${text.split(' ').slice(0, 3).join(' ')}: ${answer.status} ${answer.text.slice(0, 80)}`);
     if (!select) copy?.take(answer.untagged);
     copy?.ended(answer.text);
+    copy?.note(`< ${answer.status} ${answer.text}`);
     if (answer.status === 'OK') return answer.untagged;
     if (answer.status === 'NO' && /^\[(UNAVAILABLE|INUSE)\]|Not now|shutting down/.test(answer.text)) throw new Pause(answer.text);
     throw new Error(`${text.slice(0, 60)}: ${answer.status} ${answer.text}`);
@@ -207,6 +209,7 @@ export class Client {
     await imap.idle();
     this.#ledger.counts.idles++;
     await this.#tools.sleep(200 + this.#tools.upTo(2500));
+    copy.note('> DONE');
     copy.take(await imap.done());
   }
 }

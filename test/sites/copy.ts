@@ -27,10 +27,13 @@ export class Copy {
   #uidNext = 1;
   /** By sequence number, in the session: a UID, or 0 where it isn't known yet. */
   #order: number[] = [];
+  /** How often what has no UID yet was asked for. */
+  #asked = 0;
   /** MODSEQs told in a command that has not ended. */
   #modSeqTold = 0;
   /** Of commands that have ended, with messages told that the copy may lack. */
   #modSeqEnded = 0;
+  readonly #recent: string[] = [];
   /** As SELECT told them; believed when all that the copy lacked has come. */
   #selected = { uidNext: 0, modSeq: 0 };
   /** The copy that was not what the server has; told when all is read anew. */
@@ -66,6 +69,7 @@ export class Copy {
     this.#validity = validity;
     this.#order = new Array<number>(exists).fill(0);
     this.#modSeqEnded = 0;
+    for (const line of told) if (/EXISTS|UIDNEXT|HIGHEST/.test(line)) this.note(line);
     this.#selected = { uidNext: value('UIDNEXT'), modSeq: value('HIGHESTMODSEQ') };
     if (this.#kind === 'uidnext') {
       this.#flagsWanted = true;
@@ -76,8 +80,7 @@ export class Copy {
     // What was there and did not vanish is there still: the sequence numbers follow from the UIDs.
     const uids = [...this.rows.keys()].sort((a, b) => a - b);
     if (uids.length !== exists) {
-      const said = told.filter((l) => /VANISHED|EXISTS|UIDNEXT|HIGHEST/.test(l)).join(' | ').slice(0, 500);
-      this.#unequal = { what: `after QRESYNC for ${this.#modSeq} the copy has ${uids.length} messages, the server ${exists} (${said})`, rows: new Map(this.rows) };
+      this.#unequal = { what: `after QRESYNC for ${this.#modSeq} the copy has ${uids.length} messages, the server ${exists}`, rows: new Map(this.rows) };
       // As an app that sees this would do.
       this.rows.clear();
       this.#uidNext = 1;
@@ -87,13 +90,28 @@ export class Copy {
     this.#order = uids;
   }
 
+  /** What went on lately, for who reads of a violation. */
+  note(line: string): void {
+    this.#recent.push(line.slice(0, 160));
+    if (this.#recent.length > 40) this.#recent.shift();
+  }
+  #wrong(text: string): void {
+    this.#ledger.violation(`${this.#person.name}'s ${this.#kind} ${this.mailbox}: ${text}\n    ${this.#recent.join('\n    ')}`);
+  }
+
   /** Untagged responses while the mailbox is open. */
   take(told: readonly string[]): void {
     for (const line of told) {
+      this.note(line);
       const vanished = /^VANISHED (\(EARLIER\) )?([\d:,]+)/.exec(line);
       if (vanished) {
         const gone = within(vanished[2]);
-        if (!vanished[1]) this.#order = this.#order.filter((uid) => !gone(uid));
+        if (!vanished[1]) {
+          this.#order = this.#order.filter((uid) => !gone(uid));
+          // Those that were told of and never seen.
+          const newest = Math.max(0, ...this.rows.keys());
+          for (const text of vanished[2].split(',')) if (!text.includes(':') && Number(text) > newest && this.#order.includes(0)) this.#order.splice(this.#order.indexOf(0), 1);
+        }
         for (const uid of [...this.rows.keys()]) if (gone(uid)) this.rows.delete(uid);
         continue;
       }
@@ -101,11 +119,11 @@ export class Copy {
       if (!numbered) continue;
       const n = Number(numbered[1]);
       if (numbered[2] === 'EXISTS') {
-        if (n < this.#order.length) this.#ledger.violation(`${this.#person.name} ${this.mailbox}: EXISTS went from ${this.#order.length} to ${n}`);
+        if (n < this.#order.length) this.#wrong(`EXISTS went from ${this.#order.length} to ${n}`);
         while (this.#order.length < n) this.#order.push(0);
       } else if (numbered[2] === 'EXPUNGE') {
         const [uid] = this.#order.splice(n - 1, 1);
-        if (uid === undefined) this.#ledger.violation(`${this.#person.name} ${this.mailbox}: EXPUNGE ${n} of ${this.#order.length}`);
+        if (uid === undefined) this.#wrong(`EXPUNGE ${n} of ${this.#order.length}`);
         else if (uid > 0) this.rows.delete(uid);
       } else this.#fetch(n, line);
     }
@@ -119,7 +137,7 @@ export class Copy {
     if (uid === 0) return; // of a message that is asked for next
     if (this.#order.length >= n) {
       const known = this.#order[n - 1];
-      if (known > 0 && known !== uid) this.#ledger.violation(`${this.#person.name} ${this.mailbox}: message ${n} was UID ${known} and is ${uid}`);
+      if (known > 0 && known !== uid) this.#wrong(`message ${n} was UID ${known} and is ${uid}`);
       this.#order[n - 1] = uid;
     }
     const token = /Subject: about (\S+)/.exec(line)?.[1] ?? null;
@@ -159,10 +177,11 @@ export class Copy {
       for (const uid of [...this.rows.keys()]) if (uid < this.#uidNext && !uids.has(uid)) this.rows.delete(uid);
       this.#flagsWanted = false;
       // Below UIDNEXT it asks for nothing that is new, as it was promised that nothing new comes there.
-      for (const uid of uids) if (uid < this.#uidNext && uid > 0 && !this.rows.has(uid)) this.#ledger.violation(`${this.#person.name} ${this.mailbox}: UID ${uid} came below UIDNEXT ${this.#uidNext}`);
+      for (const uid of uids) if (uid < this.#uidNext && uid > 0 && !this.rows.has(uid)) this.#wrong(`UID ${uid} came below UIDNEXT ${this.#uidNext}`);
     } else if (command.includes(':*')) {
-      // What has no UID yet went before it was asked for.
-      this.#order = this.#order.filter((uid) => uid > 0);
+      // What has no UID yet was told behind the answer and is asked for again, or went before it was asked for.
+      if (!this.#order.includes(0)) this.#asked = 0;
+      else if (++this.#asked === 3) this.#order = this.#order.filter((uid) => uid > 0);
     } else for (const [uid, row] of this.rows) if (row.token === null && !uids.has(uid)) row.token = '?';
   }
 
@@ -172,7 +191,7 @@ export class Copy {
       const { what, rows } = this.#unequal;
       this.#unequal = null;
       const only = (a: Map<number, Row>, b: Map<number, Row>) => [...a].filter(([uid]) => !b.has(uid)).map(([uid, row]) => `${uid} ${row.token}`).slice(0, 5).join(', ');
-      this.#ledger.violation(`${this.#person.name} ${this.mailbox}: ${what}; lacked ${only(this.rows, rows)}; had ${only(rows, this.rows)}`);
+      this.#wrong(`${what}; lacked ${only(this.rows, rows)}; had ${only(rows, this.rows)}`);
     }
     this.#uidNext = Math.max(this.#uidNext, this.#selected.uidNext, Math.max(0, ...this.rows.keys()) + 1);
     this.#modSeq = Math.max(this.#modSeq, this.#selected.modSeq, this.#modSeqEnded);

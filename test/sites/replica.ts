@@ -54,3 +54,4 @@ process.exitCode = await run(['serve'], {
   env: process.env,
   server: async () => ({ admin: server.admin, serve: (config, logger) => server.serve(config, logger, trial) }) as ServerModule,
 });
+systemClock.after(500, () => process.exit());
