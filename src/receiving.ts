@@ -4,7 +4,7 @@ import type { Clock, Logger, Random } from './base/index.ts';
 import type { Config } from './config.ts';
 import type { Directory } from './directory/index.ts';
 import { loadInbound } from './verify/index.ts';
-import type { Inbound } from './verify/index.ts';
+import type { DmarcSeen, Inbound } from './verify/index.ts';
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
 /** Of the memory for mail, so much may be messages that wait for their checks; beyond it they go through a file. */
@@ -24,13 +24,14 @@ export interface Receiving {
   readonly inbound: Inbound | null;
 }
 
-export async function openReceiving(config: Config, { directory, clock, random, logger }: { directory: Directory; clock: Clock; random: Random; logger: Logger }): Promise<Receiving> {
+/** `onDmarc` hears of each message whose author's domain has a DMARC record. */
+export async function openReceiving(config: Config, { directory, clock, random, logger }: { directory: Directory; clock: Clock; random: Random; logger: Logger }, onDmarc: (seen: DmarcSeen) => void = () => {}): Promise<Receiving> {
   const { proxyFrom, inbound } = config.receiving;
   const proxies = proxyFrom.length === 0 ? undefined : new Proxies(proxyFrom, clock);
   const judge = judges(config);
   if (!judge && inbound.rspamd === null) return { proxies, inbound: null };
   const { openInbound } = await loadInbound();
   const isOurs = (name: string) => directory.state.hasDomain(name);
-  const options = { hostname: config.hostname, isOurs, settings: { ...inbound, dns: config.sending.dns }, keptBytesMax: config.memory_bytes * KEPT, clock, random, logger };
+  const options = { hostname: config.hostname, isOurs, settings: { ...inbound, dns: config.sending.dns }, keptBytesMax: config.memory_bytes * KEPT, clock, random, logger, onDmarc };
   return { proxies, inbound: openInbound(options, judge) };
 }

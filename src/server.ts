@@ -125,7 +125,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     sending = new Sending({ config: { ...config, drain_ms: connectionsMs(config.drain_ms) }, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     const serving: Serving = {};
-    const ports = await listen(config, core, users, receiver, sending, receiving, () => certificate.context(), stopping, serving);
+    const ports = await listen(config, core, users, sending.receiver, sending, receiving, () => certificate.context(), stopping, serving);
     if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving, sending });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);

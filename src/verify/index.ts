@@ -18,6 +18,7 @@
  * Failures: Refused with an SMTP code, Unavailable when there is no room; what is wrong with a domain is an answer, not an
  * error.
  */
+export type { DmarcSeen } from './inbound/dmarc-seen.ts';
 export type { Inbound, InboundOptions } from './inbound/open.ts';
 export type { InboundSettings } from './inbound/settings.ts';
 /** The checks of inbound mail, loaded when they are wanted. */

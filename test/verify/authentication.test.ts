@@ -109,6 +109,32 @@ describe('verify/authentication', () => {
     assert.match(two.fields, /X-Spam-Flag: YES/);
   });
 
+  it('tells what the reports to other domains say', async () => {
+    for (const [dmarc, disposition, override] of [['reject', 'reject', null], ['quarantine', 'quarantine', 'local_policy'], ['none', 'none', 'local_policy']] as const) {
+      const world = await InboundWorld.open({ settings: { dmarc } });
+      await world.send(signed(head('ceo@mail.strict.test').replace('ceo@mail.', 'ceo@'), 'x\r\n', keyOf('bob.test')), { remote: '198.51.100.66', from: 'x@Strict.test' });
+      await world.send(plain('a@no-record.test'));
+      assert.deepEqual(world.reported, [{
+        domain: 'strict.test',
+        published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 50 },
+        rua: ['mailto:dmarc@strict.test!10m', 'https://x.test'],
+        headerFrom: 'strict.test',
+        dkim: 'fail',
+        spf: 'fail',
+        dkimResults: [{ domain: 'bob.test', selector: 's', result: 'pass' }],
+        spfResult: { domain: 'strict.test', result: 'fail' },
+        ip: '198.51.100.66',
+        envelopeFrom: 'strict.test',
+        disposition,
+        override,
+      }]);
+    }
+    const world = await InboundWorld.open({ settings: { dmarc: 'reject', arcTrusted: ['list.test'] } });
+    await world.send(await listed('ann@strict.test', 'pass'), fromList);
+    await world.send(signed(head('ann@bob.test'), 'x\r\n', keyOf('bob.test')));
+    assert.deepEqual(world.reported.map((r) => [r.domain, r.disposition, r.override, r.dkim, r.spf]), [['strict.test', 'none', 'local_policy', 'fail', 'fail'], ['bob.test', 'none', null, 'pass', 'pass']]);
+  });
+
   it('does not look at whom the administrator exempts', async () => {
     const world = await InboundWorld.open({ settings: { exempt: ['10.0.0.0/8'] } });
     assert.equal(world.inbound.screen!.open('10.1.2.3'), null);

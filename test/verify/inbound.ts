@@ -4,7 +4,7 @@ import { Refused, limits as allLimits, seededRandom, silent, systemClock } from 
 import type { Clock, Limits } from '../../src/base/index.ts';
 import type { Envelope, Visit } from '../../src/smtp/index.ts';
 import { BodyHash, loadInbound, signDkim } from '../../src/verify/index.ts';
-import type { Inbound, InboundSettings, SigningKey } from '../../src/verify/index.ts';
+import type { DmarcSeen, Inbound, InboundSettings, SigningKey } from '../../src/verify/index.ts';
 import type { Zone } from './dns-server.ts';
 
 export const defaults: InboundSettings = { exempt: [], dmarc: 'quarantine', arcTrusted: [], junkScore: 6, dnsbl: [], dnsblAction: 'reject', greylist: false, ratePerMinute: 0, rspamd: null, dns: [] };
@@ -22,7 +22,7 @@ export const zone = (): Zone => ({
   'TXT _dmarc.bob.test': ['v=DMARC1; p=reject'],
   'TXT strict.test': ['v=spf1 -all'],
   'TXT s._domainkey.strict.test': [published],
-  'TXT _dmarc.strict.test': ['v=DMARC1; p=reject'],
+  'TXT _dmarc.strict.test': ['v=DMARC1; p=reject; sp=none; aspf=s; pct=50; rua=mailto:dmarc@strict.test!10m , https://x.test'],
   'TXT _dmarc.mild.test': ['v=DMARC1; p=quarantine'],
   'TXT _dmarc.none.test': ['v=DMARC1; p=none'],
   'TXT s._domainkey.list.test': [published],
@@ -40,10 +40,12 @@ export interface Told {
 export class InboundWorld {
   readonly inbound: Inbound;
   readonly asked: string[] = [];
+  readonly reported: DmarcSeen[] = [];
 
-  private constructor(inbound: Inbound, asked: string[]) {
+  private constructor(inbound: Inbound, asked: string[], reported: DmarcSeen[]) {
     this.inbound = inbound;
     this.asked = asked;
+    this.reported = reported;
   }
 
   static async open({ settings = {}, records = zone(), limits = {}, clock = systemClock, answer, keptBytesMax = 1 << 20 }: { settings?: Partial<InboundSettings>; records?: Zone; limits?: Partial<Limits>; clock?: Clock; answer?: (name: string, type: string) => Promise<unknown[]> | undefined; keptBytesMax?: number } = {}): Promise<InboundWorld> {
@@ -57,8 +59,9 @@ export class InboundWorld {
       if (records[key] === undefined) throw Object.assign(new Error(`no ${key}`), { code: 'ENOTFOUND' });
       return type === 'TXT' ? records[key].map((text) => [text]) : records[key];
     };
-    const inbound = openInbound({ hostname: 'mx.here.test', isOurs: (d) => d === 'here.test', settings: { ...defaults, ...settings }, keptBytesMax, clock, random: seededRandom(1), logger: silent, limits: { ...allLimits, ...limits }, ask }, true);
-    return new InboundWorld(inbound, asked);
+    const reported: DmarcSeen[] = [];
+    const inbound = openInbound({ onDmarc: (seen) => void reported.push(seen), hostname: 'mx.here.test', isOurs: (d) => d === 'here.test', settings: { ...defaults, ...settings }, keptBytesMax, clock, random: seededRandom(1), logger: silent, limits: { ...allLimits, ...limits }, ask }, true);
+    return new InboundWorld(inbound, asked, reported);
   }
 
   visit(remote = '192.0.2.1'): Visit {

@@ -1,6 +1,8 @@
 // SPF, DKIM, ARC and DMARC of one message, by a library that is loaded with the first one. The body passes through and is
 // not kept.
 import { PassThrough } from 'node:stream';
+import { recordTags } from './dmarc-seen.ts';
+import type { DmarcFacts } from './dmarc-seen.ts';
 import type { Ask } from './questions.ts';
 
 type Library = Awaited<ReturnType<typeof load>>;
@@ -27,6 +29,8 @@ export interface Authenticated {
   arcVouches: boolean;
   /** No author, or more than one (RFC 9989 §11.5 calls it suspicious). */
   author: 'one' | 'none' | 'many';
+  /** For the report to the author's domain, where it has a record. */
+  facts: DmarcFacts | null;
 }
 
 export interface AboutClient {
@@ -107,12 +111,36 @@ export class Authentication {
       dmarc: response === false ? 'none' : response.status.result,
       policy: response === false ? 'none' : policyOf((response as { policy?: string }).policy),
       arcVouches: response !== false && arc.status.result === 'pass' && saw !== null && saw === authorOf(response) && sealedBy(sets.chain as ArcSet[], this.#about.arcTrusted),
+      facts: response === false || !['pass', 'fail'].includes(response.status.result) ? null : factsOf(response as never, signatures as never, spf as never),
       author: response !== false ? 'one' : reason === 'no-author-domain' ? 'none' : 'many',
     };
   }
 }
 
 const policyOf = (text: string | undefined): Authenticated['policy'] => (text === 'reject' || text === 'quarantine' ? text : 'none');
+
+interface Verified {
+  status: { header?: { from?: string } };
+  policyDomain?: string;
+  rr?: string;
+  alignment?: { spf?: { result?: unknown }; dkim?: { result?: unknown } };
+}
+
+const SIGNATURES_REPORTED = 4;
+
+function factsOf(response: Verified, signatures: { signingDomain?: string; selector?: string; status: { result: string } }[], spf: { domain?: string; status: { result: string } }): DmarcFacts | null {
+  const { policyDomain, rr, alignment, status } = response;
+  if (!policyDomain || !rr) return null;
+  return {
+    domain: policyDomain,
+    ...recordTags(rr),
+    headerFrom: status.header?.from ?? policyDomain,
+    dkim: alignment?.dkim?.result ? 'pass' : 'fail',
+    spf: alignment?.spf?.result ? 'pass' : 'fail',
+    dkimResults: signatures.filter((s) => s.signingDomain).slice(0, SIGNATURES_REPORTED).map((s) => ({ domain: s.signingDomain!, selector: s.selector ?? '', result: s.status.result })),
+    spfResult: { domain: spf.domain ?? '', result: spf.status.result },
+  };
+}
 
 interface ArcSet {
   'arc-seal'?: { parsed?: { d?: { value?: unknown } } };

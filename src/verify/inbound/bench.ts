@@ -1,6 +1,7 @@
 // What all inspections of a process share.
 import type { Clock, Limits, Logger, Random } from '../../base/index.ts';
 import type { Counts } from './counts.ts';
+import type { DmarcSeen } from './dmarc-seen.ts';
 import type { KeptBudget } from './kept.ts';
 import type { Ask } from './questions.ts';
 import type { Rspamd } from './rspamd.ts';
@@ -20,4 +21,6 @@ export interface Bench {
   readonly counts: Counts;
   readonly keptBudget: KeptBudget;
   readonly rspamd: Rspamd | null;
+  /** Counts for reports to other domains. Never throws. */
+  readonly onDmarc?: (seen: DmarcSeen) => void;
 }

@@ -6,6 +6,7 @@ import type { Authenticated } from './authentication.ts';
 import type { Bench } from './bench.ts';
 import { decide } from './decide.ts';
 import type { Decision, Found } from './decide.ts';
+import { dmarcSeen } from './dmarc-seen.ts';
 import { HeadReader, readHead } from './head.ts';
 import { Kept } from './kept.ts';
 import type { Helo, Origin } from './origin.ts';
@@ -85,6 +86,7 @@ export class MessageInspection implements Inspection {
       const found: Found = { auth, origin, helo, listed: listed.length, rspamd: asked.answer };
       const decision = decide(found, this.#bench.settings);
       this.#count(found, decision);
+      if (auth?.facts) this.#bench.onDmarc?.(dmarcSeen(auth.facts, auth.policy, this.#client.remote, this.#envelope.from, decision, this.#bench.settings));
       if (decision.refused !== null || decision.junk) logger.info(decision.refused !== null ? 'refused' : 'junk', { remote: this.#client.remote, because: decision.because, score: decision.score });
       if (decision.refused !== null) throw decision.refused;
       return { rest, fields: this.#fields(found, decision, asked.unchecked), junk: decision.junk };

@@ -4,6 +4,7 @@ import type { Clock, Limits, Logger, Random } from '../../base/index.ts';
 import type { Screen } from '../../smtp/screen.ts';
 import { loadLibrary } from './authentication.ts';
 import { Counts } from './counts.ts';
+import type { DmarcSeen } from './dmarc-seen.ts';
 import { KeptBudget } from './kept.ts';
 import { Learner } from './learner.ts';
 import { askerOf } from './questions.ts';
@@ -22,6 +23,8 @@ export interface InboundOptions {
   random: Random;
   logger: Logger;
   limits?: Limits;
+  /** Hears of each message whose author's domain has a DMARC record. Never throws. */
+  onDmarc?: (seen: DmarcSeen) => void;
   /** In place of DNS: for tests. */
   ask?: Ask;
 }
@@ -42,7 +45,7 @@ export function openInbound(o: InboundOptions, judge: boolean): Inbound {
   const counts = new Counts();
   const rspamd = settings.rspamd === null ? null : new Rspamd({ ...settings.rspamd, clock, logger, limits });
   const learner = rspamd === null ? null : new Learner(rspamd, counts, logger);
-  const bench = { hostname, isOurs, settings, limits, clock, random, logger, counts, ask: o.ask ?? askerOf(settings.dns), keptBudget: new KeptBudget(o.keptBytesMax), rspamd };
+  const bench = { hostname, isOurs, settings, limits, clock, random, logger, counts, ask: o.ask ?? askerOf(settings.dns), keptBudget: new KeptBudget(o.keptBytesMax), rspamd, onDmarc: o.onDmarc };
   // The first message need not wait for the library.
   if (judge) loadLibrary().catch(() => {});
   return {
