@@ -119,7 +119,8 @@ export class ImapClient {
     waiting.bytes += chunk.length;
     waiting.keep?.push(chunk);
     const head = this.#line.head;
-    if (!this.#line.ended || !head.startsWith(waiting.prefix)) return;
+    // What happened meanwhile may stand right behind the continuation.
+    if (waiting.prefix === '+ ' ? !/^\+ /m.test(chunk.toString('latin1')) : !this.#line.ended || !head.startsWith(waiting.prefix)) return;
     this.#waiting = null;
     const tagged = waiting.prefix.startsWith('a');
     if (tagged && !head.startsWith('OK', waiting.prefix.length)) waiting.reject(new Error(head.trim()));
