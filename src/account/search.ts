@@ -114,11 +114,12 @@ export class UserSearch {
     if (this.#stirred && !this.#closed) this.#lookIn(again);
   }
 
-  /** Learns what is not known of the mailboxes that are open here, the newest messages first. Unavailable. */
+  /** Learns what is not known of the mailboxes that are in memory, the newest messages first. Unavailable. */
   async catchUp(): Promise<void> {
     const { state } = this.#user;
-    for (const { id } of state.mailboxes()) {
+    for (const id of state.loadedRows) {
       if (this.#closed) return;
+      // Another's turn may have let them go.
       if (state.missing({ kind: 'rows', mailbox: id }).length > 0) continue;
       const { uidNext } = state.status(id);
       const done = this.#done.get(id) ?? 0;

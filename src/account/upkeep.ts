@@ -125,14 +125,14 @@ export class Upkeep {
     if (this.#replica.counts) this.#replica.counts.collected += done.deleted.length;
     if (done.deleted.length > 0) logger.info('collected', { user: at.record.id, objects: done.deleted.length });
     if (done.joinNeeded) open?.snapshotSoon();
-    if (open) await this.#tidySearch(open, kept ?? (await open.keptBlobs(-Infinity)));
+    if (open) await this.#tidySearch(open, kept);
   }
 
   /** An EMAILID is the id of the blob. Entries of messages that are gone, and parts that nobody needs, go from the search index. */
-  async #tidySearch(open: OpenUser, kept: ReadonlySet<string>): Promise<void> {
+  async #tidySearch(open: OpenUser, kept: ReadonlySet<string> | null): Promise<void> {
     const index = open.search?.index;
     if (!index || !(await index.opened()) || index.size.stored === 0) return;
-    await index.tidy(kept);
+    await index.tidy(kept ?? (await open.keptBlobs(-Infinity)));
   }
 
   async stop(): Promise<void> {

@@ -100,6 +100,26 @@ describe('account: search index', () => {
     assert.deepEqual(await find(b, session, 'TEXT nightingale'), { places: [], read: 0 });
   });
 
+  it('of a large message reads the texts alone, whoever reads it first', async () => {
+    const attachment = `${Buffer.alloc(57, 'attached').toString('base64')}\r\n`.repeat(8000);
+    const message = `Subject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nEin gr=FCner Specht.\r\n--b\r\nContent-Type: application/x-any; name="hoopoe.bin"\r\nContent-Transfer-Encoding: base64\r\n\r\n${attachment}--b--\r\n`;
+    const b = await world.replica({ search: new SearchMemory(1 << 20, () => 0) });
+    const session = await world.settled(b.login(bob));
+    await append(session, 'INBOX', [message, 'Subject: small\r\n\r\nSpatz\r\n']);
+    await world.settled(session.look('INBOX'));
+    for (let n = 0; n < 40; n++) await world.advance(250);
+    assert.equal(indexAt(b).size.messages, 2);
+    assert.deepEqual(await find(b, session, 'BODY amsel'), { places: [], read: 0 });
+    assert.deepEqual((await find(b, session, 'FUZZY BODY "gruner specht"')).places, [0]);
+    assert.deepEqual((await find(b, session, 'BODY hoopoe')).places, [0]);
+    assert.ok(indexAt(b).size.bytes < 200);
+    // The same by a search.
+    const c = await world.replica({ search: new SearchMemory(1 << 20) });
+    const there = await world.settled(c.login(bob));
+    assert.deepEqual((await find(c, there, 'BODY hoopoe')).places, [0]);
+    assert.equal(indexAt(c).size.bytes, indexAt(b).size.bytes);
+  });
+
   it('waits while others have the process, but not for ever', async () => {
     let busy = true;
     const b = await world.replica({ search: new SearchMemory(1 << 20, () => (busy ? world.clock.monotonic() : 0)) });
