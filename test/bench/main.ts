@@ -17,6 +17,7 @@ import { delivery } from './rows/delivery.ts';
 import { idle } from './rows/idle.ts';
 import { login } from './rows/login.ts';
 import { mailbox } from './rows/mailbox.ts';
+import { many } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
 import { mix } from './rows/mix.ts';
 import { reading } from './rows/reading.ts';
@@ -29,7 +30,7 @@ import { median } from './statistics.ts';
 import { table } from './table.ts';
 import type { Result } from './table.ts';
 
-const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...reading, ...changing, ...search, ...searchBody, ...resyncs, ...millions, ...mix, ...idle, ...memory, ...quietRequests];
+const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...reading, ...changing, ...search, ...searchBody, ...many, ...resyncs, ...millions, ...mix, ...idle, ...memory, ...quietRequests];
 const MAILS = 400;
 const MAIL_BYTES = 10_000;
 const DRAWN = 150;

@@ -12,7 +12,7 @@ import { worthKeeping } from '../kept.ts';
 import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
-import { Candidate, UNKNOWN, YES, compile } from './program.ts';
+import { Candidate, NO, UNKNOWN, YES, compile } from './program.ts';
 import type { Level, Test } from './program.ts';
 import { chunkOf, makeColumn, missingColumns, sieve } from './sieve.ts';
 import { TextSieve } from './text-sieve.ts';
@@ -69,9 +69,11 @@ class Run {
   }
 
   found(): Uint32Array {
-    const found = new Uint32Array(this.#uids.length);
+    const uids = this.#uids;
+    const matches = this.#matches;
+    const found = new Uint32Array(uids.length);
     let n = 0;
-    for (let k = 0; k < found.length; k++) if (this.#matches[k] === 1) found[n++] = this.#uids[k];
+    for (let k = 0; k < uids.length; k++) if (matches[k] === 1) found[n++] = uids[k];
     return found.subarray(0, n);
   }
 
@@ -92,11 +94,13 @@ class Run {
     for (let from = 0; from < this.#uids.length; from += TOGETHER) {
       const chunk = chunkOf(index, this.#uids.subarray(from, from + TOGETHER));
       const answers = ask(chunk, chunk.there);
-      for (let k = 0; k < answers.length; k++) {
-        this.#matches[from + k] = answers[k] === YES ? 1 : 0;
-        if (answers[k] === UNKNOWN) this.#open.push(from + k);
-        else this.#left--;
+      for (let k = answers.indexOf(UNKNOWN); k >= 0; k = answers.indexOf(UNKNOWN, k + 1)) {
+        this.#open.push(from + k);
+        answers[k] = NO;
       }
+      // What is left is YES or NO, and so 1 or 0.
+      this.#matches.set(answers, from);
+      this.#left = this.#uids.length - from - answers.length + this.#open.length;
       if (this.#pace.due) await this.#rest();
     }
   }

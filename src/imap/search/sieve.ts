@@ -92,6 +92,7 @@ export function sieve(key: Key, view: View, now: number): Sieve {
     case 'or':
       return every(key.keys.map((inner) => sieve(inner, view, now)), NO);
     case 'not': {
+      if (key.key.op === 'flag') return flagSieve(index, key.key.flag, false);
       const inner = sieve(key.key, view, now);
       return (chunk, active) => {
         const answers = inner(chunk, active);
@@ -100,7 +101,7 @@ export function sieve(key: Key, view: View, now: number): Sieve {
       };
     }
     case 'flag':
-      return flagSieve(index, key.flag);
+      return flagSieve(index, key.flag, true);
     case 'seq':
     case 'uid':
       return memberSieve(view.resolve(key.set, key.op === 'uid', true));
@@ -175,7 +176,7 @@ function every(sieves: Sieve[], goesOn: typeof YES | typeof NO): Sieve {
 }
 
 /** Keywords are equal in any case; worked out once for each set of flags. */
-function flagSieve(index: MailboxIndex, flag: Flag): Sieve {
+function flagSieve(index: MailboxIndex, flag: Flag, on: boolean): Sieve {
   const name = flag.toLowerCase();
   const known: (number | undefined)[] = [];
   return ({ at }, active) => {
@@ -183,7 +184,7 @@ function flagSieve(index: MailboxIndex, flag: Flag): Sieve {
     for (let k = 0; k < answers.length; k++) {
       if (active[k] === 0) continue;
       const set = index.flagSet(at[k]);
-      answers[k] = known[set] ??= index.flagsOf(set).some((one) => one.toLowerCase() === name) ? YES : NO;
+      answers[k] = known[set] ??= index.flagsOf(set).some((one) => one.toLowerCase() === name) === on ? YES : NO;
     }
     return answers;
   };
@@ -224,6 +225,10 @@ function columnSieve<V extends Float64Array | (string | null)[]>(index: MailboxI
 
 /** Messages of an ascending list with their places in the index now. */
 export function chunkOf(index: MailboxIndex, uids: Uint32Array): Chunk {
+  const from = uids.length === 0 ? -1 : index.find(uids[0]);
+  if (from >= 0 && from + uids.length <= index.count && equal(uids, index.uids.subarray(from, from + uids.length))) {
+    return { uids, at: placesFrom(from, uids.length), there: new Uint8Array(uids.length).fill(1) };
+  }
   const at = new Int32Array(uids.length);
   const alive = new Uint8Array(uids.length);
   const there: ArrayLike<Uid> = index.uids;
@@ -235,4 +240,18 @@ export function chunkOf(index: MailboxIndex, uids: Uint32Array): Chunk {
     if (i >= 0) alive[k] = 1;
   }
   return { uids, at, there: alive };
+}
+
+/** 0, 1, 2, … as far as anybody asked. */
+let places = new Int32Array(0);
+
+/** `from`, `from` + 1, …: not to be changed. */
+function placesFrom(from: number, n: number): Int32Array {
+  if (places.length < from + n) places = Int32Array.from({ length: from + n + 16_384 }, (_, k) => k);
+  return places.subarray(from, from + n);
+}
+
+function equal(a: Uint32Array, b: Uint32Array): boolean {
+  const bytes = (words: Uint32Array) => Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+  return bytes(a).equals(bytes(b));
 }
