@@ -16,7 +16,7 @@ export const SEARCH_RULES = 1;
 /** A gram's hash, and the largest filter in bits. */
 const SPACE_BITS = 18;
 const SPACE = 1 << SPACE_BITS;
-/** Of eight bits, how many each gram gets: 2.5 bits leave about forty in 10,000 messages that an absent word of six letters doesn't rule out. */
+/** Of eight bits, how many each gram gets: with 2.5 bits, an absent word of eight letters leaves about fifty of 10,000 messages to be read. */
 const EIGHTHS_PER_GRAM = 20;
 /** Of a text's bytes: what many grams in a short text may take at most; but some bytes anyone gets. */
 const SHARE_MAX = 0.11;
