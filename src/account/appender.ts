@@ -5,6 +5,7 @@ import type { Appender } from '../imap/session.ts';
 import { hmacOnce } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { AddedMessage } from '../state/index.ts';
+import { storeBeside } from './beside.ts';
 import { Incoming } from './incoming.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { OpenUser } from './open-user.ts';
@@ -92,7 +93,7 @@ export class MailAppender implements Appender {
     const after = beside ? Promise.all(this.#puts) : undefined;
     after?.catch(() => {}); // the event tells, if there ever is one
     // Elsewhere the LIST goes beside the blobs. Where it fails nobody waits for them.
-    if (!beside && !eventBeforeBlob) await Promise.all([...this.#puts, user.at.log.refresh(limits.list_age_ms_max)]);
+    if (!beside && !eventBeforeBlob) await storeBeside(Promise.all(this.#puts), user.at.log, user.replica.clock, this.#gone);
     const messages = this.#messages;
     const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
       positions: messages.length,

@@ -8,6 +8,7 @@ import { mailboxId } from '../state/index.ts';
 import type { AddedMessage } from '../state/index.ts';
 import { blobName } from '../store/index.ts';
 import { threadIdOf } from './appender.ts';
+import { storeBeside } from './beside.ts';
 import { Incoming } from './incoming.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { Replica } from './replica.ts';
@@ -165,8 +166,7 @@ class Delivery implements Transaction {
     }
     // The LIST goes beside the blob: together they take the time of the slower one. Where it fails nobody waits for the blob.
     const gone = new AbortController();
-    const listed = user.log.refresh(limits.list_age_ms_max).catch((e) => gone.abort(e));
-    await Promise.all([put(gone.signal), listed]);
+    await storeBeside(put(gone.signal), user.log, replica.clock, gone);
     if (replica.mutations.answerBeforePut) return void event().catch(() => {});
     await event();
   }
