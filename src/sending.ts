@@ -6,7 +6,7 @@ import type { Logins } from './account/index.ts';
 import type { Config } from './config.ts';
 import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { DailyReports, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
+import { DailyReports, Forwarder, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
 import type { Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
 import { readSecret, signingKeys } from './verify/index.ts';
@@ -39,6 +39,8 @@ export class Sending {
   readonly queue: Queue;
   readonly outbox: Outbox;
   readonly worker: Worker;
+  /** The accounts' own, and in front of it what leads elsewhere. */
+  readonly receiver: Receiver;
   /** Counts for reports to other domains; null: none are sent. */
   readonly reports: DailyReports | null;
   readonly #drain_ms: number;
@@ -67,7 +69,17 @@ export class Sending {
       return domain === undefined ? null : { domain, keys: senders.keysOf(domain) };
     };
     this.reports = config.sending.reports ? new DailyReports({ queue: this.queue, dns, hostname: config.hostname, sender: reporter, clock, random, logger }) : null;
-    const mailroom = new Mailroom({ receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
+    const forwardOf = (address: string) => {
+      for (const alias of candidatesFor(address)) {
+        const target = directory.state.elsewhereOf(alias);
+        if (target !== null) return { alias, target };
+        if (directory.state.owner(alias)) return null;
+      }
+      return null;
+    };
+    const spool = () => new Spool(random, replica.spoolBudget);
+    this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, onQueued: (id) => this.worker.own(id) });
+    const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
     let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };
     const senders: Senders = {
@@ -96,7 +108,7 @@ export class Sending {
         return signingKeys(found, clock.now());
       },
     };
-    this.outbox = new Outbox({ queue: this.queue, senders, receiver, spool: () => new Spool(random, replica.spoolBudget), clock, random, onQueued: (id) => this.worker.own(id) });
+    this.outbox = new Outbox({ queue: this.queue, senders, receiver: this.receiver, spool, clock, random, onQueued: (id) => this.worker.own(id) });
   }
 
   /** Reads the queue and begins to empty it. Unavailable, Corrupt. */

@@ -125,7 +125,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     sending = new Sending({ config: { ...config, drain_ms: connectionsMs(config.drain_ms) }, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     const serving: Serving = {};
-    const ports = await listen(config, core, users, sending.receiver, sending, receiving, () => certificate.context(), stopping, serving);
+    const ports = await listen(config, core, users, sending, receiving, () => certificate.context(), stopping, serving);
     if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving, sending });
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
@@ -139,12 +139,12 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   }
 }
 
-async function listen(config: Config, core: Core, users: Users, receiver: MailReceiver, sending: Sending, { inbound, proxies }: Receiving, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
+async function listen(config: Config, core: Core, users: Users, sending: Sending, { inbound, proxies }: Receiving, context: () => import('node:tls').SecureContext, stopping: (() => Promise<unknown>)[], serving: Serving): Promise<{ -readonly [k in keyof Service['ports']]: number }> {
   const { clock, random, logger } = core;
   const { smtp, lmtp, imap, imaps, submission, submissions } = config.ports;
   const ports: { -readonly [k in keyof Service['ports']]: number } = {};
   const admission = new Admission(limits);
-  const mail = { receiver, hostname: config.hostname, tls: context, clock, random, logger, admission, proxies };
+  const mail = { receiver: sending.receiver, hostname: config.hostname, tls: context, clock, random, logger, admission, proxies };
   if (smtp || lmtp) {
     const { LmtpServer, SmtpServer } = await import('./smtp/index.ts');
     if (smtp) {

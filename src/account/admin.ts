@@ -1,7 +1,7 @@
 // What administrators do with domains, users, addresses and secrets. Works at any replica, while others run.
 import { ByteWriter, Refused, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
-import { normaliseAddress, normaliseDomain } from '../directory/index.ts';
+import { normaliseAddress, normaliseDomain, elsewhere, leadingTo } from '../directory/index.ts';
 import type { Directory, DirectoryState, StoredWrap, UserRecord } from '../directory/index.ts';
 import { createAppPassword, createRecoveryCode, createRootKey, createUserSecrets, decodeUserPublic, encodeUserPublic, exportSecretKey, openRing, sealRing, wrapInfo, wrapWithPassword, wrapWithToken } from '../seal/index.ts';
 import type { Token } from '../seal/index.ts';
@@ -239,6 +239,10 @@ export class Administration {
   // ---- addresses ----
 
   async addressAdd(address: string, user: string): Promise<void> {
+    await this.#fresh();
+    const away = user.includes('@') ? normaliseAddress(user).domain : null;
+    // An address elsewhere: what comes is handed on, the local part as it was written.
+    if (away !== null && !this.#state.hasDomain(away)) return this.#o.directory.claim(normalised(address), leadingTo(`${user.slice(0, user.lastIndexOf('@'))}@${away}`), false);
     const record = await this.#user(user);
     await this.#o.directory.claim(normalised(address), record.id, false);
   }
@@ -257,6 +261,6 @@ export class Administration {
     return this.#state
       .addresses()
       .filter((c) => wanted === null || c.address.endsWith(`@${wanted}`))
-      .map((c) => ({ address: pretty(c.address), user: this.#state.addressesOf(c.user)[0].address }));
+      .map((c) => ({ address: pretty(c.address), user: elsewhere(c.user) ?? this.#state.addressesOf(c.user)[0].address }));
   }
 }

@@ -1,4 +1,4 @@
-// `address add|list|remove`: aliases and catch-alls.
+// `address add|list|remove`: aliases and catch-alls, and addresses that lead elsewhere.
 import type { Run } from './context.ts';
 import { table } from './print.ts';
 

@@ -34,7 +34,7 @@ export const commands: readonly Command[] = [
   command('user app-password', 'ADDRESS [NAME]', 'make a password for one app, or --remove ID', async () => (await import('./user.ts')).appPassword, { ...proof, remove: true }),
   command('user recover', 'ADDRESS', 'a new password by the recovery code; prints the next code', async () => (await import('./user.ts')).recover, stdin),
   command('user export-key', 'ADDRESS', "print the user's secret OpenPGP key", async () => (await import('./user.ts')).exportKey, proof),
-  command('address add', 'ADDRESS USER', 'an alias, or @DOMAIN for all that has no user', async () => (await import('./address.ts')).add),
+  command('address add', 'ADDRESS USER', 'an alias, or @DOMAIN for all that has no user; USER may be elsewhere', async () => (await import('./address.ts')).add),
   command('address list', '[DOMAIN]', 'aliases and where they lead', async () => (await import('./address.ts')).list),
   command('address remove', 'ADDRESS', 'remove an alias', async () => (await import('./address.ts')).remove),
   command('replicas', '', 'replicas, where they live, and when each was last seen', async () => (await import('./replicas.ts')).replicas),
@@ -45,5 +45,5 @@ export const commands: readonly Command[] = [
   command('queue retry', 'ID', 'try it now; all: everything that waits', async () => (await import('./queue.ts')).retry),
   command('queue hold', 'ID', 'do not try it until hold --off', async () => (await import('./queue.ts')).hold, { off: false }),
   command('queue drop', 'ID', 'send it no more; its sender is not told', async () => (await import('./queue.ts')).drop),
-  command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong', async () => (await import('./check.ts')).check, { all: false, ...proof }),
+  command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong; --repair mends what can be mended', async () => (await import('./check.ts')).check, { all: false, repair: false, ...proof }),
 ];

@@ -2,7 +2,7 @@
 // no clock: what depends on time is decided by whoever writes an event.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef } from '../base/index.ts';
-import { decodeDomainKey, decodeWrap, encodeDomainKey, encodeWrap } from './ops.ts';
+import { decodeDomainKey, decodeWrap, elsewhere, encodeDomainKey, encodeWrap } from './ops.ts';
 import type { DirectoryOp, DomainKey, StoredWrap } from './ops.ts';
 
 export interface UserRecord {
@@ -36,8 +36,8 @@ interface DirectoryEvent {
   ops: { first: number; op: DirectoryOp }[];
 }
 
-/** Version 1 knows no keys of domains; a state without any is written as version 1. */
-const VERSION = 2;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere; each is written where it is enough. */
+const VERSION = 3;
 const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
 
 export class DirectoryState {
@@ -189,6 +189,13 @@ export class DirectoryState {
     return claim ? (this.users.get(claim.user) ?? null) : null;
   }
 
+  /** The address elsewhere that an address here leads to, or null. */
+  elsewhereOf(address: string): string | null {
+    if (!this.hasDomain(address.slice(address.lastIndexOf('@') + 1))) return null;
+    const claim = this.claimsOf(address).find((c) => this.#confirmed.has(c.id));
+    return claim ? elsewhere(claim.user) : null;
+  }
+
   /** Confirmed addresses of a user, the primary one first. */
   addressesOf(user: string): Claim[] {
     const mine = [...this.#claims.values()].filter((c) => c.user === user && this.#confirmed.has(c.id));
@@ -196,13 +203,15 @@ export class DirectoryState {
   }
   /** All confirmed addresses in order. */
   addresses(): Claim[] {
-    const all = [...this.#claims.values()].filter((c) => this.#confirmed.has(c.id) && this.users.has(c.user));
+    const all = [...this.#claims.values()].filter((c) => this.#confirmed.has(c.id) && (this.users.has(c.user) || elsewhere(c.user) !== null));
     return all.sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
   /** The whole state in its stored form, the same bytes for the same events. */
   encode(): Buffer {
-    const w = new ByteWriter(4096).u8(this.#domainKeys.size + this.#removedKeys.size === 0 ? 1 : VERSION);
+    const keys = this.#domainKeys.size + this.#removedKeys.size > 0;
+    const away = [...this.#claims.values()].some((c) => elsewhere(c.user) !== null);
+    const w = new ByteWriter(4096).u8(away ? VERSION : keys ? 2 : 1);
     const sorted = <T>(items: Iterable<T>, key: (t: T) => string): T[] => [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
     w.varint(this.#domains.size);
     for (const [name, d] of sorted(this.#domains, ([n]) => n)) w.string(name).string(d.stamp).u8(d.on ? 1 : 0);
@@ -217,7 +226,7 @@ export class DirectoryState {
     }
     w.varint(this.#claims.size);
     for (const c of sorted(this.#claims.values(), (x) => x.order)) w.string(c.id).string(c.address).string(c.user).u8(c.primary ? 1 : 0).varint(c.at).string(c.order);
-    if (this.#domainKeys.size + this.#removedKeys.size > 0) {
+    if (keys || away) {
       w.varint(this.#domainKeys.size);
       for (const [place, key] of sorted(this.#domainKeys, ([p]) => p)) encodeDomainKey(w.string(place), key);
       w.varint(this.#removedKeys.size);

@@ -17,6 +17,6 @@ export type { DirectoryOptions } from './directory.ts';
 export { DirectoryState } from './fold.ts';
 export type { Claim, UserRecord } from './fold.ts';
 export { candidatesFor, normaliseAddress, normaliseDomain } from './addresses.ts';
-export { decodeDirectoryOps, encodeDirectoryOps } from './ops.ts';
+export { decodeDirectoryOps, elsewhere, encodeDirectoryOps, leadingTo } from './ops.ts';
 export type { DirectoryOp, DomainKey, StoredWrap } from './ops.ts';
 export { directoryCodec } from './codec.ts';

@@ -1,4 +1,5 @@
-// What happened in the directory, and its stored form: version 1, or 2 where keys of domains are in it. A claim is known by the place of its AddressClaimed:
+// What happened in the directory, and its stored form: version 1, 2 where keys of domains are in it, or 3 where addresses lead
+// elsewhere. A claim is known by the place of its AddressClaimed:
 // (writer, seq, index of the operation in its event).
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 
@@ -19,7 +20,7 @@ export type DirectoryOp =
   | { kind: 'QuotaChanged'; user: string; quotaBytes: number }
   | { kind: 'WrapAdded'; user: string; wrap: StoredWrap }
   | { kind: 'WrapRemoved'; user: string; id: string }
-  /** `address`: normalised, `*@domain` for a catch-all. `at`: the store's time, from which a claim's hour counts. */
+  /** `address`: normalised, `*@domain` for a catch-all. `user`: an id, or `>` and an address elsewhere (version 3). `at`: the store's time, from which a claim's hour counts. */
   | { kind: 'AddressClaimed'; address: string; user: string; primary: boolean; at: number }
   | { kind: 'AddressConfirmed'; claim: string }
   /** By its claimer (another was first), or by whoever needs the address after an hour; wins over a confirmation. */
@@ -39,8 +40,13 @@ export interface DomainKey {
   at: number;
 }
 
-/** Version 1 knows no keys of domains; what needs none is written as version 1. */
-const VERSION = 2;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere; each is written where it is enough. */
+const VERSION = 3;
+const ELSEWHERE = '>';
+/** Whether a claim's user is an address elsewhere, and that address. */
+export const elsewhere = (user: string): string | null => (user.startsWith(ELSEWHERE) ? user.slice(ELSEWHERE.length) : null);
+export const leadingTo = (address: string): string => ELSEWHERE + address;
+const versionOf = (op: DirectoryOp): number => (op.kind === 'AddressClaimed' && elsewhere(op.user) !== null ? 3 : KINDS.indexOf(op.kind) > KINDS_OF_1 ? 2 : 1);
 const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved'] as const;
 const KINDS_OF_1 = KINDS.indexOf('Restored');
 const ALGORITHMS = ['rsa', 'ed25519'] as const;
@@ -68,7 +74,7 @@ export function decodeDomainKey(r: ByteReader): DomainKey {
 
 /** The stored form of one event's operations. */
 export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
-  const w = new ByteWriter().u8(ops.every((op) => KINDS.indexOf(op.kind) <= KINDS_OF_1) ? 1 : VERSION).varint(ops.length);
+  const w = new ByteWriter().u8(Math.max(1, ...ops.map(versionOf))).varint(ops.length);
   for (const op of ops) {
     w.u8(KINDS.indexOf(op.kind));
     switch (op.kind) {

@@ -17,6 +17,7 @@
  * - the store reads nothing: events and snapshots are sealed under a key from the cluster secret, blobs under keys in
  *   the events. A replica can read what waits here.
  *
+ * - mail for an address that leads elsewhere is in the queue before its 250; what looks like spam is refused before it.
  * - a server whose TLS is not what DANE or MTA-STS asks for gets no mail: it is put off, and returned after five days.
  *
  * Standards: RFC 5321 (§4.5.4 retries, §5 hosts), 6409 (submission), 3461, 3464, 6522 (notifications), 7505 (null MX),
@@ -32,6 +33,7 @@ export { decodeAnswer, encodeQuestion } from './dns-message.ts';
 export type { DnsAnswer, Tlsa } from './dns-message.ts';
 export { QueueState, isFinal, sentFrom } from './fold.ts';
 export type { QueuedMessage } from './fold.ts';
+export { Forwarder } from './forward.ts';
 export { fetchTextBy } from './https.ts';
 export { queueKeys } from './keys.ts';
 export { Mailroom } from './mailroom.ts';
@@ -48,6 +50,7 @@ export { Queue } from './queue.ts';
 export { Route } from './route.ts';
 export type { Smarthost, TlsSession } from './route.ts';
 export { policyShelf } from './shelf.ts';
+export { srsAddress, srsSender } from './srs.ts';
 export { StsPolicies, decodePolicy, encodePolicy, parseStsPolicy, stsAllows, stsRecordId } from './sts.ts';
 export type { KeptPolicy, PolicyShelf, StsPolicy } from './sts.ts';
 export { targetsFor } from './tls-policy.ts';

@@ -8,8 +8,8 @@ export interface QueueKeys {
   readonly events: readonly SymmetricKey[];
   /** What blobs are sealed to. The events hold the blobs' content keys, so the secret half is not needed to read. */
   readonly blob: BlobPublicKey;
-  /** For object names that must not tell what they are about, and for addresses that others bring back. */
-  readonly names: Buffer;
+  /** For object names that must not tell what they are about, and for addresses that others bring back; the first makes them. */
+  readonly names: readonly Buffer[];
 }
 
 function publicPoint(secret: Buffer): Buffer {
@@ -22,6 +22,6 @@ export function queueKeys(keys: ClusterKeys): QueueKeys {
   return {
     events: keys.ids.map((id) => ({ id: `${id}00000001`, key: createSecretKey(keys.derive('queue events 1', id)) })),
     blob: { point, fingerprint: createHash('sha256').update('colombier queue key\0').update(point).digest() },
-    names: keys.derive('queue names 1'),
+    names: keys.ids.map((id) => keys.derive('queue names 1', id)),
   };
 }

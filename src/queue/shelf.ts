@@ -13,7 +13,7 @@ const NOTHING = Buffer.alloc(0);
 const ID_BITS = 60;
 
 export function policyShelf(store: ObjectStore, root: string, keys: QueueKeys, random: Random): PolicyShelf {
-  const of = (domain: string) => createHmac('sha256', keys.names).update(domain).digest('hex').slice(0, 32);
+  const of = (domain: string) => createHmac('sha256', keys.names[0]).update(domain).digest('hex').slice(0, 32);
   /** Newest last. */
   const list = async (domain: string) => (await store.list({ prefix: policyPrefix(root, of(domain)) })).objects.map((o) => o.name);
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { seededRandom } from '../../src/base/index.ts';
 import type { Random } from '../../src/base/index.ts';
-import { DirectoryState, candidatesFor, decodeDirectoryOps, encodeDirectoryOps, normaliseAddress, normaliseDomain } from '../../src/directory/index.ts';
+import { DirectoryState, candidatesFor, decodeDirectoryOps, encodeDirectoryOps, leadingTo, normaliseAddress, normaliseDomain } from '../../src/directory/index.ts';
 import type { DirectoryOp } from '../../src/directory/index.ts';
 
 const bytes = Buffer.from('00ff', 'hex');
@@ -82,7 +82,7 @@ describe('directory fold', () => {
     const ops = [...Array(40).keys()].flatMap(() => history(random).flatMap((e) => e.ops.map((o) => o.op)));
     const stored = encodeDirectoryOps(ops);
     assert.deepEqual(decodeDirectoryOps(stored), ops);
-    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(3), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(4), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
     for (let i = 0; i < 2000; i++) {
       const bad = Buffer.from(stored.subarray(0, 300));
       bad[Math.floor(random.unit() * bad.length)] ^= 1 << Math.floor(random.unit() * 8);
@@ -128,6 +128,26 @@ describe('directory: keys of domains', () => {
     }
     assert.equal(a.encode()[0], 2);
     assert.deepEqual(a.keysOf('y.org'), []);
+  });
+});
+
+describe('directory: addresses that lead elsewhere', () => {
+  it('reads its frozen format, version 3, and gives the address to nobody here', () => {
+    const hex = '030107076940782e6f72670a3e42656e40792e6f72670005';
+    const claimed: DirectoryOp = { kind: 'AddressClaimed', address: 'i@x.org', user: leadingTo('Ben@y.org'), primary: false, at: 5 };
+    assert.deepEqual(decodeDirectoryOps(Buffer.from(hex, 'hex')), [claimed]);
+    assert.equal(encodeDirectoryOps([claimed]).toString('hex'), hex);
+    const s = new DirectoryState();
+    s.apply(event(64, 'w', 1, { kind: 'DomainAdded', domain: 'x.org' }));
+    s.apply(event(128, 'w', 2, claimed));
+    assert.equal(s.elsewhereOf('i@x.org'), null, 'not confirmed yet');
+    s.apply(event(192, 'w', 3, { kind: 'AddressConfirmed', claim: claimOf('w', 2) }));
+    assert.deepEqual([s.elsewhereOf('i@x.org'), s.owner('i@x.org'), s.addresses().length], ['Ben@y.org', null, 1]);
+    const back = new DirectoryState();
+    back.join(s.encode());
+    assert.deepEqual([back.elsewhereOf('i@x.org'), s.encode()[0]], ['Ben@y.org', 3]);
+    s.apply(event(256, 'w', 4, { kind: 'AddressRemoved', claim: claimOf('w', 2) }));
+    assert.deepEqual([s.elsewhereOf('i@x.org'), s.encode()[0]], [null, 1]);
   });
 });
 

@@ -81,8 +81,11 @@ export async function storm(o: Storm): Promise<Weather> {
   const living = () => all.filter((m) => m.child.exitCode === null && m.child.signalCode === null);
   const stops: Promise<void>[] = [];
   const strike = async (how: 'killed' | 'stopped'): Promise<void> => {
-    const some = living().filter((m) => !m.struck.some((s) => Date.now() - s.at < STOPPED_MS + 1000));
-    if (some.length < 2) return;
+    let some: Member[] = [];
+    while (some.length < 2) {
+      some = living().filter((m) => !m.struck.some((s) => Date.now() - s.at < STOPPED_MS + 1000));
+      if (some.length < 2) await new Promise((resolve) => setTimeout(resolve, 200));
+    }
     const member = some[Math.floor(random.unit() * some.length)];
     await member.ready;
     member.struck.push({ at: Date.now(), how });

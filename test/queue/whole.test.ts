@@ -4,6 +4,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
+import { message } from '../real/mail.ts';
 import { DOMAIN, Site, until } from '../real/site.ts';
 import { freePorts } from '../ports.ts';
 import type { Person, Replica } from '../real/site.ts';
@@ -134,6 +135,27 @@ describe('queue: a whole replica', function () {
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Final-Recipient: rfc822; eve@far\.example\r\nAction: failed\r\nStatus: 5\.1\.1/);
     const ben = await replica.client(people.ben);
     assert.ok((await ben.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')));
+  });
+
+  it('hands on what comes for an address that leads elsewhere, and leads failures back', async () => {
+    assert.equal((await site.command(['address', 'add', `info@${DOMAIN}`, 'Cleo@far.example'])).status, 0);
+    assert.match((await site.command(['address', 'list', DOMAIN])).out, new RegExp(`info@${DOMAIN} +Cleo@far\\.example`));
+    answer = null;
+    const before = got.length;
+    const sender = await replica.sender('smtp');
+    assert.match((await sender.deliver(`info@${DOMAIN}`, message('forwarded')))!, /^250/);
+    await until(() => got.length > before, 15_000);
+    assert.deepEqual(got.at(-1)!.to, ['Cleo@far.example']);
+    const { from, text } = got.at(-1)!;
+    assert.match(from, new RegExp(`^SRS0=\\w+=\\w\\w=.*@${DOMAIN}$`));
+    assert.match(text, /Delivered-To: info@/);
+    // What fails goes to who sent it.
+    answer = '550 5.1.1 gone';
+    assert.match((await sender.deliver(`info@${DOMAIN}`, message('not forwarded')))!, /^250/);
+    await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 15_000);
+    answer = null;
+    sender.close();
+    assert.equal((await site.command(['address', 'remove', `info@${DOMAIN}`])).status, 0);
   });
 
   it('lists, shows, holds, retries and drops what waits', async () => {

@@ -156,7 +156,7 @@ export function memorySpool() {
 
 /** A network of the test's own: what each transaction becomes. */
 export class FakeNet implements Sender {
-  readonly sent: { destination: string; to: string[]; text: string }[] = [];
+  readonly sent: { destination: string; from: string; to: string[]; text: string }[] = [];
   /** Answers instead; null: accepted. */
   answer: (address: string) => string | null | Promise<string | null> = () => null;
   /** Runs before the last line, and before what is checked there. */
@@ -180,7 +180,7 @@ export class FakeNet implements Sender {
       if (text === null) to.push(r.address);
       outcomes.push(say(r.index, text ?? '250 2.0.0 taken'));
     }
-    if (to.length > 0) this.sent.push({ destination, to, text: Buffer.concat(pieces).toString() });
+    if (to.length > 0) this.sent.push({ destination, from: envelope.from, to, text: Buffer.concat(pieces).toString() });
     await this.after();
     return outcomes;
   }

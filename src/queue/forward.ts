@@ -1,0 +1,207 @@
+// Mail for an address here that leads elsewhere, and failures of such mail on their way back: a Receiver in front of the one of
+// the accounts. What is forwarded is sealed and in the queue before its 250, like what users send.
+import { Malformed, Refused, limits, randomId } from '../base/index.ts';
+import type { Clock, Random } from '../base/index.ts';
+import { readFields } from '../message/index.ts';
+import { BlobSealer } from '../seal/index.ts';
+import type { Outcome, Receiver, Recipient, Transaction, TransactionInfo } from '../smtp/receiver.ts';
+import { blobName } from '../store/index.ts';
+import { BodyHash, sealArc } from '../verify/index.ts';
+import type { SigningKey } from '../verify/index.ts';
+import { BLOB_ID_BITS, MESSAGE_ID_BITS, plainSpec } from './enqueue.ts';
+import { HeaderReader } from './header.ts';
+import { NOTIFY } from './ops.ts';
+import type { QueueOp } from './ops.ts';
+import type { SealedSpool } from './outbox.ts';
+import type { Queue } from './queue.ts';
+import { isSrs, srsAddress, srsSender } from './srs.ts';
+
+export interface ForwarderOptions {
+  receiver: Receiver;
+  queue: Queue;
+  /** Where an address here leads, if elsewhere, and the address that says so. Malformed. */
+  forwardOf: (address: string) => { alias: string; target: string } | null;
+  hasDomain: (domain: string) => boolean;
+  keysOf: (domain: string) => readonly SigningKey[];
+  /** Name of the server in Authentication-Results. */
+  hostname: string;
+  spool: () => SealedSpool;
+  clock: Clock;
+  random: Random;
+  onQueued: (message: string) => void;
+}
+
+/** To an address elsewhere; `alias` null: a failure on its way back to who sent what was forwarded. */
+class Elsewhere {
+  readonly target: string;
+  readonly alias: string | null;
+  constructor(target: string, alias: string | null) {
+    this.target = target;
+    this.alias = alias;
+  }
+}
+
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+
+export class Forwarder implements Receiver {
+  readonly #o: ForwarderOptions;
+  constructor(options: ForwarderOptions) {
+    this.#o = options;
+  }
+
+  async recipient(address: string, declaredBytes: number | null): Promise<Recipient> {
+    const { receiver, queue, clock, hasDomain } = this.#o;
+    if (isSrs(address) && hasDomain(domainOf(address))) {
+      const sender = srsSender(address, queue.keys.names, clock.now());
+      if (sender === null) throw new Refused('No such user here', null, '550 5.1.1');
+      return { address, target: new Elsewhere(sender, null) };
+    }
+    const known = this.#elsewhere(address);
+    if (known) return known;
+    try {
+      return await receiver.recipient(address, declaredBytes);
+    } catch (e) {
+      // The directory was asked before that "no".
+      const found = e instanceof Refused ? this.#elsewhere(address) : null;
+      if (!found) throw e;
+      return found;
+    }
+  }
+
+  #elsewhere(address: string): Recipient | null {
+    try {
+      const found = this.#o.forwardOf(address);
+      return found && { address, target: new Elsewhere(found.target, found.alias) };
+    } catch (e) {
+      if (e instanceof Malformed) return null;
+      throw e;
+    }
+  }
+
+  begin(info: TransactionInfo): Transaction {
+    const away = info.recipients.filter((r) => r.target instanceof Elsewhere);
+    if (away.length === 0) return this.#o.receiver.begin(info);
+    if (info.from !== '' && away.some((r) => (r.target as Elsewhere).alias === null)) throw new Refused('that address takes failures only', null, '550 5.7.1');
+    const here = info.recipients.filter((r) => !away.includes(r));
+    return new Forwarding(this.#o, info, away, here.length > 0 ? this.#o.receiver.begin({ ...info, recipients: here }) : null);
+  }
+}
+
+class Forwarding implements Transaction {
+  readonly #o: ForwarderOptions;
+  readonly #info: TransactionInfo;
+  readonly #away: Recipient[];
+  readonly #inner: Transaction | null;
+  readonly #reader = new HeaderReader();
+  readonly #hash = new BodyHash();
+  readonly #sealer: BlobSealer;
+  readonly #spool: SealedSpool;
+  #header: Buffer | null = null;
+  #eightBit = false;
+  #bytes = 0;
+  received = 0;
+
+  constructor(options: ForwarderOptions, info: TransactionInfo, away: Recipient[], inner: Transaction | null) {
+    this.#o = options;
+    this.#info = info;
+    this.#away = away;
+    this.#inner = inner;
+    this.#sealer = new BlobSealer(options.queue.keys.blob, options.random);
+    this.#spool = options.spool();
+  }
+
+  async write(piece: Buffer): Promise<void> {
+    this.#bytes += piece.length;
+    if (this.#bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG', '552 5.3.4');
+    this.#look(piece);
+    await Promise.all([this.#spool.push(this.#sealer.push(piece)), this.#inner?.write(piece)]);
+  }
+
+  #look(piece: Buffer): void {
+    if (this.#header !== null) return this.#hash.push(piece);
+    const found = this.#reader.push(piece);
+    if (found === null) return;
+    this.#head(found.header);
+    if (found.rest.length > 0) this.#hash.push(found.rest);
+  }
+
+  #head(header: Buffer): void {
+    this.#header = header;
+    this.#eightBit = header.some((b) => b > 127);
+    const fields = readFields(header.toString('latin1'));
+    this.received = fields.filter((f) => f.name === 'received').length;
+    // It was here before: two that forward to each other.
+    const seen = new Set(fields.filter((f) => f.name === 'delivered-to').map((f) => f.value.trim().toLowerCase()));
+    if (this.#away.some((r) => seen.has(r.address.toLowerCase()))) throw new Refused('the message goes in a loop', null, '554 5.4.6');
+  }
+
+  async commit(prefix: (recipient: Recipient) => Buffer, junk = false): Promise<Outcome[]> {
+    let error: Error | null = null;
+    try {
+      if (this.#header === null) this.#head(this.#reader.finish());
+      // Others would take this server for its source.
+      if (junk) throw new Refused('the message looks like spam and is not forwarded', null, '550 5.7.1');
+      await this.#queue(prefix);
+    } catch (e) {
+      error = e as Error;
+    }
+    this.#spool.dispose();
+    // What is in the queue stays there: when the sender repeats for the others' sake, who it is forwarded to sees it twice.
+    const inner = (await this.#inner?.commit(prefix, junk)) ?? [];
+    return [...inner, ...this.#away.map((recipient) => ({ recipient, error }))];
+  }
+
+  /** One message for each alias: its sender and its fields are its own. */
+  async #queue(prefix: (recipient: Recipient) => Buffer): Promise<void> {
+    const { queue, random, clock, onQueued } = this.#o;
+    const sealed = this.#sealer.finish();
+    await this.#spool.push(sealed.pieces);
+    const { contentKey, plainBytes, sealedBytes } = sealed;
+    const specs: Extract<QueueOp, { kind: 'Queued' }>[] = [];
+    for (const recipient of this.#away) {
+      const { target } = recipient.target as Elsewhere;
+      const blob = randomId(random, BLOB_ID_BITS);
+      await this.#spool.put(queue.store, blobName(queue.root, blob));
+      const from = this.#sender(recipient.target as Elsewhere);
+      const eightBit = this.#eightBit || this.#hash.eightBit;
+      specs.push({
+        ...plainSpec, kind: 'Queued' as const, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), from, eightBit,
+        utf8: /[^\x00-\x7f]/.test(from + target), blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
+        // Who is elsewhere hears of failures, as from any server, and of nothing else.
+        recipients: [{ address: target, notify: from === '' ? NOTIFY.never : NOTIFY.failure, orcpt: '' }],
+      });
+    }
+    await queue.write(() => specs, specs.reduce((n, s) => n + 400 + s.prefix.length, 0));
+    for (const s of specs) onQueued(s.id);
+  }
+
+  #sender({ alias }: Elsewhere): string {
+    const { from } = this.#info;
+    const { hasDomain, queue, clock } = this.#o;
+    if (from === '' || alias === null || hasDomain(domainOf(from))) return alias === null ? '' : from;
+    return srsAddress(from, domainOf(alias), queue.keys.names[0], clock.now()) ?? '';
+  }
+
+  /** What stands before the message: without the Return-Path of a delivery, with an ARC set where the message was checked. */
+  #fields({ target }: Recipient, prefix: Buffer): Buffer {
+    const { hostname, keysOf, clock } = this.#o;
+    const text = prefix.toString('latin1').replace(/^Return-Path:.*\r\n/, '');
+    const { alias } = target as Elsewhere;
+    const results = /^Authentication-Results:((?:.*\r\n)(?:[ \t].*\r\n)*)/m.exec(text)?.[1].trim() ?? '';
+    const key = alias === null ? undefined : keysOf(domainOf(alias)).find((k) => k.algorithm === 'rsa');
+    if (key === undefined || !results.toLowerCase().startsWith(`${hostname.toLowerCase()};`)) return Buffer.from(text, 'latin1');
+    const arc = /;\s*arc=(\w+)/.exec(results)?.[1] ?? 'none';
+    const seal = arc === 'none' || arc === 'pass' ? sealArc(this.#header!, this.#digest(), results, arc, key, clock.now()) : '';
+    return Buffer.from(seal + text, 'latin1');
+  }
+
+  #bodyHash: string | null = null;
+  #digest(): string {
+    return (this.#bodyHash ??= this.#hash.digest());
+  }
+
+  abort(): void {
+    this.#spool.dispose();
+    this.#inner?.abort();
+  }
+}

@@ -1,0 +1,144 @@
+// Addresses that lead elsewhere: in the queue before the 250, from an address that leads failures back, sealed with ARC.
+import assert from 'node:assert/strict';
+import { authenticate } from 'mailauth';
+import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
+import { Forwarder, srsAddress, srsSender } from '../../src/queue/index.ts';
+import { createDomainKeys, publicRecord, readSecret } from '../../src/verify/index.ts';
+import type { SigningKey } from '../../src/verify/index.ts';
+import { WorldClock, quiet } from '../log/world.ts';
+import { FakeNet, QueueWorld, memorySpool } from './world.ts';
+import type { Member } from './world.ts';
+
+const DAY = 86_400_000;
+
+/** Whole milliseconds, as the machine's. */
+class WholeClock extends WorldClock {
+  override now(): number {
+    return Math.floor(this.time);
+  }
+}
+
+describe('queue/srs', () => {
+  const [key, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  it('leads back, for three weeks, and only with the right hash', () => {
+    const now = 20_000 * DAY;
+    for (const from of ['eve@far.test', 'a=b+c@Far.test', 'SRS0=abc=de=x.test=joe@fwd.test']) {
+      const made = srsAddress(from, 'here.test', key, now)!;
+      assert.match(made, /^SRS0=[a-z2-7]{10}=[a-z2-7]{2}=.*@here\.test$/);
+      assert.equal(srsSender(made, [other, key], now + 20 * DAY), from);
+      assert.equal(srsSender(made.toLowerCase(), [key], now)!.toLowerCase(), from.toLowerCase());
+      assert.equal(srsSender(made, [key], now + 23 * DAY), null);
+      assert.equal(srsSender(made, [other], now), null);
+      assert.equal(srsSender(made.replace('=far', '=evil').replace('=Far', '=evil').replace('=fwd', '=evil'), [key], now), null);
+    }
+    for (const from of ['"a b"@x.test', 'ä@x.test', `${'x'.repeat(200)}@x.test`, '@x.test', 'x@[192.0.2.1]']) assert.equal(srsAddress(from, 'here.test', key, now), null);
+    for (const bad of ['SRS0=@here.test', 'SRS0=a=b@here.test', 'SRS0=aaaaaaaaaa=aa==@here.test', 'srs0']) assert.equal(srsSender(bad, [key], now), null);
+  });
+});
+
+describe('queue/forward', () => {
+  let clock: WholeClock;
+  let world: QueueWorld;
+  let net: FakeNet;
+  let member: Member;
+  let forwarder: Forwarder;
+  const records = new Map<string, string>();
+  let keys: SigningKey[];
+  before(async () => {
+    keys = (await createDomainKeys('1')).map(({ selector, algorithm, secret }) => {
+      records.set(`${selector}._domainkey.here.test`, publicRecord(algorithm, secret));
+      return { domain: 'here.test', selector, algorithm, secret: readSecret(secret) };
+    });
+  });
+  beforeEach(async () => {
+    clock = new WholeClock();
+    world = new QueueWorld(clock);
+    net = new FakeNet();
+    member = await settled(world.member(net));
+    const leads: Record<string, string> = { 'info@here.test': 'Ben@away.test', 'all@here.test': 'team@else.test' };
+    forwarder = new Forwarder({
+      receiver: world.inboxes, queue: member.queue, hasDomain: (d) => d === 'here.test', keysOf: () => keys, hostname: 'mx.here.test', spool: () => memorySpool() as never, clock, random: seededRandom(3),
+      forwardOf: (address) => (leads[address.toLowerCase()] ? { alias: address.toLowerCase(), target: leads[address.toLowerCase()] } : null), onQueued: (id) => member.worker.own(id),
+    });
+  });
+  afterEach(() => settled(world.stop()));
+  async function settled<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    promise.then(() => (done = true), () => (done = true));
+    for (let i = 0; i < 4000 && !done; i++) {
+      for (let k = 0; k < 4; k++) await quiet();
+      if (!done) await clock.advance(100);
+    }
+    return promise;
+  }
+  const pass = async (ms: number) => {
+    for (let t = 0; t < ms; t += 5000) {
+      await clock.advance(5000);
+      for (let k = 0; k < 10; k++) await quiet();
+    }
+  };
+  const found = 'Authentication-Results: mx.here.test;\r\n\tspf=pass smtp.mailfrom=far.test;\r\n\tarc=none\r\n';
+  async function comes(from: string, to: string[], { text = 'From: eve@far.test\r\nSubject: hello\r\n\r\nHi.\r\n', prefix = found, junk = false } = {}) {
+    const recipients = [];
+    for (const address of to) recipients.push(await settled(forwarder.recipient(address, null)));
+    const transaction = forwarder.begin({ from, recipients, declaredBytes: null });
+    await settled(transaction.write(Buffer.from(text)));
+    const outcomes = await settled(transaction.commit((r) => Buffer.from(`Return-Path: <${from}>\r\nDelivered-To: ${r.address}\r\nReceived: by here\r\n${prefix}`), junk));
+    return outcomes.map((o) => o.error);
+  }
+
+  it('hands on, to each by its own way, and the rest stays here', async () => {
+    assert.deepEqual(await comes('eve@far.test', ['info@here.test', 'anna@here.test', 'all@here.test']), [null, null, null]);
+    await pass(30_000);
+    assert.deepEqual(net.sent.map((s) => s.to[0]).sort(), ['Ben@away.test', 'team@else.test']);
+    assert.deepEqual(world.inboxes.got.map((g) => [g.from, g.to]), [['eve@far.test', 'anna@here.test']]);
+    const { text, from } = net.sent.find((s) => s.to[0] === 'Ben@away.test')!;
+    assert.match(text, /^ARC-Seal: i=1;/);
+    assert.match(text, /\r\nDelivered-To: info@here\.test\r\nReceived: by here\r\nAuthentication-Results: mx\.here\.test;/);
+    assert.doesNotMatch(text, /Return-Path/);
+    assert.match(from, /^SRS0=.*=far\.test=eve@here\.test$/);
+    const resolver = async (name: string) => (records.has(name) ? [[records.get(name)!]] : Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' })));
+    const seen = await authenticate(Buffer.from(text), { ip: '192.0.2.1', helo: 'x', sender: from, resolver, mta: 'z.test' } as never);
+    assert.equal((seen.arc as { status: { result: string } }).status.result, 'pass');
+  });
+
+  it('seals only what was checked here, and on top of what is whole', async () => {
+    for (const prefix of ['', found.replace('mx.here.test', 'evil.test'), found.replace('arc=none', 'arc=fail')]) await comes('eve@far.test', ['info@here.test'], { prefix });
+    await pass(30_000);
+    assert.equal(net.sent.length, 3);
+    for (const { text } of net.sent) assert.doesNotMatch(text, /ARC-/);
+  });
+
+  it('leads failures back to the sender, and nobody else through', async () => {
+    net.answer = (address) => (address === 'Ben@away.test' ? '550 5.1.1 gone' : null);
+    await comes('eve@far.test', ['info@here.test']);
+    const [{ from }] = [...member.queue.state.messages.values()];
+    await assert.rejects(async () => comes('eve@far.test', [from]), (e: Refused) => e.smtp === '550 5.7.1');
+    await assert.rejects(settled(forwarder.recipient(from.replace('eve', 'abe'), null)), (e: Refused) => e.smtp === '550 5.1.1');
+    await pass(30_000);
+    // The mailroom of this world has no forwarder before it, so its notice ends here.
+    assert.deepEqual([net.sent.length, world.waiting], [0, 0]);
+    net.answer = () => null;
+    assert.deepEqual(await comes('', [from], { text: 'From: <>\r\nSubject: failure\r\n\r\nx\r\n', prefix: '' }), [null]);
+    await pass(30_000);
+    assert.deepEqual(net.sent.map((s) => [s.from, s.to]), [['', ['eve@far.test']]]);
+  });
+
+  it('refuses spam and loops before its 250, and says so when the store is away', async () => {
+    assert.equal((await comes('eve@far.test', ['info@here.test'], { junk: true }))[0]!.name, 'Refused');
+    await assert.rejects(comes('eve@far.test', ['info@here.test'], { text: 'Delivered-To: INFO@here.test\r\nFrom: x@y\r\n\r\n' }), (e: Refused) => e.smtp === '554 5.4.6');
+    member.store.faults.cut = true;
+    assert.ok((await comes('eve@far.test', ['info@here.test']))[0] instanceof Unavailable);
+    member.store.faults.cut = false;
+    await pass(60_000);
+    assert.equal(net.sent.length, 0);
+  });
+
+  it('leaves senders here and the null sender as they are', async () => {
+    await comes('anna@here.test', ['info@here.test']);
+    await comes('', ['info@here.test']);
+    await comes('"a b"@far.test', ['info@here.test']);
+    await pass(30_000);
+    assert.deepEqual(net.sent.map((s) => s.from), ['anna@here.test', '', '']);
+  });
+});
