@@ -66,6 +66,8 @@ export class Incoming {
     const { recipients } = this.#info;
     const transaction = this.#transaction;
     const { fields, junk } = this.#inspection === null ? PLAIN : await this.#inspected();
+    // The sender went away while its message was judged: nobody would hear the 250.
+    if (this.#over) return recipients.map(() => answers.later);
     if (this.#error === null && transaction!.received > this.#limits.smtp_received_max) this.#fail(new Refused(answers.loop.text, null, '554 5.4.6'));
     this.#over = true;
     if (this.#error !== null) {

@@ -191,6 +191,22 @@ describe('smtp/strangers', () => {
     assert.equal(networks, 0);
   });
 
+  it('leaves while its message is judged: nothing is stored', async () => {
+    let answer = () => {};
+    const slow = new Promise<unknown[]>((resolve) => (answer = () => resolve([])));
+    await open({ answer: (name) => (name === 'bob.test' ? slow : undefined) });
+    const d = await from('192.0.2.1');
+    await d.say('EHLO x.test', '250');
+    await house.envelope(d, ['ann@example.org'], 'ann@bob.test');
+    d.raw('From: ann@bob.test\r\n\r\nx\r\n.\r\n');
+    await until(() => world.asked.includes('TXT bob.test'));
+    d.end();
+    await until(() => house.post.aborted === 1);
+    answer();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(house.post.stored.length, 0);
+  });
+
   it('is not looked at by LMTP', async () => {
     world = await InboundWorld.open();
     house = await new House(true, {}, { screen: world.inbound.screen!, proxies: new Proxies(['127.0.0.1'], systemClock) }).start();
