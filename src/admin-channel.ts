@@ -67,14 +67,15 @@ export function answerer(admin: () => Admin | null, logger: Logger): Answerer {
 async function perform(admin: Admin, bytes: Buffer, tell: (message: Buffer) => Promise<void>): Promise<unknown> {
   const { method, args } = parse(bytes);
   if (method === 'check') {
-    if (!maybeText(args[0]) || (args.length > 1 && !proof(args[1])) || args.length > 2) throw new Malformed('the request can not be read');
+    if (!maybeText(args[0]) || (args.length > 1 && !(proof(args[1]) || (args[1] === null && args.length === 3))) || (args.length > 2 && typeof args[2] !== 'boolean') || args.length > 3) throw new Malformed('the request can not be read');
     let told = Promise.resolve();
     let gone = false;
     const found = (finding: Finding): void => {
       if (gone) throw new Unavailable('nobody listens any more');
       told = told.then(() => tell(pack({ finding }))).catch(() => void (gone = true));
     };
-    const sum = await admin.check(args[0] as string | null, found, args[1] as never);
+    const by = (args[1] ?? undefined) as never;
+    const sum = await (args[2] === true ? admin.check(args[0] as string | null, found, by, true) : admin.check(args[0] as string | null, found, by));
     await told;
     return sum;
   }
@@ -119,7 +120,7 @@ export function remoteAdmin(asking: Asking): Admin {
   const methods = Object.fromEntries(Object.keys(METHODS).map((method) => [method, (...args: unknown[]) => ask(asking, method, args)]));
   return {
     ...(methods as unknown as Admin),
-    check: (user, found, by) => ask(asking, 'check', by === undefined ? [user] : [user, by], found) as ReturnType<Admin['check']>,
+    check: (user, found, by, repair) => ask(asking, 'check', repair ? [user, by ?? null, true] : by === undefined ? [user] : [user, by], found) as ReturnType<Admin['check']>,
     close: async () => asking.close(),
   };
 }

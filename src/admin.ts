@@ -1,8 +1,9 @@
 // What the command line asks, answered by this process.
-import { Administration, UserLogs, checkUser, listRemoved, markRestored, totalsOf, undelete } from './account/index.ts';
+import { Administration, UserLogs, checkUser, listRemoved, markRestored, openingSource, repairUser, totalsOf, undelete } from './account/index.ts';
 import type { Replica, Users } from './account/index.ts';
 import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
 import { reason } from './base/index.ts';
+import type { UserRecord } from './directory/index.ts';
 import type { MailAdmin } from './mail-admin.ts';
 import { replicasOf } from './replicas.ts';
 
@@ -98,10 +99,11 @@ export class LocalAdmin implements Admin {
     return this.#a.addresses(domain);
   }
 
-  async check(user: string | null, found: (finding: Finding) => void, proof?: Proof): Promise<CheckSummary> {
+  async check(user: string | null, found: (finding: Finding) => void, proof?: Proof, repair = false): Promise<CheckSummary> {
     const records = user === null ? await this.#a.records() : [await this.#a.record(user)];
     const sum: CheckSummary = { users: records.length, objects: 0, bytes: 0, findings: 0 };
     for (const record of records) {
+      if (repair) await this.#repair(record, found, proof);
       const tell = (object: string | null, problem: string) => {
         sum.findings++;
         found({ user: record.id, object, problem });
@@ -113,6 +115,19 @@ export class LocalAdmin implements Admin {
       sum.bytes += one.bytes;
     }
     return sum;
+  }
+
+  async #repair(record: UserRecord, found: (finding: Finding) => void, proof?: Proof): Promise<void> {
+    const root = proof && (await this.#a.rootKey(record, proof));
+    await repairUser({
+      replica: this.#replica,
+      record,
+      mended: (object, problem) => found({ user: record.id, object, problem, mended: true }),
+      secret: root && {
+        source: openingSource(this.#reader, record, { at: new UserLogs(this.#reader, () => false).of(record), root }),
+        borrow: (run) => this.#users.borrow(record, root, run),
+      },
+    });
   }
 
   replicas(): Promise<ReplicaSummary[]> {

@@ -4,8 +4,10 @@
 import { Corrupt, reason } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import { check, listAll } from '../log/index.ts';
+import type { CheckOptions } from '../log/index.ts';
 import { checkBlobForm, openBlob, openNamed, openRing } from '../seal/index.ts';
-import { blobName, keyName } from '../store/index.ts';
+import type { Op } from '../state/index.ts';
+import { blobName, damagedPrefix, keyName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { keyObject } from './admin.ts';
 import { unpack, userCodec } from './codec.ts';
@@ -27,13 +29,7 @@ export async function checkUser(replica: Replica, record: UserRecord, found: (ob
   const reading = readingOf(replica, record);
   const { store, root } = reading;
   const sum: Checked = { objects: 0, bytes: 0 };
-  let source;
-  if (secret) {
-    const ring = openRing(secret.root, record.id, record.ring);
-    const codec = userCodec(secret.at.keys, replica.random);
-    codec.ring = ring;
-    source = { open: codec.open!, box: { seal: () => NOTHING, open: (name: string, sealed: Buffer) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)) } };
-  }
+  const source = secret && openingSource(replica, record, secret);
   for await (const f of check({ ...reading, source })) if (f.level === 'error') found(f.name, f.text);
   const blobs = new Set<string>();
   const { rows } = await listAll(store, root, reading.limits.list_keys_max);
@@ -45,11 +41,20 @@ export async function checkUser(replica: Replica, record: UserRecord, found: (ob
     if (row.name.startsWith(blobPrefix)) {
       blobs.add(row.name.slice(blobPrefix.length));
       if (!secret) await checkForm(store, row.name, found);
-    } else if (row.name.startsWith(keyPrefix) && !record.wraps.has(row.name.slice(keyPrefix.length))) found(row.name, 'a wrapped key that the directory does not know');
+    } else if (row.name.startsWith(damagedPrefix(root))) continue;
+    else if (row.name.startsWith(keyPrefix) && !record.wraps.has(row.name.slice(keyPrefix.length))) found(row.name, 'a wrapped key that the directory does not know');
   }
   await checkKeys(store, root, record, found);
   if (secret) await checkOpened(replica, secret, blobs, found);
   return sum;
+}
+
+/** Opens events and snapshots, for reading. */
+export function openingSource(replica: Replica, record: UserRecord, secret: { at: UserLog; root: Buffer }): NonNullable<CheckOptions<Op>['source']> {
+  const ring = openRing(secret.root, record.id, record.ring);
+  const codec = userCodec(secret.at.keys, replica.random);
+  codec.ring = ring;
+  return { open: codec.open!, box: { seal: () => NOTHING, open: (name, sealed) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)) } };
 }
 
 /** What a user with a code can open without us. */

@@ -5,14 +5,14 @@ import type { ObjectStore } from '../store/index.ts';
 /** Names that are remembered, about 100 bytes each. */
 const NAMES_MAX = 20_000;
 
-const done = new WeakSet<ObjectStore>();
+const anew = new WeakMap<ObjectStore, ObjectStore['confirm']>();
 
 /** The same store, which from now on remembers what was confirmed through it. */
 export function confirmedOnce(store: ObjectStore): ObjectStore {
-  if (done.has(store)) return store;
-  done.add(store);
+  if (anew.has(store)) return store;
   const certain = new Set<string>();
   const confirm = store.confirm.bind(store);
+  anew.set(store, confirm);
   store.confirm = async (name, bytes, firstModified) => {
     if (certain.has(name)) return;
     await confirm(name, bytes, firstModified);
@@ -21,3 +21,6 @@ export function confirmedOnce(store: ObjectStore): ObjectStore {
   };
   return store;
 }
+
+/** Whatever was confirmed before: a node may have lost its disk since. */
+export const confirmAnew: (store: ObjectStore, ...args: Parameters<ObjectStore['confirm']>) => Promise<void> = (store, ...args) => (anew.get(store) ?? store.confirm.bind(store))(...args);

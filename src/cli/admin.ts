@@ -41,12 +41,13 @@ export interface AddressSummary {
   user: string;
 }
 
-/** One thing that `check` found wrong. */
+/** One thing that `check` found wrong, or mended. */
 export interface Finding {
   user: string;
   /** Object name, or null where an object is missing. */
   object: string | null;
   problem: string;
+  mended?: boolean;
 }
 
 export interface CheckSummary {
@@ -150,9 +151,9 @@ export interface Admin extends MailAdminMethods {
 
   /**
    * Reads every object of one user or (null) of all; tells each finding as it comes. With the user's password or recovery
-   * code every event and message is opened too.
+   * code every event and message is opened too. `repair`: mends what can be mended first, and tells what it did (`mended`).
    */
-  check(user: string | null, found: (finding: Finding) => void, proof?: Proof): Promise<CheckSummary>;
+  check(user: string | null, found: (finding: Finding) => void, proof?: Proof, repair?: boolean): Promise<CheckSummary>;
 
   /** All that the store knows, the last seen first. */
   replicas(): Promise<ReplicaSummary[]>;

@@ -20,6 +20,9 @@ export const partName = (root: string, id: string): string => `${root}parts/${id
 export const logPrefix = (root: string): string => `${root}log/`;
 export const bundlePrefix = (root: string): string => `${root}bundles/`;
 export const snapshotPrefix = (root: string): string => `${root}snapshots/`;
+/** Where an object of this root that is not what was written is kept when `check --repair` takes it out of the way. */
+export const damagedPrefix = (root: string): string => `${root}damaged/`;
+export const damagedName = (root: string, name: string): string => damagedPrefix(root) + name.slice(root.length).replaceAll('/', '~');
 /** Lists of what is under a former cluster secret. */
 export const rotatedPrefix = (root: string): string => `${root}rotated/`;
 export const candidatesPrefix = (root: string): string => `${root}candidates/`;

@@ -35,6 +35,7 @@ describe('the command line through a replica', () => {
     assert.equal((await remote.check('a@x.test', (f) => problems.push(f.problem), { password: 'p' })).findings, 2);
     assert.deepEqual(problems, ['one', 'two']);
     await remote.check(null, () => {});
+    await remote.check(null, () => {}, undefined, true);
     assert.deepEqual(system.calls.map((c) => c.filter((x) => typeof x !== 'function')), [
       ['userAdd', 'a@x.test', 'pässword'],
       ['domains'],
@@ -43,6 +44,7 @@ describe('the command line through a replica', () => {
       ['password', 'a@x.test', { recoveryCode: 'c' }, 'new'],
       ['check', 'a@x.test', { password: 'p' }],
       ['check', null, undefined],
+      ['check', null, undefined, true],
     ]);
     assert.equal(log, '');
   });
