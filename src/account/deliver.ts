@@ -1,5 +1,5 @@
 // A delivery: needs no secret of the recipient's. The blob and the LIST go together, then the event, then the answer.
-import { Refused, Unavailable, limits } from '../base/index.ts';
+import { Refused, Unavailable } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import { candidatesFor } from '../directory/index.ts';
 import { deliveryKey } from '../seal/index.ts';
