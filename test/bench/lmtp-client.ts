@@ -1,4 +1,4 @@
-// A lean LMTP client (RFC 2033) that sends MAIL, RCPT and DATA together (PIPELINING, RFC 2920), as mail servers do.
+// A lean client of LMTP (RFC 2033) and SMTP that sends MAIL, RCPT and DATA together (PIPELINING, RFC 2920), as mail servers do.
 import type { Socket } from 'node:net';
 import { open } from './wire.ts';
 import type { Where } from './wire.ts';
@@ -11,10 +11,10 @@ export class LmtpClient {
   #resolve: ((replies: string[]) => void) | null = null;
   #reject: ((e: Error) => void) | null = null;
 
-  static async connect(where: Where): Promise<LmtpClient> {
+  static async connect(where: Where, hello: 'LHLO' | 'EHLO' = 'LHLO'): Promise<LmtpClient> {
     const client = new LmtpClient(await open(where));
     await client.#expect(1);
-    await client.#say('LHLO bench.example\r\n', 1);
+    await client.#say(`${hello} bench.example\r\n`, 1);
     return client;
   }
 
@@ -24,9 +24,15 @@ export class LmtpClient {
     socket.on('close', () => this.#reject?.(new Error('the server closed the connection')));
   }
 
+  /** AUTH PLAIN. */
+  async logIn(user: string, password: string): Promise<void> {
+    const [answer] = await this.#say(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}\r\n`, 1);
+    if (!answer.startsWith('235')) throw new Error(answer);
+  }
+
   /** Delivers to one recipient; resolves at its 250. The message has CRLF and no line that begins with a dot. */
-  async deliver(to: string, message: Buffer): Promise<void> {
-    const replies = await this.#say(`MAIL FROM:<sender@example.net>\r\nRCPT TO:<${to}>\r\nDATA\r\n`, 3);
+  async deliver(to: string, message: Buffer, from = 'sender@example.net'): Promise<void> {
+    const replies = await this.#say(`MAIL FROM:<${from}>\r\nRCPT TO:<${to}>\r\nDATA\r\n`, 3);
     if (!replies[2].startsWith('354')) throw new Error(replies.join(' | '));
     this.socket.cork();
     this.socket.write(message);

@@ -24,13 +24,14 @@ import { reading } from './rows/reading.ts';
 import { quietRequests, requests } from './rows/requests.ts';
 import { resyncs } from './rows/resync.ts';
 import type { Bench, Row } from './rows/row.ts';
+import { smtp } from './rows/smtp.ts';
 import { search } from './rows/search.ts';
 import { searchBody } from './rows/search-body.ts';
 import { median } from './statistics.ts';
 import { table } from './table.ts';
 import type { Result } from './table.ts';
 
-const ALL: Row[] = [...requests, ...delivery, ...login, ...mailbox, ...reading, ...changing, ...search, ...searchBody, ...many, ...resyncs, ...millions, ...mix, ...idle, ...memory, ...quietRequests];
+const ALL: Row[] = [...requests, ...delivery, ...smtp, ...login, ...mailbox, ...reading, ...changing, ...search, ...searchBody, ...many, ...resyncs, ...millions, ...mix, ...idle, ...memory, ...quietRequests];
 const MAILS = 400;
 const MAIL_BYTES = 10_000;
 const DRAWN = 150;
@@ -110,6 +111,7 @@ async function run(args: Arguments): Promise<void> {
       hosts: dovecot ? [colombier, dovecot] : [colombier],
       mails: mailsOf(Array.from({ length: MAILS }, () => MAIL_BYTES), 1),
       drawn: mailsOf(realSizes(DRAWN, 2), 3),
+      folder,
       atEnd,
       counted: null,
       startColombier: start,

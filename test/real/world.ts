@@ -157,7 +157,7 @@ export class Postfix {
       'compatibility_level = 3.6', `queue_directory = ${at('queue')}`, `data_directory = ${at('data')}`, `maillog_file = ${at('log/mail')}`, `maillog_file_prefixes = ${folder}`,
       'command_directory = /usr/sbin', 'daemon_directory = /usr/lib/postfix/sbin', 'mail_owner = postfix', 'setgid_group = postdrop', `myhostname = ${hostname}`, 'mydestination =', 'alias_maps =', 'inet_interfaces = 127.0.0.1', 'inet_protocols = ipv4', 'mynetworks = 127.0.0.0/8',
       `virtual_mailbox_domains = ${domains.join(', ')}`, `virtual_mailbox_base = ${at('mail')}`, 'virtual_mailbox_maps = static:box/', `virtual_uid_maps = static:${NOBODY}`, `virtual_gid_maps = static:${NOBODY}`, 'virtual_minimum_uid = 1',
-      `transport_maps = inline:{${Object.entries(routes).map(([d, p]) => `{${d} = smtp:[127.0.0.1]:${p}}`).join(', ')}}`,
+      Object.keys(routes).length === 0 ? '' : `transport_maps = inline:{${Object.entries(routes).map(([d, p]) => `{${d} = smtp:[127.0.0.1]:${p}}`).join(', ')}}`,
       `smtpd_tls_chain_files = ${at('etc/tls.pem')}`, 'smtpd_tls_security_level = may', 'smtpd_tls_received_header = yes', 'smtp_tls_security_level = may', 'smtpd_relay_restrictions = permit_mynetworks, reject', 'minimal_backoff_time = 2s', 'maximal_backoff_time = 5s', 'queue_run_delay = 2s', ...more,
     ].map((l) => `${l}\n`).join(''));
     writeFileSync(at('etc/master.cf'), `127.0.0.1:${this.port} inet n - n - - smtpd\n${SERVICES}`);

@@ -24,6 +24,8 @@ export interface ColombierOptions {
   profile: string | null;
   /** In place of `colombier serve`. */
   entry?: string[];
+  /** Further settings. */
+  env?: Record<string, string>;
   users?: number;
   unseen?: number;
 }
@@ -103,6 +105,7 @@ export class Replica implements Host {
       COLOMBIER_LOG_LEVEL: 'warn',
       COLOMBIER_TLS_CERT: this.#options.tls.cert,
       COLOMBIER_TLS_KEY: this.#options.tls.key,
+      ...this.#options.env,
     };
     const profile = this.#options.profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${this.#options.profile}`];
     const entry = this.#options.entry ?? [MAIN, 'serve'];

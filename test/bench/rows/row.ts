@@ -13,6 +13,8 @@ export interface Bench {
   mails: readonly Mail[];
   /** Sizes as in real mailboxes. */
   drawn: readonly Mail[];
+  /** Of this run, with cert.pem and key.pem; gone at the end. */
+  folder: string;
   /** Run at the end. */
   atEnd: (() => Promise<unknown>)[];
   /** The replicas whose requests are counted; null until they run. */
