@@ -18,6 +18,9 @@ import type { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
 import { readingOf } from './usage.ts';
 
+/** What a newer release wrote is not damaged. */
+const NEWER = /newer version/;
+
 /** What was done, and to which object. */
 export type Mended = (object: string | null, what: string) => void;
 type Source = NonNullable<CheckOptions<Op>['source']>;
@@ -113,11 +116,11 @@ async function damagedCovers({ secret }: RepairOptions, reading: Reading): Promi
         }
       }
     });
-    if (why !== null) found.set(row.name, why);
+    if (why !== null && !NEWER.test(why)) found.set(row.name, why);
   }
   for (const row of (await listAll(store, bundlePrefix(root), limits.list_keys_max)).rows) {
     const why = await damageOf(() => readBundles(only(row, bundlePrefix(root))));
-    if (why !== null) found.set(row.name, why);
+    if (why !== null && !NEWER.test(why)) found.set(row.name, why);
   }
   return found;
 }
@@ -138,8 +141,7 @@ async function damagedEvents({ secret }: RepairOptions, reading: Reading): Promi
       const stored = readEvent(authenticator, root, name, object.bytes);
       secret?.source.open(stored.header.kind, name, stored.clear, stored.sealed);
     });
-    // What a newer release wrote is not damaged.
-    if (why !== null && !/newer version/.test(why)) found.set(name, why);
+    if (why !== null && !NEWER.test(why)) found.set(name, why);
   }
   return found;
 }

@@ -229,6 +229,8 @@ export class Presence implements ReplicaIdentity {
       return record;
     } catch (e) {
       if (!(e instanceof Corrupt)) throw e;
+      // It may have the own slot: whoever can't tell writes nothing.
+      if (/newer version/.test(e.message)) throw new Unavailable(`${e.message}: ${row.name}; this release is too old to work beside it`);
       // Not a replica of this cluster, so it takes no position.
       this.#o.logger.error('a presence is not authentic', { name: row.name, reason: reason(e) });
       return null;
