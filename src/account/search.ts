@@ -30,6 +30,8 @@ const REST_MS_MAX = 1_000;
 const OTHERS_SHARE_MAX = 0.2;
 /** After so many rests a batch comes all the same. */
 const RESTS_MAX = 20;
+/** Another replica may have learnt so many at the same time. */
+const SETTLE_MESSAGES = 500;
 
 /** What it needs of an open user. */
 export interface Searched {
@@ -125,7 +127,10 @@ export class UserSearch {
       const done = this.#done.get(id) ?? 0;
       if (uidNext <= done) continue;
       if (!(await this.index.opened())) return;
-      if (await this.#catchUpWith(id, done)) this.#done.set(id, uidNext);
+      const before = this.index.size.messages;
+      if (!(await this.#catchUpWith(id, done))) continue;
+      this.#done.set(id, uidNext);
+      if (this.index.size.messages - before >= SETTLE_MESSAGES) await this.index.settle();
     }
   }
 

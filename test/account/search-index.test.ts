@@ -252,6 +252,22 @@ describe('account: search index', () => {
     for (const [r, s] of [[a, session], [b, there], [c, third]] as const) assert.deepEqual((await find(r, s, 'BODY whimbrel')).places, [9, 19, 29, 39]);
   });
 
+  it('what two replicas have learnt at the same time is not kept twice', async () => {
+    const b = await world.replica({ search: new SearchMemory(1 << 20) });
+    const session = await a.login(bob);
+    const there = await world.settled(b.login(bob));
+    await fill(session);
+    assert.equal((await find(a, session, 'BODY heron')).read, 20);
+    assert.equal((await find(b, there, 'BODY heron')).read, 20);
+    for (const replica of [a, b]) await written(replica);
+    assert.equal(parts().length, 2);
+    // Each sees it, and none takes away what the other relies on.
+    await Promise.all([a, b].map((replica) => world.settled(indexAt(replica).settle())));
+    await Promise.all([a, b].map((replica) => world.settled(indexAt(replica).settle())));
+    assert.equal(parts().length, 1);
+    for (const [r, s] of [[a, session], [b, there]] as const) assert.deepEqual(await find(r, s, 'BODY siskin'), { places: [6, 16], read: 2 });
+  });
+
   it('what is gone for good goes from the index too, and its parts with it', async () => {
     const session = await a.login(bob);
     const { uids } = await fill(session);
