@@ -20,11 +20,11 @@ async function known(client: ImapClient): Promise<Known> {
   return { validity: /UIDVALIDITY (\d+)/.exec(text)![1], modseq: /HIGHESTMODSEQ (\d+)/.exec(text)![1] };
 }
 
-/** A hundred changes, each a command of its own, all over the mailbox; gives what a mail app knew before them. */
+/** A hundred changes, each a command of its own, all over the mailbox, with a keyword that nothing has yet; gives what a mail app knew before them. */
 async function change(host: Host, round: number): Promise<Known> {
   const client = await opened(host, MAILBOX);
   const before = await known(client);
-  for (let i = 0; i < FLAGS; i++) await client.run(`STORE ${1 + ((i * 1601 + round * 37) % 99_000)} ${round % 2 === 0 ? '+' : '-'}FLAGS.SILENT (\\Seen)`);
+  for (let i = 0; i < FLAGS; i++) await client.run(`STORE ${1 + ((i * 1601 + round * 37) % 99_000)} +FLAGS.SILENT (round${round})`);
   for (let i = 0; i < REMOVED; i++) {
     await client.run(`STORE ${1000 + i * 4001} +FLAGS.SILENT (\\Deleted)`);
     await client.run('EXPUNGE');
