@@ -148,7 +148,7 @@ export class LocalAdmin implements Admin {
     // The directory first: it says whose logs there are.
     await directory.restored();
     const records = await this.#a.records();
-    const sum: RestoredSummary = { users: 0, failed: [] };
+    const sum: RestoredSummary = { users: 0, failed: [], held: await this.#mail.queueHoldAll() };
     for (let at = 0; at < records.length; at += LOGS_AT_ONCE) {
       await Promise.all(records.slice(at, at + LOGS_AT_ONCE).map(async (record) => {
         try {

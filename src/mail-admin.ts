@@ -133,7 +133,19 @@ export class MailAdmin implements MailAdminMethods {
     });
     return n;
   }
+  /** Holds all that waits; how many. The backup knew them as waiting, and some were sent since. */
+  async queueHoldAll(on = true): Promise<number> {
+    const queue = await this.#fresh();
+    let n = 0;
+    await queue.write((state) => {
+      const wanted = [...state.messages.values()].filter((m) => m.held.on !== on);
+      n = wanted.length;
+      return wanted.map((m) => ({ kind: 'Held', message: m.id, on }));
+    });
+    return n;
+  }
   async queueHold(id: string, on: boolean): Promise<void> {
+    if (id === 'all') return void (await this.queueHoldAll(on));
     const queue = await this.#fresh();
     await this.#message(queue, id);
     await queue.write((state) => (state.messages.has(id) ? [{ kind: 'Held', message: id, on }] : []));

@@ -83,6 +83,8 @@ export type Undelete = { id: string } | { mailbox: string } | 'all';
 
 /** What `restored` did: logs that go on further, and users (ids) whose log could not be written. */
 export interface RestoredSummary {
+  /** Messages in the queue that are held now: some of them were sent since the backup. */
+  held?: number;
   users: number;
   failed: { user: string; problem: string }[];
 }
@@ -120,6 +122,7 @@ export interface MailAdminMethods {
   queueShow(id: string): Promise<QueueDetails>;
   /** An id, or `all`; gives how many. */
   queueRetry(id: string): Promise<number>;
+  /** An id, or `all`. */
   queueHold(id: string, on: boolean): Promise<void>;
   queueDrop(id: string): Promise<void>;
 }

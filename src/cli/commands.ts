@@ -43,7 +43,7 @@ export const commands: readonly Command[] = [
   command('queue list', '', 'messages that wait to be sent', async () => (await import('./queue.ts')).list),
   command('queue show', 'ID', 'one of them: each recipient, and what was said', async () => (await import('./queue.ts')).show),
   command('queue retry', 'ID', 'try it now; all: everything that waits', async () => (await import('./queue.ts')).retry),
-  command('queue hold', 'ID', 'do not try it until hold --off', async () => (await import('./queue.ts')).hold, { off: false }),
+  command('queue hold', 'ID', 'do not try it until hold --off; all: everything that waits', async () => (await import('./queue.ts')).hold, { off: false }),
   command('queue drop', 'ID', 'send it no more; its sender is not told', async () => (await import('./queue.ts')).drop),
   command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong; --repair mends what can be mended', async () => (await import('./check.ts')).check, { all: false, repair: false, ...proof }),
 ];

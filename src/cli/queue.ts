@@ -26,7 +26,7 @@ export const retry: Run = async (c) => {
 export const hold: Run = async (c) => {
   const off = c.options.has('off');
   await (await c.admin()).queueHold(c.words[0], !off);
-  c.out(off ? `${c.words[0]} goes on\n` : `${c.words[0]} is held\n`);
+  c.out(`${c.words[0]} ${off ? 'goes on' : 'is held'}\n`);
 };
 
 export const drop: Run = async (c) => {

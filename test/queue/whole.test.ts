@@ -189,8 +189,12 @@ describe('queue: a whole replica', function () {
     await replica.stop('SIGKILL');
     assert.match((await site.command(['queue', 'list'])).out, /hal@far\.example/);
     answer = null;
+    // As after a backup came back: what waits is held until somebody has looked.
+    assert.match((await site.command(['restored'])).out, /1 message is held in the queue/);
     replica = await site.start(settings);
     await site.command(['queue', 'retry', 'all']);
+    assert.match((await site.command(['queue', 'list'])).out, /held .*hal@far\.example/);
+    assert.equal((await site.command(['queue', 'hold', 'all', '--off'])).out, 'all goes on\n');
     await until(() => got.length > before, 45_000);
   });
 });
