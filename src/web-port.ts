@@ -140,5 +140,9 @@ export class WebPort {
   }
 }
 
-/** Nothing while nothing is checked. */
-const checks = ({ inbound }: Receiving): Sample[] => (inbound?.counts.all() ?? []).map(({ check, result, value }) => ({ labels: { check, result }, value }));
+/** The verdicts are there from the beginning, so that their first one is seen as an increase. */
+function checks({ inbound }: Receiving): Sample[] {
+  const all = inbound?.counts.all() ?? [];
+  const verdicts = ['accepted', 'junk', 'refused', 'later', 'unchecked'].map((result) => ({ check: 'verdict', result, value: inbound?.counts.get('verdict', result) ?? 0 }));
+  return [...verdicts, ...all.filter(({ check }) => check !== 'verdict')].map(({ check, result, value }) => ({ labels: { check, result }, value }));
+}
