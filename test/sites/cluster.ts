@@ -41,6 +41,8 @@ export interface ClusterOptions {
   fsync?: boolean;
   /** Endpoints of each replica: its own site's node alone, or the others after it. */
   endpoints?: 'own' | 'all';
+  /** With the HTTP port, for numbers. */
+  http?: boolean;
 }
 
 /** The environment without settings of whoever runs the tests. */
@@ -65,7 +67,7 @@ export class Cluster {
     return cluster;
   }
 
-  async #start({ store = 'garage', people, trial = {}, skews_ms = [], fsync = true, endpoints = 'all' }: ClusterOptions): Promise<void> {
+  async #start({ store = 'garage', people, trial = {}, skews_ms = [], fsync = true, endpoints = 'all', http = false }: ClusterOptions): Promise<void> {
     const common: Record<string, string> = {
       COLOMBIER_S3_REGION: 'garage',
       COLOMBIER_CLUSTER_SECRET_FILE: join(this.folder, 'cluster-secret'),
@@ -109,6 +111,7 @@ export class Cluster {
         COLOMBIER_SETTINGS: join(this.folder, `site${site}`),
         COLOMBIER_S3_ENDPOINT: own.map((w) => `http://${w.host}:${w.port}`).join(','),
         COLOMBIER_LISTEN: addressOf(site),
+        ...(http ? { COLOMBIER_HTTP_LISTEN: addressOf(site), COLOMBIER_HTTP_PORT: String((await freePorts(1, addressOf(site)))[0]) } : {}),
         COLOMBIER_PEER_PORT: String(peer),
         COLOMBIER_PEER_ADDRESS: `${way.host}:${way.port}`,
       }));
