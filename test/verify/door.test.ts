@@ -6,6 +6,7 @@ import type { Clock } from '../../src/base/index.ts';
 import { Greylist } from '../../src/verify/inbound/greylist.ts';
 import { Kept, KeptBudget } from '../../src/verify/inbound/kept.ts';
 import { listedBy, originOf } from '../../src/verify/inbound/origin.ts';
+import { Pile } from '../../src/verify/inbound/pile.ts';
 import { Rates } from '../../src/verify/inbound/rates.ts';
 import { InboundWorld, head } from './inbound.ts';
 
@@ -118,6 +119,23 @@ describe('verify/origin', () => {
     assert.deepEqual(await originOf(ask({ [ptr]: ['a.test'], 'A a.test': ['192.0.2.2'] }), '192.0.2.1'), { name: null, iprev: 'fail' });
     assert.deepEqual(await originOf(ask({}), '192.0.2.1'), { name: null, iprev: 'permerror' });
     assert.deepEqual(await originOf(ask({ [ptr]: ['slow.test'] }), '192.0.2.1'), { name: null, iprev: 'temperror' });
+  });
+});
+
+describe('verify/pile', () => {
+  it('keeps single bytes in blocks, and gives them back', () => {
+    const pile = new Pile();
+    for (let i = 0; i < 100_000; i++) pile.push(Buffer.of(i & 255));
+    pile.push(Buffer.alloc(50_000, 7));
+    pile.push(Buffer.alloc(0));
+    const all = Buffer.concat(pile.pieces());
+    assert.equal(pile.bytes, 150_000);
+    assert.equal(all.length, 150_000);
+    for (let i = 0; i < 100_000; i += 997) assert.equal(all[i], i & 255);
+    assert.equal(all[149_999], 7);
+    assert.ok(pile.pieces().length < 12);
+    pile.clear();
+    assert.deepEqual(pile.pieces(), []);
   });
 });
 

@@ -1,6 +1,7 @@
 // The header of a message from a stranger: what pretends to be ours is taken out, and what would cost too much to verify is
 // not given to who verifies.
 import type { Limits } from '../../base/index.ts';
+import { Pile } from './pile.ts';
 
 /** Names that only we write (RFC 8601 §5 asks for the first, and only for our own authserv-id). */
 const OURS = new Set(['x-spam-flag', 'x-spam-status', 'x-colombier-score']);
@@ -107,13 +108,12 @@ const END = Buffer.from('\r\n\r\n');
 
 /** Collects a header from pieces. */
 export class HeadReader {
-  #pieces: Buffer[] = [];
-  #bytes = 0;
+  readonly #pile = new Pile();
   /** The last bytes, in which the empty line may have begun. */
   #tail: Buffer = Buffer.from('\r\n');
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#pile.bytes;
   }
 
   /** Null while the header goes on; else all of it, and what of this piece is body. */
@@ -123,18 +123,16 @@ export class HeadReader {
     const across = seam.indexOf(END);
     const within = across >= 0 ? -1 : piece.indexOf(END);
     if (across < 0 && within < 0) {
-      this.#pieces.push(Buffer.from(piece)); // a copy: the piece is part of a larger block
-      this.#bytes += piece.length;
+      this.#pile.push(piece);
       this.#tail = Buffer.concat([this.#tail, piece.subarray(-3)]).subarray(-3);
       return null;
     }
     const end = across >= 0 ? across + END.length - this.#tail.length : within + END.length;
-    this.#pieces.push(piece.subarray(0, end));
-    return { header: Buffer.concat(this.#pieces), body: piece.subarray(end) };
+    return { header: Buffer.concat([...this.#pile.pieces(), piece.subarray(0, end)]), body: piece.subarray(end) };
   }
 
   /** The message was over before an empty line. */
   end(): Buffer {
-    return Buffer.concat(this.#pieces);
+    return Buffer.concat(this.#pile.pieces());
   }
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Unavailable, limits, randomId } from '../../base/index.ts';
 import type { Random } from '../../base/index.ts';
+import { Pile } from './pile.ts';
 
 /** Bytes that all kept messages have in memory, and may have. */
 export class KeptBudget {
@@ -24,8 +25,7 @@ const READ_BYTES = 64 * 1024;
 export class Kept {
   readonly #random: Random;
   readonly #budget: KeptBudget;
-  #pieces: Buffer[] = [];
-  #inMemory = 0;
+  readonly #pile = new Pile();
   #onDisk = 0;
   #file: FileHandle | null = null;
   #key: Buffer | null = null;
@@ -38,14 +38,13 @@ export class Kept {
   }
 
   get bytes(): number {
-    return this.#inMemory + this.#onDisk;
+    return this.#pile.bytes + this.#onDisk;
   }
 
   /** Unavailable when there is no room. */
   async push(piece: Buffer): Promise<void> {
-    if (this.#file === null && this.#inMemory + piece.length <= limits.checks_kept_bytes_max && this.#budget.used + piece.length <= this.#budget.bytesMax) {
-      this.#pieces.push(Buffer.from(piece)); // a copy: the piece is part of a larger block
-      this.#inMemory += piece.length;
+    if (this.#file === null && this.#pile.bytes + piece.length <= limits.checks_kept_bytes_max && this.#budget.used + piece.length <= this.#budget.bytesMax) {
+      this.#pile.push(piece);
       this.#budget.used += piece.length;
       return;
     }
@@ -74,7 +73,7 @@ export class Kept {
 
   /** All of it, from the beginning. */
   async *read(): AsyncGenerator<Buffer> {
-    yield* this.#pieces;
+    yield* this.#pile.pieces();
     if (this.#file === null) return;
     const opener = createDecipheriv(CIPHER, this.#key!, START);
     for (let at = 0; at < this.#onDisk; ) {
@@ -88,9 +87,8 @@ export class Kept {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#budget.used -= this.#inMemory;
-    this.#inMemory = 0;
-    this.#pieces = [];
+    this.#budget.used -= this.#pile.bytes;
+    this.#pile.clear();
     this.#file?.close().catch(() => {});
     this.#file = null;
   }
