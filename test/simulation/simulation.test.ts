@@ -13,14 +13,14 @@ import { profiles } from './profiles.ts';
 
 /** Histories of each profile: fixed ones, and fresh ones. */
 const COUNTS: Record<string, [fixed: number, fresh: number]> = {
-  mail: [1900, 20],
-  storm: [700, 20],
-  slow: [300, 10],
-  edges: [300, 10],
-  boxes: [900, 20],
-  days: [450, 10],
-  forget: [250, 10],
-  tamper: [250, 10],
+  mail: [900, 90],
+  storm: [900, 120],
+  slow: [350, 40],
+  edges: [400, 60],
+  boxes: [600, 80],
+  days: [600, 80],
+  forget: [400, 60],
+  tamper: [300, 40],
 };
 /** Fresh histories that once showed a fault (docs/design.md tells of each). */
 const FOUND: [profile: string, seed: number][] = [['storm', 2000649], ['forget', 2000440], ['forget', 3000007], ['forget', 3000840]];
