@@ -3,7 +3,7 @@
 import { Refused, silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { limits } from '../../src/base/index.ts';
 import { Mailroom, Outbox, Queue, Route, Worker, queueKeys } from '../../src/queue/index.ts';
-import type { Dns } from '../../src/queue/index.ts';
+import type { Dns, Sender } from '../../src/queue/index.ts';
 import { mac, verifyMac } from '../../src/seal/index.ts';
 import type { Receiver } from '../../src/smtp/index.ts';
 import { openStores } from '../../src/store/index.ts';
@@ -51,7 +51,17 @@ async function main(folder: string, slot: number, port: number): Promise<void> {
   const queue = new Queue({ store, keys, identity: { slot, mayWrite: () => true, spent: new Map() }, authenticator, clock, random, logger, limits: short });
   const none = () => Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' }));
   const dns: Dns = { mx: async () => [{ exchange: 'mx.there.test', priority: 1 }], a: async () => ['127.0.0.1'], aaaa: none, txt: none, srv: none };
-  const sender = new Route({ smarthost: null, dns, mxPort: port, hostname, clock, random, logger });
+  const route = new Route({ smarthost: null, dns, mxPort: port, hostname, clock, random, logger });
+  // An answer that came too late or never: the parent is told, because what was taken so will be taken again.
+  const sender: Sender = {
+    destination: (address) => route.destination(address),
+    close: () => route.close(),
+    send: async (destination, envelope, ...rest) => {
+      const outcomes = await route.send(destination, envelope, ...rest);
+      if (outcomes.some((o) => o.status === '4.4.2')) for (const { address } of envelope.to) process.send?.({ unheard: address.split('@')[0] });
+      return outcomes;
+    },
+  };
   const worker = new Worker({ queue, sender, mailroom: new Mailroom({ receiver: inboxes, hasDomain: (d) => d === 'here.test', hostname }), hostname, clock, random, logger });
   const senders = { login: async (user: string) => ({ user, address: 'anna@here.test', holds: () => true }), plaintextAllowed: () => true, owns: async () => true, hasDomain: (d: string) => d === 'here.test', keysOf: () => [] };
   const outbox = new Outbox({ queue, clock, random, receiver: inboxes, senders, spool: () => memorySpool(), onQueued: (id) => worker.own(id) });

@@ -34,8 +34,11 @@ export interface Weather {
   lost: string[];
   /** Came back though it could be delivered. */
   wronged: string[];
-  /** Delivered again: after its answer was lost, after its owner was killed, after its owner was stopped; and without any reason. */
-  twice: { answerLost: number; killed: number; stopped: number; unnamed: string[] };
+  /**
+   * Delivered again: its answer was never sent; it came too late for its owner; its owner was killed, or stopped; its owner
+   * could not write the result while the attempt lasted (a busy machine); and for no reason.
+   */
+  twice: { answerLost: number; answerLate: number; killed: number; stopped: number; resultLate: number; unnamed: string[] };
   moods: Record<string, number>;
   ms: number;
 }
@@ -57,6 +60,8 @@ export async function storm(o: Storm): Promise<Weather> {
   await sink.listen();
   const all: Member[] = [];
   const returned = new Set<string>();
+  /** `owner token`. */
+  const unheard = new Set<string>();
   const begun = Date.now();
 
   const start = (): Member => {
@@ -64,7 +69,8 @@ export async function storm(o: Storm): Promise<Weather> {
     if (slot >= SLOTS) throw new Error('no slot is left: fewer kills');
     const child = fork(REPLICA, [join(folder, 'store'), String(slot), String(sink.port)], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const member: Member = { name: `mx${slot}.here.test`, child, ready: Promise.resolve(), struck: [], waiting: new Map() };
-    member.ready = new Promise((resolve) => child.on('message', (m: { ready?: true; token?: string; ok?: boolean; returned?: string }) => {
+    member.ready = new Promise((resolve) => child.on('message', (m: { ready?: true; token?: string; ok?: boolean; returned?: string; unheard?: string }) => {
+      if (m.unheard) unheard.add(`${member.name} ${m.unheard}`);
       if (m.ready) resolve();
       if (m.returned) returned.add(m.returned);
       if (m.token) member.waiting.get(m.token)?.(m.ok!);
@@ -153,7 +159,9 @@ export async function storm(o: Storm): Promise<Weather> {
   }
 
   function weather(lost: string[]): Weather {
-    const twice: Weather['twice'] = { answerLost: 0, killed: 0, stopped: 0, unnamed: [] };
+    const twice: Weather['twice'] = { answerLost: 0, answerLate: 0, killed: 0, stopped: 0, resultLate: 0, unnamed: [] };
+    /** Nobody else may go on sooner after the last line. */
+    const soonest = TIMES.queue_answer_ms + TIMES.queue_margin_ms;
     const first = new Map<string, (typeof sink.taken)[number]>();
     for (const t of sink.taken) {
       const before = first.get(t.token);
@@ -163,6 +171,8 @@ export async function storm(o: Storm): Promise<Weather> {
       const struckAfter = owner.struck.find((s) => s.at >= before.at - 50 && s.at < before.at + 2000);
       if (before.lost) twice.answerLost++;
       else if (struckAfter) twice[struckAfter.how]++;
+      else if (unheard.has(`${before.by} ${t.token}`)) twice.answerLate++;
+      else if (before.by !== t.by && t.at - before.at >= soonest) twice.resultLate++;
       else twice.unnamed.push(`${t.token}: ${before.by} at ${before.at - begun} ms, ${t.by} at ${t.at - begun} ms`);
     }
     const wronged = [...returned].filter((t) => !t.startsWith('never'));
