@@ -76,8 +76,10 @@ export function setRemoteAddress(socket: Socket, address: string, port: number):
 export class Proxies {
   readonly #from: Networks;
   readonly #clock: Clock;
+  readonly #waitingMax: number;
   #waiting = 0;
-  constructor(from: readonly string[], clock: Clock) {
+  constructor(from: readonly string[], clock: Clock, waitingMax: number = limits.proxy_waiting_max) {
+    this.#waitingMax = waitingMax;
     this.#from = new Networks(from);
     this.#clock = clock;
   }
@@ -89,7 +91,7 @@ export class Proxies {
 
   /** Reads the header, gives the socket its client's address, and calls `then`; a connection without a good one is destroyed. */
   accept(socket: Socket, then: () => void, refused: (why: string) => void = () => {}): void {
-    if (this.#waiting >= limits.proxy_waiting_max) return void socket.destroy();
+    if (this.#waiting >= this.#waitingMax) return void socket.destroy();
     this.#waiting++;
     let seen: Buffer = Buffer.alloc(0);
     const end = (why: string | null) => {

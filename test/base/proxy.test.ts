@@ -61,8 +61,8 @@ describe('base/proxy connections', () => {
     for (const s of open.splice(0)) s.destroy();
     server.close();
   });
-  const serve = async (from: string[], then: (s: Socket) => void) => {
-    const proxies = new Proxies(from, systemClock);
+  const serve = async (from: string[], then: (s: Socket) => void, waitingMax?: number) => {
+    const proxies = new Proxies(from, systemClock, waitingMax);
     const refused: string[] = [];
     server = createServer((s) => {
       s.on('error', () => {});
@@ -106,6 +106,19 @@ describe('base/proxy connections', () => {
     assert.equal(await answered(c), '');
     assert.deepEqual(refused, ['no PROXY header']);
     assert.equal(reached, 0);
+  });
+
+  it('lets no more wait than its bound, and has room again', async () => {
+    const { client, refused } = await serve(['127.0.0.1'], (s) => s.end('served'), 2);
+    const waiting = [client(), client()];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(await answered(client()), '');
+    waiting[0].destroy();
+    while (refused.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(refused, ['closed before its PROXY header']);
+    const c = client();
+    c.write('PROXY UNKNOWN\r\n');
+    assert.equal(await answered(c), 'served');
   });
 
   it('believes nobody else', async () => {

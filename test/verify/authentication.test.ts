@@ -8,9 +8,9 @@ import { InboundWorld, head, keyOf, signed } from './inbound.ts';
 
 const plain = (from: string, more = '') => `${head(from, more)}\r\nHello.\r\n`;
 /** Passed on by a list, which changes the subject and seals what it saw. */
-async function listed(author: string, saw: string, sealer = 'list.test') {
+async function listed(author: string, saw: string, sealer = 'list.test', sawAuthor = author) {
   const message = `${head(author).replace('Hello', '[list] Hello')}\r\nHello.\r\n`;
-  const authResults = `mx.${sealer}; dkim=pass header.i=@${author.split('@')[1]}; dmarc=${saw} header.from=${author.split('@')[1]}`;
+  const authResults = `mx.${sealer}; dkim=pass header.i=@${author.split('@')[1]}; dmarc=${saw} header.from=${sawAuthor.split('@')[1]}`;
   const seal = await sealMessage(Buffer.from(message), { signingDomain: sealer, selector: 's', privateKey: keyOf(sealer).secret.export({ type: 'pkcs8', format: 'pem' }) as string, authResults, cv: 'none', i: 1, algorithm: 'ed25519-sha256' } as never);
   assert.ok(seal.length > 0);
   return Buffer.concat([seal, Buffer.from(message)]);
@@ -77,12 +77,14 @@ describe('verify/authentication', () => {
       assert.match(told.fields, /dmarc=fail/);
       assert.deepEqual([told.junk, told.error !== null], [junk, refused], `${dmarc} ${arcTrusted}`);
       assert.equal(world.count('arc', 'vouched'), junk ? 0 : 1);
+      assert.equal(told.fields.includes('dmarc-fail'), junk);
     }
     const world = await InboundWorld.open({ settings: { dmarc: 'reject', arcTrusted: ['list.test'] } });
     const broken = await world.send(Buffer.from(message.toString().replace('Hello.', 'Pay me.')), fromList);
     assert.equal(broken.error?.smtp, '550 5.7.1');
     // A sealer that saw it fail vouches for nothing; nor does one for another author.
     assert.equal((await world.send(await listed('ann@strict.test', 'fail'), fromList)).junk, true);
+    assert.equal((await world.send(await listed('ann@strict.test', 'pass', 'list.test', 'ann@other.test'), fromList)).junk, true);
   });
 
   it('asks for no name, no DNS and no answer to be known before it takes mail', async () => {
