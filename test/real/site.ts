@@ -114,11 +114,12 @@ export class Replica {
   readonly ended: Promise<number | NodeJS.Signals>;
   running = true;
 
-  static async start(settings: Settings): Promise<Replica> {
+  /** `main`, of the settings: another release's entry. */
+  static async start({ main = MAIN, ...settings }: Settings): Promise<Replica> {
     const ports = await freePorts(4);
     const named = ['SMTP', 'LMTP', 'IMAP', 'IMAPS'].map((name, i) => [`COLOMBIER_${name}_PORT`, String(ports[i])]);
     const env = { ...cleanEnv(), ...Object.fromEntries(named), COLOMBIER_HTTP_PORT: '0', COLOMBIER_SUBMISSION_PORT: '0', COLOMBIER_SUBMISSIONS_PORT: '0', ...settings };
-    const replica = new Replica(spawn(process.execPath, [MAIN, 'serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] }), ports);
+    const replica = new Replica(spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] }), ports);
     try {
       await replica.says(/ ready .*\n/, START_MS);
     } catch {
