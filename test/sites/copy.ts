@@ -181,7 +181,10 @@ export class Copy {
     } else if (command.includes(':*')) {
       // What has no UID yet was told behind the answer and is asked for again, or went before it was asked for.
       if (!this.#order.includes(0)) this.#asked = 0;
-      else if (++this.#asked === 3) this.#order = this.#order.filter((uid) => uid > 0);
+      else if (++this.#asked >= 3) {
+        this.#asked = 0;
+        this.#order = this.#order.filter((uid) => uid > 0);
+      }
     } else for (const [uid, row] of this.rows) if (row.token === null && !uids.has(uid)) row.token = '?';
   }
 

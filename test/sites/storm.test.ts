@@ -14,4 +14,9 @@ describe('sites: a storm', function () {
     assert.ok(report.counts.delivered > 5 && report.counts.syncs > 10, JSON.stringify(report.counts));
     assert.ok(Object.keys(report.weather).length > 2, JSON.stringify(report.weather));
   });
+
+  it('finds doubles where delivery keys count for nothing', async () => {
+    const report = await storm({ store: 'faulty', seconds: 8, people: 1, deaf: 0.5, weather: { only: ['peers'] }, without: 'no-delivery-keys' });
+    assert.ok(report.violations.some((v) => /is there twice/.test(v)), report.violations.join('\n'));
+  });
 });

@@ -24,6 +24,8 @@ export interface StormOptions {
   /** Mean time between two deliveries to one person, ms. */
   mailEvery?: number;
   weather?: Partial<WeatherOptions>;
+  /** Share of messages whose 250 the sender loses. */
+  deaf?: number;
   /** Of SWITCHES. */
   without?: string;
   /** Hears how it goes. */
@@ -42,13 +44,13 @@ export interface StormReport {
 const NAMES = ['ann', 'bob', 'cem', 'dora', 'eve', 'finn'];
 const MINUTE = 60_000;
 
-export async function storm({ store, seconds, people = 3, mailEvery = 700, weather: more = {}, without, say = () => {} }: StormOptions): Promise<StormReport> {
+export async function storm({ store, seconds, people = 3, mailEvery = 700, weather: more = {}, deaf, without, say = () => {} }: StormOptions): Promise<StormReport> {
   if (without !== undefined && !SWITCHES[without]) throw new Error(`no such switch: ${without} (${Object.keys(SWITCHES).join(', ')})`);
   const cluster = await Cluster.start({ store, people: NAMES.slice(0, people), trial: without === undefined ? {} : SWITCHES[without], skews_ms: [0, 7 * MINUTE, -17 * MINUTE] });
   try {
     const tools = new Tools(cluster);
     const clients = cluster.people.flatMap((person) => [new Client('qresync', person, tools), new Client('uidnext', person, tools)]);
-    const senders = cluster.people.map((person) => new Sender(person, tools, mailEvery));
+    const senders = cluster.people.map((person) => new Sender(person, tools, mailEvery, deaf));
     const weather = new Weather(tools, { every: 2500, longest: 8000, stopped: 12_000, ...more });
     const lives = [...clients, ...senders].map((one) => one.live());
     const foul = weather.live();

@@ -26,7 +26,7 @@ async function seen(at: SiteReplica, person: Person): Promise<Seen> {
 }
 
 /** Until two looks at all sites, some seconds apart, were the same: then nothing is repaired any more. */
-async function settled(tools: Tools, person: Person): Promise<Seen> {
+async function settled(tools: Tools, person: Person): Promise<Seen | null> {
   const { replicas } = tools.cluster;
   let last: Seen | null = null;
   let why = '';
@@ -43,7 +43,7 @@ async function settled(tools: Tools, person: Person): Promise<Seen> {
     }
   }
   tools.ledger.violation(`${person.name}: the sites do not come to rest: ${why}`);
-  return seen(replicas[0], person);
+  return seen(replicas[0], person).catch(() => null);
 }
 
 function difference(all: Seen[]): string {
@@ -67,6 +67,7 @@ interface Found {
 export async function verdict(tools: Tools, clients: readonly Client[]): Promise<void> {
   for (const person of tools.cluster.people) {
     const all = await settled(tools, person);
+    if (all === null) continue; // it is told already
     promises(tools, person, all);
     for (const client of clients.filter((c) => c.person === person)) await compare(tools, client, all);
   }
