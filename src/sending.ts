@@ -108,7 +108,7 @@ export class Sending {
         return signingKeys(found, clock.now());
       },
     };
-    this.outbox = new Outbox({ queue: this.queue, senders, receiver: this.receiver, spool, clock, random, onQueued: (id) => this.worker.own(id) });
+    this.outbox = new Outbox({ queue: this.queue, senders, receiver: this.receiver, spool, clock, random, onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) });
   }
 
   /** Reads the queue and begins to empty it. Unavailable, Corrupt. */

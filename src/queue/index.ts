@@ -8,7 +8,8 @@
  * Invariants:
  * - blob before event, event before 250: nothing is sent before it is durable, and nothing that was acknowledged is
  *   dropped without a notification (a bounce that can't be delivered ends: it has the null sender).
- * - before a replica connects it writes `Attempting`, then lists: when another's attempt is there, it steps back. Others
+ * - before a replica connects it writes `Attempting`: in one event with the message that it takes in, so that nobody can be
+ *   first; or alone, and then it lists: when another's attempt is there, it steps back. Others
  *   leave the recipients alone until that attempt's time and a margin are over, by the store's own time.
  * - the last line of a message is handed over only after the store has answered once more, and while both clocks say that
  *   enough of the time is left to hear the answer. So a message can be delivered twice only when its sender dies, is stopped or loses the store between that
@@ -58,4 +59,4 @@ export type { Demand } from './tls-policy.ts';
 export { signedDnsOf } from './validating.ts';
 export type { SignedDns } from './validating.ts';
 export { Worker } from './worker.ts';
-export type { Sender } from './worker.ts';
+export type { Plan, Sender } from './worker.ts';

@@ -15,6 +15,7 @@ import type { QueueState } from './fold.ts';
 import { NOTIFY } from './ops.ts';
 import type { QueuedSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
+import type { Plan } from './worker.ts';
 
 /** Keeps sealed bytes until they are stored; the account room has one. */
 export interface SealedSpool {
@@ -43,6 +44,8 @@ export interface OutboxOptions {
   random: Random;
   /** A message of this replica is in the queue. */
   onQueued: (message: string) => void;
+  /** What this replica sends at once, written together with the message; absent: attempts come in events of their own. */
+  plan?: (spec: QueuedSpec) => Plan;
 }
 
 const ID_BITS = 80;
@@ -241,10 +244,17 @@ class QueueSink implements Sink {
     try {
       await Promise.all([this.#spool.put(queue.store, blobName(queue.root, blob)), queue.log.refresh(queue.limits.list_age_ms_max).catch(() => {})]);
       const bytes = prefix.length + 200 + recipients.reduce((n, r) => n + r.address.length + r.orcpt.length + 3, 0);
-      await queue.write((state) => {
-        checkRate(state, queue.limits, this.#user, spec.at, recipients.length);
-        return [{ kind: 'Queued', ...spec }];
-      }, bytes);
+      const plan = this.#o.plan?.(spec);
+      try {
+        await queue.write((state) => {
+          checkRate(state, queue.limits, this.#user, spec.at, recipients.length);
+          return [{ kind: 'Queued', ...spec }, ...(plan?.ops ?? [])];
+        }, bytes);
+      } catch (e) {
+        plan?.drop();
+        throw e;
+      }
+      plan?.begin();
     } finally {
       this.#spool.dispose();
     }

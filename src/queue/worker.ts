@@ -2,15 +2,16 @@
 // alone until its time and a margin are over, by the store's own time. A message can be delivered twice only when the
 // owner dies, is stopped or loses the store between its last line and its own result: before that line it asks both clocks
 // whether the attempt is over, and the store whether it is there.
-import { Refused, randomId, reason } from '../base/index.ts';
+import { randomId, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
-import { isFinal, owed, sentFrom, wantsDelayNotice } from './fold.ts';
+import { isFinal, sentFrom } from './fold.ts';
 import type { QueueState, QueuedMessage } from './fold.ts';
 import type { Mailroom } from './mailroom.ts';
-import type { Notice, Outcome } from './ops.ts';
+import type { Outcome, QueueOp, QueuedSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { outcomeOf } from './remote.ts';
 import type { Envelope } from './remote.ts';
+import { Teller } from './teller.ts';
 
 /** Where messages go; `Route` is one. */
 export interface Sender {
@@ -40,6 +41,22 @@ const LOOK_MS_MIN = 20;
 const LOOK_SHARE = 20;
 const WRITE_AGAIN_MS = 10_000;
 
+/** An attempt that is written down, or about to be: its time counts from `begun`, before the write. */
+interface Claim {
+  attempt: string;
+  lasts: number;
+  begun: { mono: number; wall: number };
+}
+
+/** Attempts that are written in one event with the message itself: nobody can have begun before. */
+export interface Plan {
+  ops: QueueOp[];
+  /** The event is written. */
+  begin(): void;
+  /** It is not, or nobody knows. */
+  drop(): void;
+}
+
 interface Due {
   message: QueuedMessage;
   destination: string;
@@ -54,7 +71,7 @@ export class Worker {
   /** `message destination` under way here. */
   readonly #busy = new Set<string>();
   readonly #perDestination = new Map<string, number>();
-  readonly #telling = new Set<string>();
+  readonly #teller: Teller;
   readonly #over = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
   #cancel: () => void = () => {};
@@ -66,6 +83,18 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#o = options;
+    const { queue, mailroom, clock, logger } = options;
+    this.#teller = new Teller({
+      queue, mailroom, clock, logger,
+      owns: (message) => this.#own.has(message),
+      write: (build) => this.#write(build),
+      pause: (ms) => this.#pause(ms),
+      begun: (task) => {
+        this.#tasks.add(task);
+        void task.finally(() => this.#tasks.delete(task));
+      },
+      told: () => this.counts.notices++,
+    });
     options.queue.onChanged(() => this.#lookSoon());
   }
 
@@ -79,6 +108,30 @@ export class Worker {
     this.#own.add(message);
     const m = this.#o.queue.state.messages.get(message);
     if (m && !this.#stopped) this.#lookAt(m, this.#o.clock.now());
+  }
+
+  /** For a message that is about to be written here: what of it this replica sends at once. Asked right before the write. */
+  plan(spec: QueuedSpec): Plan {
+    const { queue, clock, random } = this.#o;
+    const reserved: { due: Omit<Due, 'message'>; claim: Claim }[] = [];
+    const now = sentFrom(spec) > clock.now() || this.#stopped ? [] : this.#byDestination(spec.id, spec.recipients, spec.recipients.map((_, i) => i));
+    for (const due of now) {
+      if (this.#busy.size >= queue.limits.queue_attempts_max || !this.#reserve(spec.id, due.destination)) continue;
+      reserved.push({ due, claim: { attempt: randomId(random, ATTEMPT_ID_BITS), lasts: this.#lasts(spec), begun: { mono: clock.monotonic(), wall: clock.now() } } });
+    }
+    return {
+      ops: reserved.map(({ due, claim }) => ({ kind: 'Attempting', message: spec.id, attempt: claim.attempt, lastsMs: claim.lasts, recipients: due.recipients })),
+      begin: () => {
+        const message = queue.state.messages.get(spec.id);
+        for (const { due, claim } of reserved) {
+          if (message) this.#run({ message, ...due }, claim);
+          else this.#release(spec.id, due.destination);
+        }
+      },
+      drop: () => {
+        for (const { due } of reserved) this.#release(spec.id, due.destination);
+      },
+    };
   }
 
   #schedule(): void {
@@ -110,7 +163,7 @@ export class Worker {
   }
 
   #lookAt(message: QueuedMessage, now: number): void {
-    this.#tell(message, now);
+    this.#teller.look(message, now);
     if (message.held.on || this.#busy.size >= this.#o.queue.limits.queue_attempts_max) return;
     for (const due of this.#dueOf(message, now)) if (this.#busy.size < this.#o.queue.limits.queue_attempts_max) this.#begin(due);
   }
@@ -127,18 +180,24 @@ export class Worker {
   }
 
   #dueOf(m: QueuedMessage, now: number): Due[] {
+    const due: number[] = [];
+    for (let i = 0; i < m.recipients.length; i++) if (!isFinal(m.recipients[i]) && this.dueAt(m, i) <= now && !this.#claimed(m, i)) due.push(i);
+    return due.length === 0 ? [] : this.#byDestination(m.id, m.recipients, due).map((d) => ({ message: m, ...d }));
+  }
+
+  /** Of these recipients what goes together, to destinations where this message is not under way. */
+  #byDestination(id: string, all: readonly { address: string }[], recipients: readonly number[]): Omit<Due, 'message'>[] {
     const by = new Map<string, number[]>();
-    for (let i = 0; i < m.recipients.length; i++) {
-      const r = m.recipients[i];
-      if (isFinal(r) || this.dueAt(m, i) > now || this.#claimed(m, i)) continue;
-      const destination = this.#o.mailroom.isHere(r.address) ? HERE : this.#o.sender.destination(r.address);
-      if (this.#busy.has(`${m.id} ${destination}`)) continue;
+    for (const i of recipients) {
+      const { address } = all[i];
+      const destination = this.#o.mailroom.isHere(address) ? HERE : this.#o.sender.destination(address);
+      if (this.#busy.has(`${id} ${destination}`)) continue;
       const list = by.get(destination);
       if (list) list.push(i);
       else by.set(destination, [i]);
     }
     const max = this.#o.queue.limits.queue_recipients_per_transaction_max;
-    return [...by].map(([destination, recipients]) => ({ message: m, destination, recipients: recipients.slice(0, max) }));
+    return [...by].map(([destination, list]) => ({ destination, recipients: list.slice(0, max) }));
   }
 
   /** An attempt whose time and margin are not surely over, other than `mine`. */
@@ -166,37 +225,53 @@ export class Worker {
     return false;
   }
 
+  /** Room for an attempt; false: there is none. */
+  #reserve(id: string, destination: string): boolean {
+    const here = this.#perDestination.get(destination) ?? 0;
+    if (here >= this.#o.queue.limits.queue_attempts_per_destination_max && destination !== HERE) return false;
+    this.#busy.add(`${id} ${destination}`);
+    this.#perDestination.set(destination, here + 1);
+    return true;
+  }
+  #release(id: string, destination: string): void {
+    this.#busy.delete(`${id} ${destination}`);
+    const left = this.#perDestination.get(destination)! - 1;
+    if (left === 0) this.#perDestination.delete(destination);
+    else this.#perDestination.set(destination, left);
+  }
+
   #begin(due: Due): void {
-    const { queue, logger } = this.#o;
-    const here = this.#perDestination.get(due.destination) ?? 0;
-    if (here >= queue.limits.queue_attempts_per_destination_max && due.destination !== HERE) return;
-    const key = `${due.message.id} ${due.destination}`;
-    this.#busy.add(key);
-    this.#perDestination.set(due.destination, here + 1);
-    const task = this.#attempt(due)
+    if (this.#reserve(due.message.id, due.destination)) this.#run(due, null);
+  }
+
+  /** In the background; room is reserved. */
+  #run(due: Due, claim: Claim | null): void {
+    const { logger } = this.#o;
+    const task = this.#attempt(due, claim)
       .catch((e) => {
         logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
         return this.#pause(WRITE_AGAIN_MS);
       })
       .finally(() => {
-        this.#busy.delete(key);
-        const left = this.#perDestination.get(due.destination)! - 1;
-        if (left === 0) this.#perDestination.delete(due.destination);
-        else this.#perDestination.set(due.destination, left);
+        this.#release(due.message.id, due.destination);
         this.#tasks.delete(task);
         this.#lookSoon();
       });
     this.#tasks.add(task);
   }
 
-  async #attempt({ message, destination, recipients }: Due): Promise<void> {
+  #lasts(m: { plainBytes: number }): number {
+    const { queue_attempt_ms, queue_bytes_per_ms_min: speed } = this.#o.queue.limits;
+    return queue_attempt_ms + Math.ceil(m.plainBytes / speed);
+  }
+
+  /** `claim`: written already. */
+  async #attempt({ message, destination, recipients }: Due, claim: Claim | null): Promise<void> {
     const { queue, clock, random, sender, mailroom, hostname, mutations = {} } = this.#o;
-    const attempt = randomId(random, ATTEMPT_ID_BITS);
-    const begun = { mono: clock.monotonic(), wall: clock.now() };
-    const { queue_attempt_ms, queue_answer_ms: answer, queue_bytes_per_ms_min: speed } = queue.limits;
-    const lasts = queue_attempt_ms + Math.ceil(message.plainBytes / speed);
+    const answer = queue.limits.queue_answer_ms;
+    const { attempt, begun, lasts } = claim ?? { attempt: randomId(random, ATTEMPT_ID_BITS), begun: { mono: clock.monotonic(), wall: clock.now() }, lasts: this.#lasts(message) };
     const left = () => lasts - Math.max(clock.monotonic() - begun.mono, clock.now() - begun.wall);
-    const mine = await this.#claim(message.id, attempt, lasts, recipients);
+    const mine = claim ? recipients : await this.#claim(message.id, attempt, lasts, recipients);
     if (mine === null) return;
     this.#own.add(message.id);
     const over = new AbortController();
@@ -282,55 +357,6 @@ export class Worker {
 
   async #pause(ms: number): Promise<void> {
     await this.#o.clock.sleep(ms, this.#over.signal).catch(() => {});
-  }
-
-  /** Notices that are owed: at once by who has just tried, by others when that one seems gone. */
-  #tell(m: QueuedMessage, now: number): void {
-    const { queue } = this.#o;
-    const late = this.#own.has(m.id) ? 0 : queue.limits.queue_takeover_ms;
-    const groups = new Map<string, { notice: Notice; at: number; recipients: number[] }>();
-    const old = now - sentFrom(m) >= queue.limits.queue_delay_notice_ms;
-    for (let i = 0; i < m.recipients.length; i++) {
-      const r = m.recipients[i];
-      if (r.said === null && !old) continue;
-      const notice = owed(m, r) ?? (old && wantsDelayNotice(m, r) ? 'delay' : null);
-      if (notice === null) continue;
-      const at = notice === 'delay' ? sentFrom(m) + queue.limits.queue_delay_notice_ms : r.said!.at;
-      if (now - at < late) continue;
-      // Recipients of one result are told together; the same at every replica.
-      const key = `${m.id} ${notice} ${notice === 'delay' ? '' : r.said!.stamp}`;
-      const group = groups.get(key);
-      if (group) group.recipients.push(i);
-      else groups.set(key, { notice, at, recipients: [i] });
-    }
-    for (const [key, group] of groups) {
-      if (this.#telling.has(key)) continue;
-      this.#telling.add(key);
-      const task = this.#notify(m, group.notice, group.at, group.recipients)
-        .catch((e) => {
-          this.#o.logger.warn('a notice is put off', { message: m.id, why: reason(e) });
-          return this.#pause(WRITE_AGAIN_MS * 6);
-        })
-        .finally(() => {
-          this.#telling.delete(key);
-          this.#tasks.delete(task);
-        });
-      this.#tasks.add(task);
-    }
-  }
-
-  async #notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[]): Promise<void> {
-    const { queue, mailroom, logger } = this.#o;
-    try {
-      await mailroom.notify(m, notice, at, recipients, queue);
-      this.counts.notices++;
-    } catch (e) {
-      // A full mailbox may have room again; a sender who is gone can be told no more.
-      if (!(e instanceof Refused) || (e.code === 'OVERQUOTA' && this.#o.clock.now() - at < queue.limits.queue_age_ms_max)) throw e;
-      logger.warn('a notice has no recipient', { message: m.id, why: e.message });
-    }
-    await this.#write((state) => (state.messages.has(m.id) ? [{ kind: 'Told', message: m.id, notice, recipients }] : []));
-    queue.forget(m);
   }
 
   /** Begins nothing more, gives what is under way `ms`, then cuts it; waits for the results to be written. */

@@ -59,6 +59,28 @@ describe('queue/worker', () => {
     assert.deepEqual(world.inboxes.got, []);
   });
 
+  it('writes what it sends at once in one event with the message, and nobody else begins', async () => {
+    world.planned = true;
+    const [a] = await members(3);
+    await settled(world.submit(a, ['ben@there.test', 'cleo@there.test', 'dan@far.test']));
+    await pass(10 * MINUTE);
+    assert.deepEqual(net.sent.map((s) => [s.destination, s.to]).sort(), [['far.test', ['dan@far.test']], ['there.test', ['ben@there.test', 'cleo@there.test']]]);
+    assert.equal(world.waiting, 0);
+    // One for the message, one or two for the results.
+    assert.ok(world.store.names.filter((n) => n.includes('/log/')).length <= 3);
+    // It dies with its message: the others wait until the attempt is over.
+    net.before = () => {
+      a.die();
+      return new Promise(() => {});
+    };
+    await settled(world.submit(a, 'eve@there.test'));
+    net.before = () => {};
+    await pass(10 * MINUTE);
+    assert.equal(net.sent.length, 2);
+    await pass(30 * MINUTE);
+    assert.equal(net.sent.length, 3);
+  });
+
   it('delivers to users here at once, without the queue, and from the queue when others are meant too', async () => {
     const [a] = await members(1);
     await settled(world.submit(a, ['ben@here.test']));

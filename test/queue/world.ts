@@ -66,6 +66,8 @@ export class QueueWorld {
   readonly members: Member[] = [];
   readonly limits: Limits;
   hints = true;
+  /** Attempts are written together with the message, as in a replica; else alone, as when another takes over. */
+  planned = false;
   #slots = 0;
 
   constructor(clock: Clock, seed = 1, more: Partial<Limits> = {}) {
@@ -101,6 +103,7 @@ export class QueueWorld {
       },
       spool: () => memorySpool(),
       onQueued: (id) => worker.own(id),
+      plan: this.planned ? (spec) => worker.plan(spec) : undefined,
     });
     await queue.open();
     worker.start();
