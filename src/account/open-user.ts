@@ -264,16 +264,17 @@ export class OpenUser {
   /**
    * Before a mailbox is shown: what is late there is repaired first. A client that synchronised past a late removal and is
    * shown the mailbox without the message would not hear of it again while it stays connected: the repair gives a MODSEQ
-   * to what is there no more, and whatever else it hears meanwhile takes it past that MODSEQ. What becomes late
-   * during the repair happens before the client's eyes, but what was passed over is waited for. Unavailable when
-   * that can't be written.
+   * to what is there no more, and whatever else it hears meanwhile takes it past that MODSEQ. So is what became late during
+   * the repair: an own event that was under way may conflict with what this client was shown elsewhere. When others write on
+   * and on it ends with what happens before the client's eyes, but what was late at first or passed over is waited for.
+   * Unavailable when that can't be written.
    */
   async showable(mailbox: MailboxId): Promise<void> {
     const lateHere = () => this.#late().filter((l) => l.event.effects.some((e) => e.scope === mailbox));
     const first = new Set(lateHere().map((l) => l.event));
     // A repair that is under way may not know of all of it.
     for (let round = 0; round < 3; round++) {
-      if (!lateHere().some((l) => l.passedOver || first.has(l.event))) return;
+      if (lateHere().length === 0) return;
       await this.repair();
     }
     if (!lateHere().some((l) => l.passedOver || first.has(l.event))) return;

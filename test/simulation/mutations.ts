@@ -24,10 +24,10 @@ export const mutations: Record<string, Mutation> = {
   noSecondPut: { profile: 'edges', seed: 4, within: 2000, switches: { log: { noSecondPut: true } } },
   noWindow: { profile: 'slow', seed: 1, within: 200, switches: { log: { noWindow: true } } },
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
-  listFromGreatest: { profile: 'edges', seed: 195, within: 1500, switches: { log: { listFromGreatest: true } } },
+  listFromGreatest: { profile: 'edges', seed: 389, within: 1500, switches: { log: { listFromGreatest: true } } },
   positionsNotSpent: { profile: 'edges', seed: 20, within: 1500, switches: { log: { positionsNotSpent: true } } },
   // noPassedOver, trustFloors and noDigest: directed.ts.
-  bundleCoversByFloor: { profile: 'days', seed: 1, within: 300, switches: { log: { bundleCoversByFloor: true } } },
+  bundleCoversByFloor: { profile: 'days', seed: 19, within: 300, switches: { log: { bundleCoversByFloor: true } } },
   neverForget: { profile: 'days', seed: 1, within: 300, switches: { log: { neverForget: true } } },
   noCoversInJoin: { profile: 'forget', seed: 1, within: 100, switches: { log: { noCoversInJoin: true }, state: { noCoversInJoin: true } } },
   onePassCollection: { profile: 'days', seed: 1, within: 600, switches: { log: { onePassCollection: true } } },
