@@ -141,12 +141,22 @@ describe('imap FETCH', () => {
     for (const section of ['4', '1.1.1', '1.HEADER', '3.TEXT']) assert.equal(await client.send(`FETCH 1 BODY.PEEK[${section}]`), `* 1 FETCH (BODY[${section}] NIL)\r\nA1 OK FETCH completed\r\n`);
   });
 
+  it('answers in order, whether a message has to be read or not', async () => {
+    const mailbox = new Mailbox();
+    for (const text of [PLAIN, MIXED, PLAIN, PLAIN, MIXED]) mailbox.add(text);
+    const there = (n: number) => `* ${n} FETCH (BODY[3] ${literal('AAEC')} FLAGS ())\r\n`;
+    const none = (n: number) => `* ${n} FETCH (BODY[3] NIL FLAGS ())\r\n`;
+    assert.equal(await new Client(mailbox).send('FETCH 1:5 (BODY.PEEK[3] FLAGS)'), `${none(1)}${there(2)}${none(3)}${none(4)}${there(5)}A1 OK FETCH completed\r\n`);
+  });
+
   it('undoes transfer encodings for BINARY', async () => {
     const { client } = one(MIXED);
     assert.equal(await client.send('FETCH 1 BINARY.PEEK[1]'), `* 1 FETCH (BINARY[1] ${literal('sm\xc3\xb8rrebr\xc3\xb8d')})\r\nA1 OK FETCH completed\r\n`);
     assert.equal(await client.send('FETCH 1 BINARY.PEEK[3]'), '* 1 FETCH (BINARY[3] ~{3}\r\n\x00\x01\x02)\r\nA1 OK FETCH completed\r\n');
     assert.equal(await client.send('FETCH 1 BINARY.SIZE[3]'), '* 1 FETCH (BINARY.SIZE[3] 3)\r\nA1 OK FETCH completed\r\n');
     assert.equal(await client.send('FETCH 1 BINARY.PEEK[1]<2.2>'), '* 1 FETCH (BINARY[1]<2> {2}\r\n\xc3\xb8)\r\nA1 OK FETCH completed\r\n');
+    const empty = one('Subject: nothing\r\n\r\n').client;
+    assert.equal(await empty.send('FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1])'), '* 1 FETCH (BINARY.SIZE[1] 0 BINARY[1] {0}\r\n)\r\nA1 OK FETCH completed\r\n');
     const odd = one(mail({ 'Content-Transfer-Encoding': 'x-odd' })).client;
     assert.equal(await odd.send('FETCH 1 BINARY.PEEK[1]'), 'A1 NO [UNKNOWN-CTE]\r\n');
   });

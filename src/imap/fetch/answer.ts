@@ -5,7 +5,7 @@ import { Refused, Unavailable, limits, reason } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
 import type { MessageRecord } from '../session.ts';
-import type { Item } from './items.ts';
+import type { Item, SectionItem } from './items.ts';
 import { PIECE_BYTES, begin, beginAhead, prepare } from './loading.ts';
 import type { Prepared } from './loading.ts';
 import { Pace } from './pace.ts';
@@ -14,6 +14,8 @@ import type { Renderer } from './plain.ts';
 import { lowerBound } from './uidset.ts';
 
 const RECORDS = 256;
+/** What is written together. */
+const AT_ONCE_BYTES = 64 * 1024;
 
 /** A literal was announced and its bytes can't follow: only the end of the connection is honest now. */
 export class CutOff extends Error {
@@ -118,7 +120,7 @@ export class FetchAnswers {
         const record = records[k];
         i = this.#place(uids[k], i, record !== null);
         if (i >= 0) text += `${this.#head(uids[k], i, record)})\r\n`;
-        if (text.length > 64 * 1024) {
+        if (text.length > AT_ONCE_BYTES) {
           out.write(text);
           text = '';
           if (this.#pace.due || out.full) await this.#breathe();
@@ -147,9 +149,14 @@ export class FetchAnswers {
   }
 
   async #fromBlobs(): Promise<void> {
-    const { selected } = this.#context;
+    const { out, selected } = this.#context;
     const window: Prepared[] = [];
     let bytes = 0;
+    let text = '';
+    const flush = () => {
+      if (text !== '') out.write(text);
+      text = '';
+    };
     const emit = async () => {
       const first = window.shift()!;
       await this.#writeMessage(first);
@@ -163,6 +170,14 @@ export class FetchAnswers {
           continue;
         }
         const prepared = prepare(this.#items, uids[k], record);
+        if (prepared.bytes === 0 && window.length === 0 && this.#marking === null) {
+          text += this.#atHand(prepared);
+          if (text.length <= AT_ONCE_BYTES) continue;
+          flush();
+          if (this.#pace.due || out.full) await this.#breathe();
+          continue;
+        }
+        flush();
         while (window.length > 0 && (window.length >= limits.fetch_ahead_messages_max || bytes + prepared.bytes > limits.fetch_ahead_bytes_max)) await emit();
         beginAhead(selected, prepared);
         window.push(prepared);
@@ -170,8 +185,24 @@ export class FetchAnswers {
         // Nothing to wait for: records alone answer, so don't hold them.
         while (window.length > 0 && window[0].bytes === 0) await emit();
       }
+      flush();
     }
     while (window.length > 0) await emit();
+  }
+
+  /** A message of which the record has every section: header fields that are kept, and empty parts. */
+  #atHand({ uid, record, loading }: Prepared): string {
+    const i = this.#place(uid, -1);
+    if (i < 0) return '';
+    let text = this.#opening(uid, i);
+    let s = 0;
+    for (let k = 0; k < this.#items.length; k++) {
+      const item = this.#items[k];
+      if (k > 0) text += ' ';
+      if (item.kind !== 'section') text += this.#plain[k]!(i, record);
+      else text += whole(item, loading[s++].first as string | null);
+    }
+    return `${text}${this.#closing(uid, i)})\r\n`;
   }
 
   async #writeMessage(prepared: Prepared): Promise<void> {
@@ -197,15 +228,14 @@ export class FetchAnswers {
         first = await begin(selected, prepared, one).catch(cutOff);
         if (first === null) throw new CutOff('a message vanished while it was sent');
       }
-      if (one.missing || first === null) text += `${item.label} ${item.binary === 'size' ? '0' : 'NIL'}`;
-      else if (item.binary === 'size') text += `${item.label} ${first as string}`;
-      else if (typeof first === 'string') text += `${item.label} {${first.length}}\r\n${first.replaceAll('\0', '\x80')}`;
+      const here = one.missing ? null : first;
+      if (here === null || typeof here === 'string') text += whole(item, here);
       else if (item.binary === 'decoded') {
-        text += `${item.label} ${first.includes(0) ? '~' : ''}{${first.length}}\r\n`;
-        text = await this.#bytes(text, first, uid, 0, 0, true);
+        text += `${item.label} ${here.includes(0) ? '~' : ''}{${here.length}}\r\n`;
+        text = await this.#bytes(text, here, uid, 0, 0, true);
       } else {
         text += `${item.label} {${one.to - one.from}}\r\n`;
-        text = await this.#bytes(text, first, uid, one.from, one.to);
+        text = await this.#bytes(text, here, uid, one.from, one.to);
       }
     }
     out.write(`${text}${this.#closing(uid, i)})\r\n`);
@@ -273,6 +303,13 @@ export class FetchAnswers {
     if (out.full) await out.drain();
     if (this.#pace.due) await this.#pace.rest();
   }
+}
+
+/** A section whose text is here; null: there is no such part. */
+function whole(item: SectionItem, text: string | null): string {
+  if (text === null) return `${item.label} ${item.binary === 'size' ? '0' : 'NIL'}`;
+  if (item.binary === 'size') return `${item.label} ${text === '' ? '0' : text}`;
+  return `${item.label} {${text.length}}\r\n${text.includes('\0') ? text.replaceAll('\0', '\x80') : text}`;
 }
 
 /** A literal holds no NUL (RFC 9051 §9 CHAR8); the size must stay, so another byte stands for it. */
