@@ -80,6 +80,7 @@ export async function startGarage({ nodes: count = 1, buckets = ['colombier'], f
     if (count > 1) {
       const ids = await Promise.all(all.map(async (node) => (await node.cli('node', 'id', '-q')).trim()));
       for (const id of ids.slice(1)) await cli('node', 'connect', id);
+      for (const node of all) node.knows(ids);
       for (const [i, id] of ids.entries()) await cli('layout', 'assign', '-z', `site${i + 1}`, '-c', '1G', id.slice(0, 16));
       await cli('layout', 'apply', '--version', '1');
       await cli('key', 'import', '--yes', '-n', 'colombier', keys.accessKey, keys.secretKey);
@@ -170,6 +171,12 @@ class Node implements GarageNode {
     const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
     await ended;
     clearTimeout(timer);
+  }
+
+  /** From its next start on. By itself a node writes down only now and then whom it knows: killed before, it finds nobody again. */
+  knows(ids: string[]): void {
+    const file = join(this.#folder, 'garage.toml');
+    writeFileSync(file, `bootstrap_peers = ${JSON.stringify(ids)}\n${readFileSync(file, 'utf8')}`, { mode: 0o600 });
   }
 
   /** The command line of Garage, told to this node. */
