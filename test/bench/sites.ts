@@ -31,6 +31,8 @@ if (!args.here) {
   process.exit(status ?? 1);
 }
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
 interface Row {
   work: string;
   value: number;

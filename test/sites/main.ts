@@ -19,6 +19,8 @@ if (values.help) {
   console.log(HELP);
   process.exit(0);
 }
+// Whatever ends it takes all that it started with it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 const store = (values.store ?? (garageMissing() ? 'faulty' : 'garage')) as 'garage' | 'faulty';
 const minutes = Number(values.minutes);
 console.log(`A storm of ${minutes} minutes on ${store}${values.switch ? `, ${values.switch}` : ''}`);
