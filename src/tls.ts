@@ -103,7 +103,9 @@ async function load(files: Files): Promise<{ context: SecureContext; fingerprint
       throw new Malformed(`${name}: cannot read ${file}: ${(e as NodeJS.ErrnoException).code ?? reason(e)}`);
     }
   };
-  const [cert, key] = [await read('tls-cert', files.cert), await read('tls-key', files.key)];
+  const cert = await read('tls-cert', files.cert);
+  // One file is read once: another process that starts now may put its own in its place.
+  const key = files.key === files.cert ? cert : await read('tls-key', files.key);
   try {
     return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), fingerprint: new X509Certificate(cert).fingerprint256 };
   } catch (e) {

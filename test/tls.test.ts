@@ -55,6 +55,11 @@ describe('tls', () => {
     for (const c of [first, second, third]) c.close();
   });
 
+  it('is made by many that start at once, and each has a certificate with its key', async () => {
+    const all = await Promise.all(Array.from({ length: 16 }, () => openCertificate(needs(), systemClock, systemRandom, silent)));
+    for (const c of all) c.close();
+  });
+
   it('reads given files again when they change, and keeps the old when it can not', async () => {
     const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
     const write = (name: string) => {
