@@ -5,7 +5,7 @@ import { Corrupt } from '../base/index.ts';
 import { chunkBegins, chunkOf, openBlob, openRange, sealedRange } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { Cache, MemoryBudget } from './memory.ts';
+import { Cache, MemoryBudget, owned } from './memory.ts';
 
 /** Messages up to this size are read and kept whole. */
 const WHOLE_BYTES_MAX = 256 * 1024;
@@ -68,7 +68,7 @@ export class BlobCache {
     const opened = await this.#range(store, name, ref, edges[0], edges[edges.length - 1]);
     return edges.slice(1).map((edge, i) => {
       // A copy, or one chunk would hold them all.
-      const bytes = Buffer.from(opened.subarray(edges[i] - edges[0], edge - edges[0]));
+      const bytes = owned(opened.subarray(edges[i] - edges[0], edge - edges[0]));
       this.#kept.set(`${name}#${first + i}`, bytes, bytes.length);
       return bytes;
     });
@@ -80,7 +80,7 @@ export class BlobCache {
       reading = (async () => {
         const object = await store.get(name);
         if (!object) throw new Corrupt(`${name}: the blob is missing`);
-        const plain = openBlob(ref.contentKey, object.bytes);
+        const plain = owned(openBlob(ref.contentKey, object.bytes));
         this.#kept.set(name, plain, plain.length);
         return plain;
       })().finally(() => this.#reading.delete(name));

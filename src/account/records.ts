@@ -3,11 +3,11 @@
 import type { MessageRecord } from '../imap/session.ts';
 import { decodeIndex } from '../message/index.ts';
 import type { Content } from '../state/index.ts';
-import { Cache, MemoryBudget } from './memory.ts';
+import { Cache, MemoryBudget, ownBytes } from './memory.ts';
 
 /** Memory that a record takes for each byte of its stored index, rendered text included; and besides. */
 const COST_FACTOR = 4;
-const COST_BYTES = 600;
+const COST_BYTES = 800;
 
 export class RecordCache {
   readonly #kept: Cache<MessageRecord>;
@@ -25,7 +25,11 @@ export class RecordCache {
   }
 
   add(content: Content): MessageRecord {
-    const record: MessageRecord = { index: decodeIndex(Buffer.from(content.index)), prefix: Buffer.from(content.prefix), rendered: null };
+    const { index, prefix } = content;
+    const own = ownBytes(index.length + prefix.length);
+    own.set(index);
+    own.set(prefix, index.length);
+    const record: MessageRecord = { index: decodeIndex(own.subarray(0, index.length)), prefix: own.subarray(index.length), rendered: null };
     this.#kept.set(content.emailId, record, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
     return record;
   }

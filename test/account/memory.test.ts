@@ -2,13 +2,21 @@
 import assert from 'node:assert/strict';
 import { limits } from '../../src/base/index.ts';
 import { BlobCache, MemoryBudget, RecordCache } from '../../src/account/index.ts';
-import { Cache } from '../../src/account/memory.ts';
+import { Cache, owned } from '../../src/account/memory.ts';
 import type { Keeper } from '../../src/account/memory.ts';
+import { MessageScanner, encodeIndex } from '../../src/message/index.ts';
+import type { Content } from '../../src/state/index.ts';
 import { WorldClock } from '../log/world.ts';
 import { AccountWorld, contents, mail } from './world.ts';
 import type { Account, TestReplica } from './world.ts';
 
 const KIB = 1024;
+
+function scan(message: string) {
+  const scanner = new MessageScanner();
+  scanner.push(Buffer.from(message));
+  return scanner.finish();
+}
 
 describe('one budget of memory', () => {
   it('what was used longest ago goes first, whoever keeps it', async () => {
@@ -112,6 +120,18 @@ describe('one budget of memory', () => {
       const end = prefix + bytes.length;
       assert.ok((await box.read(uid, end - 10, end + 10))!.equals(bytes.subarray(-10)));
     });
+  });
+
+  it('what is kept holds nothing besides', () => {
+    const cache = new RecordCache(100_000);
+    // Something small first, so that the pool is in use.
+    const small = Buffer.from('small');
+    const content = { index: Buffer.alloc(0), prefix: Buffer.from('Received: x\r\n'), emailId: 'e' } as unknown as Content;
+    content.index = encodeIndex(scan('Subject: x\r\n\r\ny'));
+    const record = cache.add(content);
+    assert.ok(small.buffer.byteLength > 4096 && record.prefix.buffer.byteLength < 4096, `${record.prefix.buffer.byteLength} bytes for ${record.prefix.length}`);
+    assert.equal(owned(small).toString(), 'small');
+    assert.equal(owned(small).buffer.byteLength, 5);
   });
 
   it('caches alone have budgets of their own', () => {
