@@ -78,6 +78,8 @@ function better(a: Said | null, b: Said | null): Said | null {
 
 export class QueueState {
   readonly messages = new Map<string, QueuedMessage>();
+  /** Of the last stored form: the next one is about as large. */
+  #encodedBytes = 0;
   /** Recipients by user and hour since 1970, for limits. */
   readonly #sent = new Map<string, Map<number, number>>();
 
@@ -152,7 +154,7 @@ export class QueueState {
   encode(): Buffer {
     const sorted = <T>(entries: Iterable<[string, T]>): [string, T][] => [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
     const version = [...this.messages.values()].some((m) => asksMore(m)) ? VERSION : 1;
-    const w = new ByteWriter(4096).u8(version).varint(this.messages.size);
+    const w = new ByteWriter(Math.max(4096, this.#encodedBytes + (this.#encodedBytes >> 3))).u8(version).varint(this.messages.size);
     for (const [, m] of sorted(this.messages)) {
       writeQueued(w, m, version);
       w.string(m.ref.writer).varint(m.ref.seq);
@@ -172,7 +174,9 @@ export class QueueState {
       w.string(user).varint(hours.size);
       for (const [hour, n] of [...hours].sort(([a], [b]) => a - b)) w.varint(hour).varint(n);
     }
-    return w.done();
+    const bytes = w.done();
+    this.#encodedBytes = bytes.length;
+    return bytes;
   }
 
   /**

@@ -30,6 +30,8 @@ const NOTHING = Buffer.alloc(0);
 const READ_BYTES = 512 * 1024;
 /** A blob without an event: its writer died, or the event is about to come. */
 const BLOB_KEPT_MS = 24 * 60 * 60 * 1000;
+/** Of the messages that wait, so many part of events between two snapshots. */
+const SNAPSHOT_SHARE = 8;
 const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
 
 export class Queue {
@@ -99,7 +101,8 @@ export class Queue {
         open: (name, sealed) => openNamed(keys.events, name, NOTHING, sealed),
       },
       onApplied: () => {
-        if (++this.#events >= this.limits.queue_snapshot_events) this.#snapshot();
+        // A snapshot writes all that waits: the more that is, the rarer.
+        if (++this.#events >= Math.max(this.limits.queue_snapshot_events, this.#folded.messages.size / SNAPSHOT_SHARE)) this.#snapshot();
         if (this.state === this.#folded) this.#changed();
       },
       onForgotten: () => {
