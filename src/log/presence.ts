@@ -15,6 +15,8 @@ const PRESENCE_VERSION = 1;
 const STALE_MS = 24 * 60 * 60 * 1000;
 
 const TIME_STEP_MS = 2000;
+/** Who holds its slot for certain reads others' presences again only so often: nobody who sees it renewed takes that slot. */
+const READ_AGAIN_MS = 10 * 60 * 1000;
 
 /** What a presence object says. */
 export interface PresenceRecord {
@@ -70,7 +72,7 @@ export class Presence implements ReplicaIdentity {
   #slot: number | null = null;
   /** Both clocks when the last acknowledged PUT began. */
   #acked: { mono: number; wall: number } | null = null;
-  #known = new Map<string, { modified: number; settled: boolean; record: PresenceRecord }>();
+  #known = new Map<string, { modified: number; settled: boolean; read: number; record: PresenceRecord }>();
   #peers: Peer[] = [];
   #cancel: (() => void) | null = null;
   #left = false;
@@ -154,7 +156,7 @@ export class Presence implements ReplicaIdentity {
       put = true;
       await this.#put(slot, false);
       if (sure) this.#acked = began;
-      const taken = await this.#read();
+      const taken = await this.#read(sure);
       if (!taken.has(slot)) {
         this.#held = true;
         this.#slot = slot;
@@ -196,11 +198,11 @@ export class Presence implements ReplicaIdentity {
   }
 
   /** Reads all presences; the slots of others that were seen within `slot_free_ms`. */
-  async #read(): Promise<Set<number>> {
+  async #read(sure = false): Promise<Set<number>> {
     const { store, logger } = this.#o;
     const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max);
     const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
-    const read = await Promise.all(fresh.map((row) => this.#record(row, date)));
+    const read = await Promise.all(fresh.map((row) => this.#record(row, date, sure)));
     const names = new Set(rows.map((row) => row.name));
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
     for (const row of rows) {
@@ -217,15 +219,15 @@ export class Presence implements ReplicaIdentity {
     return taken;
   }
 
-  async #record(row: Listed, date: number): Promise<PresenceRecord | null> {
+  async #record(row: Listed, date: number, sure: boolean): Promise<PresenceRecord | null> {
     const known = this.#known.get(row.name);
-    if (known?.settled && known.modified === row.modified) return known.record;
+    if (known?.settled && (known.modified === row.modified || (sure && date - known.read < READ_AGAIN_MS))) return known.record;
     const object = await this.#o.store.get(row.name);
     if (!object) return null;
     try {
       const record = decodePresence(this.#o.open(row.name, object.bytes));
       // Stores tell times in seconds: what was young when it was read may have been written again in the same one.
-      this.#known.set(row.name, { modified: row.modified, settled: date - row.modified > TIME_STEP_MS, record });
+      this.#known.set(row.name, { modified: row.modified, settled: date - row.modified > TIME_STEP_MS, read: date, record });
       return record;
     } catch (e) {
       if (!(e instanceof Corrupt)) throw e;
