@@ -25,7 +25,9 @@ const TRIES = 3;
 const UDP_MS = 3000;
 const TCP_MS = 8000;
 
-const isLoopback = (address: string): boolean => /^127\./.test(address) || address === '::1';
+/** Docker's own hands on what others say, over whatever way. */
+const FORWARDER = '127.0.0.11';
+const isLoopback = (address: string): boolean => (/^127\./.test(address) && address !== FORWARDER) || address === '::1';
 
 function parseServer(text: string): Server {
   const m = /^\[(.+)\](?::(\d+))?$/.exec(text) ?? (isIP(text) ? [text, text] : /^([^:]+):(\d+)$/.exec(text));

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Unavailable, limits, seededRandom, silent, systemClock } from '../../src/base/index.ts';
-import { StsPolicies, decodeAnswer, decodePolicy, encodePolicy, encodeQuestion, fetchTextBy, parseStsPolicy, policyShelf, queueKeys, stsAllows, stsRecordId } from '../../src/queue/index.ts';
+import { StsPolicies, decodeAnswer, decodePolicy, encodePolicy, encodeQuestion, fetchTextBy, parseStsPolicy, policyShelf, queueKeys, signedDnsOf, stsAllows, stsRecordId } from '../../src/queue/index.ts';
 import type { Dns } from '../../src/queue/index.ts';
 import { MemoryWorld } from '../../src/store/index.ts';
 import { WorldClock } from '../log/world.ts';
@@ -131,6 +131,15 @@ describe('queue/sts', () => {
       await assert.rejects(fetches(['mta-sts.there.test'], endless));
       assert.ok(sent < 50e6, String(sent));
     });
+  });
+});
+
+describe('queue/validating', () => {
+  it('takes the word of resolvers at loopback, or of those that the settings trust', () => {
+    const trusts = (servers: string[], trusted: boolean | null = null) => signedDnsOf(servers, trusted, systemClock, seededRandom(1)) !== null;
+    assert.deepEqual([['127.0.0.1'], ['127.0.0.1:5353', '[::1]:53', '::1'], ['127.0.0.1', '192.0.2.1'], ['192.0.2.1'], ['127.0.0.11']].map((s) => trusts(s)), [true, true, false, false, false]);
+    assert.deepEqual([trusts(['192.0.2.1'], true), trusts(['127.0.0.1'], false)], [true, false]);
+    assert.throws(() => trusts(['dns.test']), { name: 'Malformed' });
   });
 });
 
