@@ -21,7 +21,7 @@ export const mutations: Record<string, Mutation> = {
   noDeliveryKeys: { profile: 'storm', seed: 1, within: 100, switches: { state: { noDeliveryKeys: true } } },
   slotsReusedAtOnceAndGreaterAlone: { profile: 'slow', seed: 130, within: 1000, switches: { log: { slotsReusedAtOnce: true, greaterAlone: true } } },
   firstPositionInName: { profile: 'slow', seed: 1, within: 300, switches: { log: { firstPositionInName: true } } },
-  noSecondPut: { profile: 'edges', seed: 4, within: 2000, switches: { log: { noSecondPut: true } } },
+  noSecondPut: { profile: 'edges', seed: 367, within: 2000, switches: { log: { noSecondPut: true } } },
   noWindow: { profile: 'slow', seed: 1, within: 200, switches: { log: { noWindow: true } } },
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
   listFromGreatest: { profile: 'edges', seed: 389, within: 1500, switches: { log: { listFromGreatest: true } } },
