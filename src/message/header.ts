@@ -3,6 +3,8 @@ import { limits } from '../base/index.ts';
 import type { HeaderText } from '../base/index.ts';
 import type { KeptField } from './types.ts';
 
+const COLON = 0x3a;
+
 /** Carriage returns before a line feed that belong to the line end: some programs send CR CR LF for CR LF. */
 export const lineEndReturnsMax = 2;
 
@@ -25,7 +27,6 @@ export function readFields(header: HeaderText): KeptField[] {
  */
 function walkLines(header: HeaderText, visit: (start: number, colon: number, end: number) => boolean): void {
   const length = header.length;
-  let colonNext = header.indexOf(':');
   for (let at = 0; at < length; ) {
     let end = header.indexOf('\n', at);
     end = end < 0 ? length : end + 1;
@@ -36,9 +37,11 @@ function walkLines(header: HeaderText, visit: (start: number, colon: number, end
       const next = header.indexOf('\n', end);
       end = next < 0 ? length : next + 1;
     }
-    if (colonNext >= 0 && colonNext < at) colonNext = header.indexOf(':', at);
-    const named = colonNext > at && colonNext < lineEnd && !isBlank(first);
-    if (!visit(at, named ? colonNext : -1, end)) return;
+    // Within the line alone: an indexOf that looks further is done for every line once this is compiled, used or not.
+    let colon = at;
+    while (colon < lineEnd && header.charCodeAt(colon) !== COLON) colon++;
+    const named = colon > at && colon < lineEnd && !isBlank(first);
+    if (!visit(at, named ? colon : -1, end)) return;
     at = end;
   }
 }

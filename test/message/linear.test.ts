@@ -1,7 +1,7 @@
 // Nothing is quadratic: input made to be slow, at one length and at sixteen times that. Linear work grows sixteenfold,
 // quadratic 256-fold; the line is drawn far from both, and time is the processor's, the best of several runs.
 import assert from 'node:assert/strict';
-import { baseSubject, decodeText, decodeWords, encodeIndex, filterHeader, MessageScanner, parseAddresses, parseDate, parseIds, parseParameters, renderBody, scanMessage } from '../../src/message/index.ts';
+import { baseSubject, decodeText, decodeWords, encodeIndex, filterHeader, MessageScanner, parseAddresses, parseDate, parseIds, parseParameters, readFields, renderBody, scanMessage } from '../../src/message/index.ts';
 
 const TIMES = 16;
 
@@ -34,6 +34,12 @@ function inBytes(text: string, size: number): () => unknown {
   };
 }
 
+/** As the scanner has it: flat. */
+function fieldsOf(text: string): () => unknown {
+  const header = Buffer.from(text, 'latin1').toString('latin1');
+  return () => readFields(header);
+}
+
 const multipart = 'Content-Type: multipart/mixed; boundary=b\r\n\r\n';
 const CASES: [string, number, (n: number) => () => unknown][] = [
   ['quotes without end in addresses', 2000, (n) => () => parseAddresses(`"${'\\"'.repeat(n)}`)],
@@ -50,6 +56,7 @@ const CASES: [string, number, (n: number) => () => unknown][] = [
   ['dates', 4000, (n) => () => parseDate('1:'.repeat(n))],
   ['ids', 4000, (n) => () => parseIds('<'.repeat(n))],
   ['ids closed', 4000, (n) => () => parseIds(`${'<'.repeat(n)}>${'>'.repeat(n)}`)],
+  ['header lines without a name', 10_000, (n) => fieldsOf('--b\r\n'.repeat(n))],
   ['encoded words begun', 4000, (n) => () => decodeWords('=?'.repeat(n))],
   ['encoded words half', 2000, (n) => () => decodeWords('=?utf-8?q?'.repeat(n))],
   ['encoded words', 500, (n) => () => decodeWords('=?utf-8?q?=C3?= =?utf-8?q?=A9?='.repeat(n))],
