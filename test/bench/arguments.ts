@@ -18,7 +18,7 @@ export const HELP = `usage: npm run bench -- [--store disk|s3] [--rows NAME,NAME
 Measures Colombier, and Dovecot beside it in the same run where it is installed (Debian: dovecot-imapd dovecot-lmtpd).
 
   --store disk|s3    what Colombier keeps its objects in: a temp folder (default), or Garage (npm run garage builds it)
-  --rows NAME,NAME   only rows whose name begins so; --help lists them
+  --rows NAME,NAME   only rows whose name begins so; --help lists them (million: only when it is named)
   --quick            fewer and shorter rounds, and no 100,000 messages
   --alone            without Dovecot
   --profile FOLDER   the replica writes a CPU profile there whenever it ends
