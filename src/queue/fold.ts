@@ -54,6 +54,14 @@ export const sentFrom = (m: Pick<QueuedSpec, 'at' | 'releaseAt'>): number => Mat
 
 export const isFinal = (r: RecipientState): boolean => r.dropped || (r.said !== null && r.said.result !== 'deferred');
 
+/** In memory of their own: a slice of Node's pool would keep 64 KB of whatever else was there for as long as the message waits. */
+function ownBytes(m: { contentKey: Buffer; prefix: Buffer }): { contentKey: Buffer; prefix: Buffer } {
+  const both = Buffer.allocUnsafeSlow(m.contentKey.length + m.prefix.length);
+  both.set(m.contentKey);
+  both.set(m.prefix, m.contentKey.length);
+  return { contentKey: both.subarray(0, m.contentKey.length), prefix: both.subarray(m.contentKey.length) };
+}
+
 /** The notice that is owed for a recipient now, delays apart; null: none. */
 export function owed(m: QueuedMessage, r: RecipientState): Notice | null {
   if (r.dropped || r.said === null || m.from === '') return null;
@@ -128,7 +136,7 @@ export class QueueState {
     if (this.messages.has(op.id)) return;
     const recipients = op.recipients.map((r): RecipientState => ({ ...r, said: null, told: new Set(), dropped: false }));
     const { writer, seq } = event.ref;
-    this.messages.set(op.id, { ...op, ref: { writer, seq }, recipients, attempts: new Map(), held: { stamp: '', on: false }, retried: { stamp: '', at: 0 } });
+    this.messages.set(op.id, { ...op, ...ownBytes(op), ref: { writer, seq }, recipients, attempts: new Map(), held: { stamp: '', on: false }, retried: { stamp: '', at: 0 } });
     this.#count(op.user, Math.floor(op.at / HOUR_MS), recipients.length, true);
   }
 
@@ -225,7 +233,7 @@ function readMessage(r: ByteReader, version: number): QueuedMessage {
     const [id, until] = [r.string(), r.varint()];
     attempts.set(id, { id, until, recipients: Array.from({ length: r.count() }, () => r.varint()) });
   }
-  return { ...spec, ref, recipients, attempts, held: { stamp: r.string(), on: r.u8() === 1 }, retried: { stamp: r.string(), at: r.varint() } };
+  return { ...spec, ...ownBytes(spec), ref, recipients, attempts, held: { stamp: r.string(), on: r.u8() === 1 }, retried: { stamp: r.string(), at: r.varint() } };
 }
 
 function joinMessage(mine: QueuedMessage, other: QueuedMessage): void {
