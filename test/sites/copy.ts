@@ -163,8 +163,9 @@ export class Copy {
       if (this.#uidNext > 1) commands.push(`UID FETCH 1:${this.#uidNext - 1} (FLAGS)`);
       else this.#flagsWanted = false;
     }
-    const newest = Math.max(this.#uidNext - 1, ...this.rows.keys());
-    if (commands.length === 0 && this.#order.includes(0)) commands.push(`UID FETCH ${newest + 1}:* (${ITEMS})`);
+    // From the first one that it does not know; of later ones it may have heard of a flag already.
+    const unknown = this.#order.indexOf(0);
+    if (commands.length === 0 && unknown >= 0) commands.push(`UID FETCH ${Math.max(this.#uidNext, (this.#order[unknown - 1] ?? 0) + 1)}:* (${ITEMS})`);
     const bare = [...this.rows].filter(([, row]) => row.token === null).map(([uid]) => uid);
     if (bare.length > 0) commands.push(`UID FETCH ${bare.join(',')} (${ITEMS})`);
     return commands;
