@@ -10,7 +10,7 @@ import { freePorts } from '../ports.ts';
 import type { Person, Replica } from '../real/site.ts';
 
 describe('queue: a whole replica', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let site: Site;
   let replica: Replica;
   let settings: Record<string, string>;
@@ -51,7 +51,7 @@ describe('queue: a whole replica', function () {
   const app = (who: Person, secure = false, pass = who.password) =>
     createTransport({ host: '127.0.0.1', port: secure ? ports.submissions : ports.submission, secure, requireTLS: !secure, tls: { rejectUnauthorized: false }, auth: { user: who.address, pass } });
   async function arrives(n: number): Promise<void> {
-    await until(() => got.length >= n, 15_000);
+    await until(() => got.length >= n, 60_000);
     assert.equal(got.length, n);
   }
 
@@ -116,7 +116,7 @@ describe('queue: a whole replica', function () {
     const before = got.length;
     const imap = await replica.client(people.ben);
     await app(people.ben, true).sendMail({ from: people.ben.address, to: 'cleo@far.example', subject: 'only over TLS', text: 'x', requireTLSExtensionEnabled: true, envelope: { from: people.ben.address, to: 'cleo@far.example', requireTLSExtensionEnabled: true } } as never);
-    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 15_000);
+    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000);
     await imap.ok('SELECT INBOX');
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Status: 5\.7\.10/);
     await imap.ok('STORE 1 +FLAGS (\\Deleted)');
@@ -130,7 +130,7 @@ describe('queue: a whole replica', function () {
     answer = '550 5.1.1 who is that';
     await app(people.anna).sendMail({ from: people.anna.address, to: 'eve@far.example', subject: 'there', text: 'x' });
     const imap = await replica.client(people.anna);
-    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 15_000);
+    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000);
     await imap.ok('SELECT INBOX');
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Final-Recipient: rfc822; eve@far\.example\r\nAction: failed\r\nStatus: 5\.1\.1/);
     const ben = await replica.client(people.ben);
@@ -144,7 +144,7 @@ describe('queue: a whole replica', function () {
     const before = got.length;
     const sender = await replica.sender('smtp');
     assert.match((await sender.deliver(`info@${DOMAIN}`, message('forwarded')))!, /^250/);
-    await until(() => got.length > before, 15_000);
+    await until(() => got.length > before, 60_000);
     assert.deepEqual(got.at(-1)!.to, ['Cleo@far.example']);
     const { from, text } = got.at(-1)!;
     assert.match(from, new RegExp(`^SRS0=\\w+=\\w\\w=.*@${DOMAIN}$`));
@@ -152,7 +152,7 @@ describe('queue: a whole replica', function () {
     // What fails goes to who sent it.
     answer = '550 5.1.1 gone';
     assert.match((await sender.deliver(`info@${DOMAIN}`, message('not forwarded')))!, /^250/);
-    await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 15_000);
+    await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 60_000);
     answer = null;
     sender.close();
     assert.equal((await site.command(['address', 'remove', `info@${DOMAIN}`])).status, 0);
@@ -162,7 +162,7 @@ describe('queue: a whole replica', function () {
     answer = '451 4.7.1 greylisted';
     const before = got.length;
     await app(people.anna).sendMail({ from: people.anna.address, to: 'fay@far.example', subject: 'wait', text: 'x' });
-    const listed = await until(async () => /^(\w+) +waiting .*fay@far\.example.*greylisted/m.exec((await site.command(['queue', 'list'])).out) ?? false, 15_000);
+    const listed = await until(async () => /^(\w+) +waiting .*fay@far\.example.*greylisted/m.exec((await site.command(['queue', 'list'])).out) ?? false, 60_000);
     const id = listed[1];
     const shown = await site.command(['queue', 'show', id]);
     assert.match(shown.out, /fay@far\.example +deferred +1 .*4\.7\.1/);
@@ -171,7 +171,7 @@ describe('queue: a whole replica', function () {
     answer = null;
     await site.command(['queue', 'hold', id, '--off']);
     assert.equal((await site.command(['queue', 'retry', 'all'])).out, '1 message tried again now\n');
-    await until(() => got.length > before, 15_000);
+    await until(() => got.length > before, 60_000);
     await until(async () => (await site.command(['queue', 'list'])).out === 'nothing waits\n');
     answer = '451 4.7.1 greylisted';
     await app(people.anna).sendMail({ from: people.anna.address, to: 'gus@far.example', subject: 'wait', text: 'x' });
