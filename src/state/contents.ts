@@ -36,7 +36,10 @@ export class Contents {
   add(bytes: Buffer, tick: number): { chunk: number; entry: number } {
     let c = this.#open;
     if (!c || c.bytes >= CHUNK_BYTES || c.count >= CHUNK_ENTRIES) c = this.#open = this.restore(this.next, 0, 0, 0, `content/${this.next}`);
-    c.extra.push(bytes);
+    // Not from the pool of small buffers: one that stays there holds 64 KiB.
+    const own = Buffer.allocUnsafeSlow(bytes.length);
+    bytes.copy(own);
+    c.extra.push(own);
     c.bytes += bytes.length;
     c.changedAt = tick;
     return { chunk: c.number, entry: c.count++ };

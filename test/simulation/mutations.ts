@@ -25,10 +25,10 @@ export const mutations: Record<string, Mutation> = {
   noWindow: { profile: 'slow', seed: 1, within: 200, switches: { log: { noWindow: true } } },
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
   listFromGreatest: { profile: 'edges', seed: 389, within: 1500, switches: { log: { listFromGreatest: true } } },
-  positionsNotSpent: { profile: 'edges', seed: 20, within: 1500, switches: { log: { positionsNotSpent: true } } },
-  // noPassedOver, trustFloors and noDigest: directed.ts.
+  // noPassedOver, trustFloors and noDigest: directed.ts. positionsNotSpent: test/log/directed.test.ts.
   bundleCoversByFloor: { profile: 'days', seed: 19, within: 300, switches: { log: { bundleCoversByFloor: true } } },
   neverForget: { profile: 'days', seed: 1, within: 300, switches: { log: { neverForget: true } } },
   noCoversInJoin: { profile: 'forget', seed: 1, within: 100, switches: { log: { noCoversInJoin: true }, state: { noCoversInJoin: true } } },
-  onePassCollection: { profile: 'days', seed: 1, within: 600, switches: { log: { onePassCollection: true } } },
+  // onePassCollection: test/log/snapshot.test.ts. Whoever finds a part gone opens the log again and leaves that snapshot out, so that here
+  // the only thing to see would be a reader that is slow in one place.
 };
