@@ -2,6 +2,13 @@
 // A reader never trusts a length: all that goes beyond the end throws Corrupt.
 import { Corrupt } from './errors.ts';
 
+/** A copy that may be kept for long: not from the pool of small buffers, of which one that is kept holds 64 KiB. */
+export function ownCopy(bytes: Uint8Array): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
+}
+
 /** Appends values to a growing buffer. */
 export class ByteWriter {
   #buffer: Buffer;

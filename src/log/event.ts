@@ -4,7 +4,7 @@
 // Header: kind | last - first | born | messages | bytes | last - floor | digest, 16 bytes | count of (writer, seq,
 // position - floor). The name gives last position, writer and seq, and the MAC binds the name.
 import { createHash } from 'node:crypto';
-import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+import { ByteReader, ByteWriter, Corrupt, ownCopy } from '../base/index.ts';
 import type { Position, Writer } from '../base/index.ts';
 import { eventLeaf, logPrefix, parseEventLeaf } from '../store/index.ts';
 import type { Authenticator, EventHeader, EventKind, OpenedEvent, Placed } from './types.ts';
@@ -28,7 +28,7 @@ export function leafHash(leaf: string): bigint {
   return BigInt(`0x${createHash('sha256').update(leaf).digest('hex').slice(0, 2 * DIGEST_BYTES)}`);
 }
 
-export const digestBytes = (digest: bigint): Buffer => Buffer.from(digest.toString(16).padStart(2 * DIGEST_BYTES, '0'), 'hex');
+export const digestBytes = (digest: bigint): Buffer => ownCopy(Buffer.from(digest.toString(16).padStart(2 * DIGEST_BYTES, '0'), 'hex'));
 export const digestNumber = (bytes: Buffer): bigint => BigInt(`0x${bytes.toString('hex')}`);
 
 /** The id under which an event is known wherever its position doesn't matter. */
@@ -54,7 +54,7 @@ export function readSeen(r: ByteReader, last: Position): EventHeader['seen'] {
   const floor = last - r.varint();
   if (floor < 0) throw new Corrupt('a floor lies below zero');
   // A copy: the bytes of the event need not stay in memory because of it.
-  const digest = Buffer.from(r.raw(DIGEST_BYTES));
+  const digest = ownCopy(r.raw(DIGEST_BYTES));
   const above: EventHeader['seen']['above'] = new Map();
   for (let n = r.count(3); n > 0; n--) {
     const writer = r.string();
