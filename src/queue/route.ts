@@ -81,7 +81,8 @@ export class Route {
     let last = all('451 4.4.1 no host answers');
     for (let remote = await this.#kept(key); remote !== null; remote = await this.#kept(key)) {
       const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
-      if (outcomes.every((o) => NEXT.includes(o.status))) continue;
+      // It was kept again and would come again: a new connection may show more.
+      if (outcomes.every((o) => NEXT.includes(o.status))) break;
       // A kept connection may have died meanwhile: only a live one's answer counts.
       if (remote.open || remote.uncertain || over.aborted || !mayEnd() || !outcomes.every((o) => o.status === '4.4.2')) return outcomes;
     }

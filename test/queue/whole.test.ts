@@ -116,7 +116,7 @@ describe('queue: a whole replica', function () {
     const before = got.length;
     const imap = await replica.client(people.ben);
     await app(people.ben, true).sendMail({ from: people.ben.address, to: 'cleo@far.example', subject: 'only over TLS', text: 'x', requireTLSExtensionEnabled: true, envelope: { from: people.ben.address, to: 'cleo@far.example', requireTLSExtensionEnabled: true } } as never);
-    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000);
+    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000, () => `no notice came: ${replica.log.slice(-3000)}`);
     await imap.ok('SELECT INBOX');
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Status: 5\.7\.10/);
     await imap.ok('STORE 1 +FLAGS (\\Deleted)');
@@ -130,7 +130,7 @@ describe('queue: a whole replica', function () {
     answer = '550 5.1.1 who is that';
     await app(people.anna).sendMail({ from: people.anna.address, to: 'eve@far.example', subject: 'there', text: 'x' });
     const imap = await replica.client(people.anna);
-    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000);
+    await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000, () => `no notice came: ${replica.log.slice(-3000)}`);
     await imap.ok('SELECT INBOX');
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Final-Recipient: rfc822; eve@far\.example\r\nAction: failed\r\nStatus: 5\.1\.1/);
     const ben = await replica.client(people.ben);
@@ -152,7 +152,7 @@ describe('queue: a whole replica', function () {
     // What fails goes to who sent it.
     answer = '550 5.1.1 gone';
     assert.match((await sender.deliver(`info@${DOMAIN}`, message('not forwarded')))!, /^250/);
-    await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 60_000);
+    await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 60_000, () => `it waits still: ${replica.log.slice(-3000)}`);
     answer = null;
     sender.close();
     assert.equal((await site.command(['address', 'remove', `info@${DOMAIN}`])).status, 0);
