@@ -80,10 +80,10 @@ describe('sites: a site without quorum', function () {
         assert.deepEqual(late, []);
         // The others have a quorum, and mail that comes there.
         const there = await sender(whole);
-        for (let tries = 0; ; tries++) {
+        for (const end = performance.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 500))) {
           const answer = await there.deliver(ann.address, message(`meanwhile-${mode}`), undefined, 60_000);
           if (answer?.startsWith('250')) break;
-          assert.ok(tries < 5 && answer?.startsWith('451'), String(answer));
+          assert.ok(performance.now() < end && answer?.startsWith('451'), String(answer));
         }
         there.close();
       } finally {
