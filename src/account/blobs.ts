@@ -1,11 +1,11 @@
 // Reading messages: one Range GET for the chunks that hold what is asked, opened with the content key of the event.
 // What was opened is kept in memory for a while: small messages whole, because clients ask for them part by part, of
 // large ones pieces, because clients ask for those in slices.
-import { Corrupt } from '../base/index.ts';
+import { Corrupt, owned } from '../base/index.ts';
 import { chunkBegins, chunkOf, openBlob, openRange, sealedRange } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { Cache, MemoryBudget, owned } from './memory.ts';
+import { Cache, MemoryBudget } from './memory.ts';
 
 /** Messages up to this size are read and kept whole. */
 const WHOLE_BYTES_MAX = 256 * 1024;

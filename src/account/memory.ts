@@ -97,18 +97,6 @@ export class MemoryBudget {
   }
 }
 
-/** Bytes for what is kept for long: not from the pool of small buffers, of which one that is kept holds 64 KiB. */
-export const ownBytes = (bytes: number): Buffer => Buffer.allocUnsafeSlow(bytes);
-/** The same bytes, out of the pool. */
-export function owned(bytes: Buffer): Buffer {
-  if (bytes.buffer.byteLength <= bytes.length + KEPT_BESIDE_BYTES) return bytes;
-  const own = ownBytes(bytes.length);
-  own.set(bytes);
-  return own;
-}
-/** Not worth a copy. */
-const KEPT_BESIDE_BYTES = 1024;
-
 interface Kept<T> {
   value: T;
   bytes: number;

@@ -1,9 +1,10 @@
 // What FETCH needs of messages beyond their flags, kept for a while: the decoded index, and what imap/ rendered from it.
 // One cache for all users, oldest use out first.
+import { ownCopy } from '../base/index.ts';
 import type { MessageRecord } from '../imap/session.ts';
 import { decodeIndex } from '../message/index.ts';
 import type { Content } from '../state/index.ts';
-import { Cache, MemoryBudget, ownBytes } from './memory.ts';
+import { Cache, MemoryBudget } from './memory.ts';
 
 /** Memory that a record takes for each byte of its stored index, rendered text included; and besides. */
 const COST_FACTOR = 4;
@@ -26,9 +27,7 @@ export class RecordCache {
 
   add(content: Content): MessageRecord {
     const { index, prefix } = content;
-    const own = ownBytes(index.length + prefix.length);
-    own.set(index);
-    own.set(prefix, index.length);
+    const own = ownCopy(index, prefix);
     const record: MessageRecord = { index: decodeIndex(own.subarray(0, index.length)), prefix: own.subarray(index.length), rendered: null };
     this.#kept.set(content.emailId, record, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
     return record;

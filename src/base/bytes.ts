@@ -2,12 +2,24 @@
 // A reader never trusts a length: all that goes beyond the end throws Corrupt.
 import { Corrupt } from './errors.ts';
 
-/** A copy that may be kept for long: not from the pool of small buffers, of which one that is kept holds 64 KiB. */
-export function ownCopy(bytes: Uint8Array): Buffer {
-  const own = Buffer.allocUnsafeSlow(bytes.length);
-  own.set(bytes);
+/** Bytes of a foreign buffer that are not worth a copy. */
+const KEPT_BESIDE_BYTES = 1024;
+
+/** A copy of the pieces, one after the other, that may be kept for long: not from the pool of small buffers, of which one that is kept holds 64 KiB. */
+export function ownCopy(...pieces: Uint8Array[]): Buffer {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  const own = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const piece of pieces) {
+    own.set(piece, at);
+    at += piece.length;
+  }
   return own;
 }
+
+/** The same bytes, copied where what they are a part of is much larger. */
+export const owned = (bytes: Buffer): Buffer => (bytes.buffer.byteLength <= bytes.length + KEPT_BESIDE_BYTES ? bytes : ownCopy(bytes));
 
 /** Appends values to a growing buffer. */
 export class ByteWriter {

@@ -1,5 +1,5 @@
 // What a replica remembers of one event: its name, and as it learns more, its bytes, what it says, what it did.
-import { ownCopy } from '../base/index.ts';
+import { owned } from '../base/index.ts';
 import type { EventRef, Position, Writer } from '../base/index.ts';
 import { eventLeaf, logPrefix } from '../store/index.ts';
 import { eventId, leafHash } from './event.ts';
@@ -58,7 +58,7 @@ export class Remembered {
   readonly #entries: Entry[] = [];
   #bytes = 0;
   keep(entry: Entry, bytes: Buffer, bytesMax: number): void {
-    entry.kept = ownCopy(bytes);
+    entry.kept = owned(bytes);
     this.#entries.push(entry);
     this.#bytes += bytes.length;
     let drop = 0;

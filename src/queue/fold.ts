@@ -1,6 +1,6 @@
 // The queue's state: a join of its events in any order. A message is there from its Queued until every recipient is
 // done with and whoever had to be told was told. Pure: no clock, no chance.
-import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
+import { ByteReader, ByteWriter, Corrupt, ownCopy } from '../base/index.ts';
 import { NOTIFY, asksMore, readOutcome, readQueued, writeOutcome, writeQueued } from './ops.ts';
 import type { Notice, Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 
@@ -54,11 +54,9 @@ export const sentFrom = (m: Pick<QueuedSpec, 'at' | 'releaseAt'>): number => Mat
 
 export const isFinal = (r: RecipientState): boolean => r.dropped || (r.said !== null && r.said.result !== 'deferred');
 
-/** In memory of their own: a slice of Node's pool would keep 64 KB of whatever else was there for as long as the message waits. */
+/** In memory of their own, for as long as the message waits. */
 function ownBytes(m: { contentKey: Buffer; prefix: Buffer }): { contentKey: Buffer; prefix: Buffer } {
-  const both = Buffer.allocUnsafeSlow(m.contentKey.length + m.prefix.length);
-  both.set(m.contentKey);
-  both.set(m.prefix, m.contentKey.length);
+  const both = ownCopy(m.contentKey, m.prefix);
   return { contentKey: both.subarray(0, m.contentKey.length), prefix: both.subarray(m.contentKey.length) };
 }
 

@@ -1,6 +1,6 @@
 // The contents of messages in chunks of about 1 MB, in order of arrival, all mailboxes together: copies share them. A
 // chunk grows until it is full, and never changes otherwise; what is stored can go from memory and be fetched again.
-import { ByteReader, ByteWriter, Corrupt, ownCopy } from '../base/index.ts';
+import { ByteReader, ByteWriter, Corrupt, owned } from '../base/index.ts';
 import { NO_CHUNK } from './rows.ts';
 import { pack, unpack } from './packed.ts';
 
@@ -36,7 +36,7 @@ export class Contents {
   add(bytes: Buffer, tick: number): { chunk: number; entry: number } {
     let c = this.#open;
     if (!c || c.bytes >= CHUNK_BYTES || c.count >= CHUNK_ENTRIES) c = this.#open = this.restore(this.next, 0, 0, 0, `content/${this.next}`);
-    c.extra.push(ownCopy(bytes));
+    c.extra.push(owned(bytes));
     c.bytes += bytes.length;
     c.changedAt = tick;
     return { chunk: c.number, entry: c.count++ };

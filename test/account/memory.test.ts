@@ -1,8 +1,8 @@
 // One budget for all that is kept in memory.
 import assert from 'node:assert/strict';
-import { limits } from '../../src/base/index.ts';
+import { limits, owned } from '../../src/base/index.ts';
 import { BlobCache, MemoryBudget, RecordCache } from '../../src/account/index.ts';
-import { Cache, owned } from '../../src/account/memory.ts';
+import { Cache } from '../../src/account/memory.ts';
 import type { Keeper } from '../../src/account/memory.ts';
 import { MessageScanner, encodeIndex } from '../../src/message/index.ts';
 import type { Content } from '../../src/state/index.ts';
