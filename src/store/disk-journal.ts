@@ -262,14 +262,11 @@ export class DiskJournal {
   /** In the background, one at a time. */
   #settleOldest(): void {
     if (this.#checkpoint || this.#closed) return;
-    const i = this.#full.findIndex((segment) => segment.open === 0);
-    if (i < 0) return;
-    const segment = this.#full[i];
+    // The oldest only: what a later one says of a name (replaced, forgotten) must not go before what an earlier one says.
+    const [segment] = this.#full;
+    if (!segment || segment.open > 0) return;
     this.#checkpoint = this.#settle(segment)
-      .then(() => {
-        this.#full.splice(this.#full.indexOf(segment), 1);
-        this.#free.push(segment);
-      })
+      .then(() => void this.#free.push(this.#full.shift()!))
       .catch((e) => this.#o.logger.warn('a checkpoint of the disk store is put off', { why: reason(e) }))
       .finally(() => (this.#checkpoint = null));
   }
@@ -307,7 +304,7 @@ async function newSegment({ folder, id, boot, clock }: JournalOptions, n: number
   return { fd: fs.openSync(path, 'r+'), path, generation: 1, tail: BLOCK, began: clock.monotonic(), files: new Set(), folders: new Set(), names: new Set(), open: 0, running: null, next: null };
 }
 
-export async function syncFolder(folder: string): Promise<void> {
+async function syncFolder(folder: string): Promise<void> {
   const fd = fs.openSync(folder, 'r');
   try {
     await fsync(fd);

@@ -8,8 +8,13 @@ import { SpareFiles } from './disk-spare.ts';
 
 /** A process that has lost the processor for some milliseconds is no slow disk. */
 const SLOW_MS = 20;
-/** A file whose name came later than this after its bytes gets a new mtime: an object's age counts from when it could be seen. */
-export const MTIME_LATE_MS = 1000;
+const MTIME_LATE_MS = 1000;
+
+/** An object's age counts from when it could be seen: a process may be stopped between write and rename. */
+export function touchIfLate(clock: Clock, file: string, wrote: number): void {
+  const now = clock.now();
+  if (Math.abs(now - wrote) > MTIME_LATE_MS) fs.utimesSync(file, now / 1000, now / 1000);
+}
 
 export class DiskShow {
   readonly #clock: Clock;
@@ -67,8 +72,7 @@ export class DiskShow {
       }
       const wrote = this.#clock.now();
       await this.#folders.rename(path, folder, leaf);
-      const now = this.#clock.now();
-      if (now - wrote > MTIME_LATE_MS) fs.utimesSync(`${folder}/${leaf}`, now / 1000, now / 1000);
+      touchIfLate(this.#clock, `${folder}/${leaf}`, wrote);
     } catch (e) {
       fs.rmSync(path, { force: true });
       throw e;

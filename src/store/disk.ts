@@ -23,7 +23,7 @@ import { DiskJournal } from './disk-journal.ts';
 import { DiskList } from './disk-list.ts';
 import { bootId, prepareFolder } from './disk-open.ts';
 import { placeOf } from './disk-path.ts';
-import { DiskShow, MTIME_LATE_MS } from './disk-show.ts';
+import { DiskShow, touchIfLate } from './disk-show.ts';
 import { Gate } from './gate.ts';
 import { checkMaySend, checkSignal, comeBefore, gaveUp } from './give-up.ts';
 import { recover } from './journal-recovery.ts';
@@ -217,18 +217,12 @@ export class DiskStore implements ObjectStore {
   async #show(file: Temp, call: Call): Promise<{ date: number }> {
     this.#check(call);
     const { folder, leaf } = file;
-    this.#touchIfLate(file.path, file.wrote);
+    touchIfLate(this.#clock, file.path, file.wrote);
     await this.#folders.rename(file.path, folder, leaf);
-    this.#touchIfLate(`${folder}/${leaf}`, file.wrote);
+    touchIfLate(this.#clock, `${folder}/${leaf}`, file.wrote);
     this.#cache.forget(folder, leaf);
     await this.#folders.sync(folder);
     return { date: this.#clock.now() };
-  }
-
-  /** An object's age counts from when it could be seen: a process may be stopped between write and rename. */
-  #touchIfLate(file: string, wrote: number): void {
-    const now = this.#clock.now();
-    if (Math.abs(now - wrote) > MTIME_LATE_MS) fs.utimesSync(file, now / 1000, now / 1000);
   }
 
   async get(name: string, options?: { from?: number; to?: number; signal?: AbortSignal }): Promise<StoredObject | null> {
