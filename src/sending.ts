@@ -77,8 +77,9 @@ export class Sending {
       }
       return null;
     };
+    const postmasters = (domain: string) => [...new Set([domain, reporter()?.domain ?? domain])].map((d) => `postmaster@${d}`);
     const spool = () => new Spool(random, replica.spoolBudget);
-    this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, onQueued: (id) => this.worker.own(id) });
+    this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, onQueued: (id) => this.worker.own(id) });
     const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
     let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };

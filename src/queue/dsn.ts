@@ -20,6 +20,8 @@ export interface DsnOptions {
   /** Age at which it is given up, ms. */
   ageMsMax: number;
   date: (ms: number) => string;
+  /** Whose message was forwarded: who reads this is the postmaster; null: the sender. */
+  forwardedFrom?: string | null;
 }
 
 const ACTION = { failure: 'failed', delay: 'delayed', success: 'relayed' } as const;
@@ -27,6 +29,7 @@ const SUBJECT = { failure: 'Your message could not be delivered', delay: 'Your m
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function opening(o: DsnOptions): string {
+  if (o.forwardedFrom) return `A message from ${o.forwardedFrom} to an address here that leads elsewhere could not be handed on to the\r\nfollowing recipients. It will not be tried again. Its sender was not told: a sender can be forged.`;
   if (o.notice === 'failure') return 'Your message could not be delivered to the following recipients. It will not be tried again.';
   if (o.notice === 'success') return 'Your message was handed to the mail server of the following recipients, which may not tell more.';
   return `Your message could not be delivered to the following recipients yet. You need not send it again: it is tried\r\nfor ${Math.round(o.ageMsMax / DAY_MS)} days, and you will hear if that fails.`;
@@ -44,7 +47,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
   const lines = [
     `From: Mail Delivery System <mailer-daemon@${hostname}>`,
     `To: <${m.from}>`,
-    `Subject: ${SUBJECT[notice]}`,
+    `Subject: ${o.forwardedFrom ? 'A forwarded message could not be delivered' : SUBJECT[notice]}`,
     `Date: ${o.date(o.at)}`,
     `Message-ID: <${id}@${hostname}>`,
     'Auto-Submitted: auto-replied',

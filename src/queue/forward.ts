@@ -1,5 +1,6 @@
-// Mail for an address here that leads elsewhere, and failures of such mail on their way back: a Receiver in front of the one of
-// the accounts. What is forwarded is sealed and in the queue before its 250, like what users send.
+// Mail for an address here that leads elsewhere, and failures of such mail: a Receiver in front of the one of the accounts.
+// What is forwarded is sealed and in the queue before its 250, like what users send. What fails afterwards ends here, at the
+// postmaster: its sender has had a 250 and may be anybody.
 import { Malformed, Refused, limits, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { readFields } from '../message/index.ts';
@@ -22,6 +23,8 @@ export interface ForwarderOptions {
   /** Where an address here leads, if elsewhere, and the address that says so. Malformed. */
   forwardOf: (address: string) => { alias: string; target: string } | null;
   hasDomain: (domain: string) => boolean;
+  /** Who hears of forwarded mail that failed, for an address of a domain: the first of them that is there. */
+  postmasters: (domain: string) => string[];
   keysOf: (domain: string) => readonly SigningKey[];
   /** Name of the server in Authentication-Results. */
   hostname: string;
@@ -31,11 +34,11 @@ export interface ForwarderOptions {
   onQueued: (message: string) => void;
 }
 
-/** To an address elsewhere; `alias` null: a failure on its way back to who sent what was forwarded. */
+/** To an address elsewhere, for an address here. */
 class Elsewhere {
   readonly target: string;
-  readonly alias: string | null;
-  constructor(target: string, alias: string | null) {
+  readonly alias: string;
+  constructor(target: string, alias: string) {
     this.target = target;
     this.alias = alias;
   }
@@ -50,12 +53,31 @@ export class Forwarder implements Receiver {
   }
 
   async recipient(address: string, declaredBytes: number | null): Promise<Recipient> {
-    const { receiver, queue, clock, hasDomain } = this.#o;
+    const { queue, clock, hasDomain, postmasters } = this.#o;
     if (isSrs(address) && hasDomain(domainOf(address))) {
-      const sender = srsSender(address, queue.keys.names, clock.now());
-      if (sender === null) throw new Refused('No such user here', null, '550 5.1.1');
-      return { address, target: new Elsewhere(sender, null) };
+      if (srsSender(address, queue.keys.names, clock.now()) === null) throw new Refused('No such user here', null, '550 5.1.1');
+      const { target } = await this.#first(postmasters(domainOf(address)), declaredBytes);
+      return { address, target };
     }
+    return this.#known(address, declaredBytes);
+  }
+
+  /** Of some addresses the first that is there. Refused, Unavailable. */
+  async #first(addresses: string[], declaredBytes: number | null): Promise<Recipient> {
+    let none: unknown = new Refused('No postmaster here', 'NONEXISTENT', '550 5.1.1');
+    for (const address of addresses) {
+      try {
+        return await this.#known(address, declaredBytes);
+      } catch (e) {
+        if (!(e instanceof Refused) || e.code === 'OVERQUOTA') throw e;
+        none = new Refused(`There is no ${addresses[0]}, who would hear of forwarded mail that fails`, 'NONEXISTENT', '550 5.1.1');
+      }
+    }
+    throw none;
+  }
+
+  async #known(address: string, declaredBytes: number | null): Promise<Recipient> {
+    const { receiver } = this.#o;
     const known = this.#elsewhere(address);
     if (known) return known;
     try {
@@ -80,8 +102,9 @@ export class Forwarder implements Receiver {
 
   begin(info: TransactionInfo): Transaction {
     const away = info.recipients.filter((r) => r.target instanceof Elsewhere);
+    const { hasDomain } = this.#o;
+    if (info.from !== '' && info.recipients.some((r) => isSrs(r.address) && hasDomain(domainOf(r.address)))) throw new Refused('that address takes failures only', null, '550 5.7.1');
     if (away.length === 0) return this.#o.receiver.begin(info);
-    if (info.from !== '' && away.some((r) => (r.target as Elsewhere).alias === null)) throw new Refused('that address takes failures only', null, '550 5.7.1');
     const here = info.recipients.filter((r) => !away.includes(r));
     return new Forwarding(this.#o, info, away, here.length > 0 ? this.#o.receiver.begin({ ...info, recipients: here }) : null);
   }
@@ -167,7 +190,7 @@ class Forwarding implements Transaction {
       specs.push({
         ...plainSpec, kind: 'Queued' as const, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), from, eightBit,
         utf8: /[^\x00-\x7f]/.test(from + target), blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
-        // Who is elsewhere hears of failures, as from any server, and of nothing else.
+        // A failure is told to a sender who is here, else to the postmaster; a delay to nobody.
         recipients: [{ address: target, notify: from === '' ? NOTIFY.never : NOTIFY.failure, orcpt: '' }],
       });
     }
@@ -178,8 +201,9 @@ class Forwarding implements Transaction {
   #sender({ alias }: Elsewhere): string {
     const { from } = this.#info;
     const { hasDomain, queue, clock } = this.#o;
-    if (from === '' || alias === null || hasDomain(domainOf(from))) return alias === null ? '' : from;
-    return srsAddress(from, domainOf(alias), queue.keys.names[0], clock.now()) ?? '';
+    if (from === '' || hasDomain(domainOf(from))) return from;
+    // Where no address can stand for the sender, failures come to the postmaster all the same.
+    return srsAddress(from, domainOf(alias), queue.keys.names[0], clock.now()) ?? `postmaster@${domainOf(alias)}`;
   }
 
   /** What stands before the message: without the Return-Path of a delivery, with an ARC set where the message was checked. */
@@ -188,7 +212,7 @@ class Forwarding implements Transaction {
     const text = prefix.toString('latin1').replace(/^Return-Path:.*\r\n/, '');
     const { alias } = target as Elsewhere;
     const results = /^Authentication-Results:((?:.*\r\n)(?:[ \t].*\r\n)*)/m.exec(text)?.[1].trim() ?? '';
-    const key = alias === null ? undefined : keysOf(domainOf(alias)).find((k) => k.algorithm === 'rsa');
+    const key = keysOf(domainOf(alias)).find((k) => k.algorithm === 'rsa');
     if (key === undefined || !results.toLowerCase().startsWith(`${hostname.toLowerCase()};`)) return Buffer.from(text, 'latin1');
     const arc = /;\s*arc=(\w+)/.exec(results)?.[1] ?? 'none';
     const seal = arc === 'none' || arc === 'pass' ? sealArc(this.#header!, this.#digest(), results, arc, key, clock.now()) : '';

@@ -18,7 +18,8 @@
  * - the store reads nothing: events and snapshots are sealed under a key from the cluster secret, blobs under keys in
  *   the events. A replica can read what waits here.
  *
- * - mail for an address that leads elsewhere is in the queue before its 250; what looks like spam is refused before it.
+ * - mail for an address that leads elsewhere is in the queue before its 250; what looks like spam is refused before it. What
+ *   fails later is told to the postmaster here, never to a sender outside.
  * - a server whose TLS is not what DANE or MTA-STS asks for gets no mail: it is put off, and returned after five days.
  *
  * Standards: RFC 5321 (§4.5.4 retries, §5 hosts), 6409 (submission), 3461, 3464, 6522 (notifications), 7505 (null MX),

@@ -7,6 +7,7 @@ import type { Notice, Outcome } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { mailDate } from './date.ts';
 import { outcomeOf } from './remote.ts';
+import { isSrs, srsSender } from './srs.ts';
 import { REPORTS } from './reports/daily.ts';
 
 export interface MailroomOptions {
@@ -61,7 +62,7 @@ export class Mailroom {
     if (error) throw error;
   }
 
-  /** Tells the sender, into the INBOX. Refused when there is no such user (any more), Unavailable. */
+  /** Tells the sender, or of forwarded mail the postmaster, into the INBOX. Refused when there is no such user (any more), Unavailable. */
   async notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[], queue: Queue): Promise<void> {
     if (!this.isHere(m.from)) throw new Refused('the sender is not of this server', 'NONEXISTENT');
     const whole = m.returnFull && m.plainBytes <= limits.dsn_original_bytes_max;
@@ -71,7 +72,7 @@ export class Mailroom {
     const original = whole ? bytes : headerOf(bytes);
     // The host that made the last attempt speaks, whoever writes this: two replicas give the same bytes.
     const hostname = m.recipients[recipients[0]].said?.by || this.#o.hostname;
-    const report = deliveryStatus({ message: m, notice, recipients, hostname, at, original, whole, ageMsMax: queue.limits.queue_age_ms_max, date: mailDate });
+    const report = deliveryStatus({ message: m, notice, recipients, hostname, at, original, whole, ageMsMax: queue.limits.queue_age_ms_max, date: mailDate, forwardedFrom: isSrs(m.from) ? srsSender(m.from, queue.keys.names, m.at) : null });
     await this.#one('', m.from, (async function* () {
       yield report;
     })());

@@ -1,5 +1,5 @@
-// Senders of mail that is forwarded (SRS): an address of ours that leads back to the sender, so that SPF holds and failures find
-// their way. A keyed hash and a day keep strangers from making such addresses.
+// Senders of mail that is forwarded (SRS): an address of ours that stands for the sender, so that SPF holds and failures come back
+// here. A keyed hash and a day keep strangers from making such addresses.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -19,7 +19,7 @@ function hashOf(key: Buffer, text: string): string {
 const dayText = (day: number): string => ALPHABET[(day >> 5) & 31] + ALPHABET[day & 31];
 
 /**
- * The address that stands for `from` at one of our domains. Null: there is none, and the null sender has to do. An address
+ * The address that stands for `from` at one of our domains. Null: there is none, and another has to do. An address
  * that another forwarder made is wrapped once more as it is. `now`: ms since 1970.
  */
 export function srsAddress(from: string, domain: string, key: Buffer, now: number): string | null {

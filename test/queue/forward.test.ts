@@ -1,4 +1,4 @@
-// Addresses that lead elsewhere: in the queue before the 250, from an address that leads failures back, sealed with ARC.
+// Addresses that lead elsewhere: in the queue before the 250, from an address to which failures come back, sealed with ARC.
 import assert from 'node:assert/strict';
 import { authenticate } from 'mailauth';
 import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
@@ -42,6 +42,7 @@ describe('queue/forward', () => {
   let net: FakeNet;
   let member: Member;
   let forwarder: Forwarder;
+  let postmasters: string[];
   const records = new Map<string, string>();
   let keys: SigningKey[];
   before(async () => {
@@ -55,11 +56,13 @@ describe('queue/forward', () => {
     world = new QueueWorld(clock);
     net = new FakeNet();
     member = await settled(world.member(net));
+    postmasters = ['postmaster@*'];
     const leads: Record<string, string> = { 'info@here.test': 'Ben@away.test', 'all@here.test': 'team@else.test' };
     forwarder = new Forwarder({
-      receiver: world.inboxes, queue: member.queue, hasDomain: (d) => d === 'here.test', keysOf: () => keys, hostname: 'mx.here.test', spool: () => memorySpool() as never, clock, random: seededRandom(3),
+      receiver: world.inboxes, queue: member.queue, hasDomain: (d) => d === 'here.test', postmasters: (d) => postmasters.map((p) => p.replace('*', d)), keysOf: () => keys, hostname: 'mx.here.test', spool: () => memorySpool() as never, clock, random: seededRandom(3),
       forwardOf: (address) => (leads[address.toLowerCase()] ? { alias: address.toLowerCase(), target: leads[address.toLowerCase()] } : null), onQueued: (id) => member.worker.own(id),
     });
+    world.front = forwarder;
   });
   afterEach(() => settled(world.stop()));
   async function settled<T>(promise: Promise<T>): Promise<T> {
@@ -109,19 +112,59 @@ describe('queue/forward', () => {
     for (const { text } of net.sent) assert.doesNotMatch(text, /ARC-/);
   });
 
-  it('leads failures back to the sender, and nobody else through', async () => {
+  it('tells the postmaster of a failure after the 250, and nobody outside', async () => {
     net.answer = (address) => (address === 'Ben@away.test' ? '550 5.1.1 gone' : null);
+    await comes('eve@far.test', ['info@here.test']);
+    await pass(30_000);
+    assert.deepEqual([net.sent.length, world.waiting], [0, 0]);
+    const [{ from, to, text }, ...more] = world.inboxes.got;
+    assert.deepEqual([more.length, from], [0, '']);
+    assert.match(to, /^SRS0=.*=far\.test=eve@here\.test$/);
+    assert.match(text, /^Subject: A forwarded message could not be delivered\r\n/m);
+    assert.match(text, /A message from eve@far\.test [^]*Its sender was not told[^]*Final-Recipient: rfc822; Ben@away\.test\r\nAction: failed\r\nStatus: 5\.1\.1/);
+    assert.match(text, /Delivered-To: info@here\.test\r\n[^]*Subject: hello/);
+  });
+
+  it('tells the postmaster too what comes back from where it was handed on to, and no stranger anything', async () => {
+    net.answer = () => '451 4.2.0 later';
     await comes('eve@far.test', ['info@here.test']);
     const [{ from }] = [...member.queue.state.messages.values()];
     await assert.rejects(async () => comes('eve@far.test', [from]), (e: Refused) => e.smtp === '550 5.7.1');
+    await assert.rejects(async () => comes('eve@far.test', ['anna@here.test', from]), (e: Refused) => e.smtp === '550 5.7.1');
     await assert.rejects(settled(forwarder.recipient(from.replace('eve', 'abe'), null)), (e: Refused) => e.smtp === '550 5.1.1');
+    const bounce = { text: 'From: <>\r\nSubject: failure\r\n\r\nx\r\n', prefix: '' };
+    assert.deepEqual(await comes('', [from], bounce), [null]);
+    assert.deepEqual(world.inboxes.got.map((g) => [g.from, g.to]), [['', from]]);
     await pass(30_000);
-    // The mailroom of this world has no forwarder before it, so its notice ends here.
-    assert.deepEqual([net.sent.length, world.waiting], [0, 0]);
-    net.answer = () => null;
-    assert.deepEqual(await comes('', [from], { text: 'From: <>\r\nSubject: failure\r\n\r\nx\r\n', prefix: '' }), [null]);
+    assert.deepEqual(net.sent, []);
+    // Without a postmaster nobody here can hear it, and that is said before the 250.
+    postmasters = ['nobody@*'];
+    await assert.rejects(async () => comes('', [from], bounce), (e: Refused) => e.smtp === '550 5.1.1' && /nobody@here\.test/.test(e.message));
+    postmasters = ['nobody@*', 'ben@*'];
+    assert.deepEqual(await comes('', [from], { ...bounce, text: `${bounce.text}again` }), [null]);
+  });
+
+  it('tells a postmaster who is elsewhere, and ends when that fails', async () => {
+    net.answer = (address) => (address === 'Ben@away.test' ? '550 5.1.1 gone' : null);
+    postmasters = ['all@*'];
+    await comes('eve@far.test', ['info@here.test']);
     await pass(30_000);
-    assert.deepEqual(net.sent.map((s) => [s.from, s.to]), [['', ['eve@far.test']]]);
+    assert.deepEqual(net.sent.map((s) => [s.from, s.to]), [['', ['team@else.test']]]);
+    net.answer = () => '550 5.1.1 gone';
+    await comes('eve@far.test', ['info@here.test'], { text: 'From: x@far.test\r\n\r\nmore\r\n' });
+    await pass(60_000);
+    assert.deepEqual([net.sent.length, world.waiting], [1, 0]);
+  });
+
+  it('keeps the notice while the postmaster has no room', async () => {
+    net.answer = () => '550 5.1.1 gone';
+    world.inboxes.error = new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
+    await comes('eve@far.test', ['info@here.test']);
+    await pass(30_000);
+    assert.deepEqual([world.inboxes.got.length, world.waiting], [0, 1]);
+    world.inboxes.error = null;
+    await pass(120_000);
+    assert.deepEqual([world.inboxes.got.length, world.waiting], [1, 0]);
   });
 
   it('refuses spam and loops before its 250, and says so when the store is away', async () => {
@@ -134,11 +177,11 @@ describe('queue/forward', () => {
     assert.equal(net.sent.length, 0);
   });
 
-  it('leaves senders here and the null sender as they are', async () => {
+  it('leaves senders here and the null sender as they are, and stands in where no address can', async () => {
     await comes('anna@here.test', ['info@here.test']);
     await comes('', ['info@here.test']);
     await comes('"a b"@far.test', ['info@here.test']);
     await pass(30_000);
-    assert.deepEqual(net.sent.map((s) => s.from), ['anna@here.test', '', '']);
+    assert.deepEqual(net.sent.map((s) => s.from), ['anna@here.test', '', 'postmaster@here.test']);
   });
 });

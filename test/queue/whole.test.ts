@@ -137,7 +137,7 @@ describe('queue: a whole replica', function () {
     assert.ok((await ben.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')));
   });
 
-  it('hands on what comes for an address that leads elsewhere, and leads failures back', async () => {
+  it('hands on what comes for an address that leads elsewhere, and tells the postmaster what failed, nobody outside', async () => {
     assert.equal((await site.command(['address', 'add', `info@${DOMAIN}`, 'Cleo@far.example'])).status, 0);
     assert.match((await site.command(['address', 'list', DOMAIN])).out, new RegExp(`info@${DOMAIN} +Cleo@far\\.example`));
     answer = null;
@@ -149,11 +149,18 @@ describe('queue: a whole replica', function () {
     const { from, text } = got.at(-1)!;
     assert.match(from, new RegExp(`^SRS0=\\w+=\\w\\w=.*@${DOMAIN}$`));
     assert.match(text, /Delivered-To: info@/);
-    // What fails goes to who sent it.
+    // Who sent it has had a 250 and may be anybody.
+    assert.equal((await site.command(['address', 'add', `postmaster@${DOMAIN}`, people.ben.address])).status, 0);
+    const sent = got.length;
     answer = '550 5.1.1 gone';
     assert.match((await sender.deliver(`info@${DOMAIN}`, message('not forwarded')))!, /^250/);
+    const ben = await replica.client(people.ben);
+    await until(async () => (await ben.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 2)')), 60_000, () => `no notice came: ${replica.log.slice(-3000)}`);
+    await ben.ok('SELECT INBOX');
+    assert.match((await ben.ok('FETCH 2 BODY.PEEK[]')).join(''), /Subject: A forwarded message could not be delivered\r\n[^]*Final-Recipient: rfc822; Cleo@far\.example\r\nAction: failed/);
     await until(async () => /far\.example/.test((await site.command(['queue', 'list'])).out) === false, 60_000, () => `it waits still: ${replica.log.slice(-3000)}`);
     answer = null;
+    assert.equal(got.length, sent);
     sender.close();
     assert.equal((await site.command(['address', 'remove', `info@${DOMAIN}`])).status, 0);
   });

@@ -63,6 +63,8 @@ export class QueueWorld {
   readonly random: Random;
   readonly store: MemoryWorld;
   readonly inboxes = new Inboxes();
+  /** What the mailroom delivers to: what stands in front of the inboxes, where there is such. */
+  front: Receiver = this.inboxes;
   readonly members: Member[] = [];
   readonly limits: Limits;
   hints = true;
@@ -90,7 +92,7 @@ export class QueueWorld {
       },
     });
     const hostname = `mx${slot}.here.test`;
-    const mailroom = new Mailroom({ receiver: this.inboxes, hasDomain: (d) => d === 'here.test', hostname, reports });
+    const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', hostname, reports });
     const worker = new Worker({ queue, sender, mailroom, hostname, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,
