@@ -1,5 +1,6 @@
 // Histories told step by step, for rules that chance needs too long to show: a delivery of a process that died gets into the
-// log after others have gone past its position.
+// log after others have gone past its position; a process stands still for a day in the middle of a collection.
+import { Upkeep } from '../../src/account/index.ts';
 import { Client } from './client.ts';
 import { checkEnd } from './end.ts';
 import { History, runWorld } from './history.ts';
@@ -8,6 +9,7 @@ import type { Process, Switches } from './process.ts';
 import { profiles } from './profiles.ts';
 
 const SECOND = 1000;
+const HOUR = 3_600_000;
 const nothingFails = { ...profiles.mail, replicas: [3, 3] as [number, number], rates: {}, slowPuts: 0, badPuts: 0, badOthers: 0, hintsLost: 1, killedAfterAnswer: 0 };
 
 /** Three replicas without hints, one client that remembers UIDNEXT alone, and what it takes to go on. */
@@ -34,17 +36,38 @@ class Stage {
     const open = at.open(this.h.players[0])!;
     return this.does('look', at, () => (whole ? open.at.log.refresh(0, true) : open.fresh()));
   }
+  /** It is killed for good. */
+  dies(at: Process): void {
+    at.crash();
+    this.h.processes.splice(this.h.processes.indexOf(at), 1);
+  }
+  /** What goes wrong with PUTs at a process, by the object's name. */
+  puts(at: Process, fault: (name: string) => 'late' | 'partial' | 'fails' | 'slow' | null, ms = 0): void {
+    const { faults } = at.store;
+    faults.script = (operation, name) => (operation === 'put' ? fault(name) : null);
+    Object.assign(faults, { lateMs: [ms, ms], slowMs: [ms, ms], lateNever: 0, latePartial: 0 });
+  }
+  /** One collection pass over the log. */
+  collect(at: Process): Promise<void> {
+    return this.does('collect', at, async () => {
+      const upkeep = new Upkeep(at.replica, at.users);
+      await upkeep.stop();
+      await upkeep.collect(at.users.logs.of(this.h.players[0].record), null);
+    });
+  }
+  /** Hours go by; who is up renews its presence. */
+  async hours(n: number): Promise<void> {
+    this.h.clock.jump(n * HOUR);
+    await this.h.clock.advance(70 * SECOND);
+  }
   /** A process dies in a delivery: its PUT lands after `lateMs`, or at once and in part. */
   async diesDelivering(at: Process, fault: 'late' | 'partial', lateMs = 0): Promise<void> {
     const { h } = this;
-    const { faults } = at.store;
-    faults.script = (operation, name) => (operation === 'put' && name.includes('/log/') && !h.world.objects.has(name) ? fault : null);
-    Object.assign(faults, { lateMs: [lateMs, lateMs], lateNever: 0, latePartial: 0 });
+    this.puts(at, (name) => (name.includes('/log/') && !h.world.objects.has(name) ? fault : null), lateMs);
     const mail = h.ledger.mail(h.players[0], 'delivered', 'INBOX');
     h.run(`deliver ${mail.tag}, and die`, at, () => h.commands.deliver(at, mail));
     await h.clock.advance(200);
-    at.crash();
-    h.processes.splice(h.processes.indexOf(at), 1);
+    this.dies(at);
   }
   play(scene: (a: Process, b: Process, c: Process) => Promise<void>): Promise<Tally> {
     const { h } = this;
@@ -100,8 +123,7 @@ export function trustedFloor(switches: Switches, tell?: (text: string) => void):
     await s.append(b, 'INBOX');
     await s.sync(b);
     // B is gone for good: it would have found by itself that it had passed over something.
-    b.crash();
-    s.h.processes.splice(s.h.processes.indexOf(b), 1);
+    s.dies(b);
     shown(1);
     await s.sync(c);
   });
@@ -133,5 +155,83 @@ export function unknownBelow(switches: Switches, tell?: (text: string) => void):
     await s.append(b, 'INBOX');
     await s.sync(c);
     await s.sync(b);
+  });
+}
+
+/**
+ * B writes the user's first snapshot: its parts are there, its manifest is on its way. A collects, sees the parts and no manifest, and
+ * stands still for a day (a machine that sleeps). C meanwhile collects what that snapshot has, as it may. What A goes on to
+ * delete must not be the parts.
+ */
+export function collectedUnderWriter(switches: Switches, tell?: (text: string) => void): Promise<Tally> {
+  const s = new Stage(switches, tell);
+  return s.play(async (a, b, c) => {
+    await s.append(b, 'INBOX');
+    // The newest event is never collected.
+    await s.append(b, 'Archive');
+    await s.h.clock.advance(180 * SECOND);
+    await s.look(b);
+    s.puts(b, (name) => (name.includes('/snapshots/') ? 'slow' : null), 20 * SECOND);
+    s.h.run('snapshot', b, async () => void (await b.open(s.h.players[0])!.snapshot()));
+    await s.h.clock.advance(2 * SECOND);
+    // The answer to the last LIST of a pass is heard when A goes on.
+    a.store.faults.script = (operation, name) => (operation === 'list' && name.endsWith('/parts/') && a.clock.stop(), null);
+    await s.collect(a);
+    await s.h.clock.advance(30 * SECOND);
+    // Who has all in memory could write it anew.
+    s.dies(b);
+    for (const n of [2, 26]) {
+      await s.hours(n);
+      await s.collect(c);
+    }
+    if (s.h.world.names.filter((name) => name.includes('/log/')).length !== 1) throw new Error('the scene needs a log that was collected');
+    a.store.faults.script = () => null;
+    a.clock.resume(true);
+    await s.h.clock.advance(30 * SECOND);
+    s.h.check();
+  });
+}
+
+/**
+ * An append of A lands a second after A gave it up, and C shows it. A had listed before that, and its next append is still on its
+ * way: with the same position, a client that waits at A would be told another message under the UID that C has shown.
+ */
+export function triedPosition(switches: Switches, tell?: (text: string) => void): Promise<Tally> {
+  const s = new Stage(switches, tell);
+  return s.play(async (a, _b, c) => {
+    const { h } = s;
+    await s.append(a, 'INBOX');
+    await s.sync(c);
+    let first = '';
+    s.puts(a, (name) => (!name.includes('/log/') ? null : first === '' ? ((first = name), 'late') : name === first ? 'fails' : 'slow'), 62 * SECOND);
+    h.run('append, and give up', a, () => h.commands.append(a, h.players[0], 'INBOX', 1));
+    await h.clock.advance(60.6 * SECOND);
+    a.store.faults.slowMs = [6 * SECOND, 6 * SECOND];
+    h.run('append again', a, () => h.commands.append(a, h.players[0], 'INBOX', 1));
+    await h.clock.advance(2 * SECOND);
+    await s.sync(c);
+    await h.clock.advance(1.5 * SECOND);
+    // What a client hears that waits in IDLE: nobody asks the store for it.
+    const open = a.open(h.players[0])!;
+    const inbox = open.state.byName('INBOX')!.id;
+    h.observer.shown(h.players[0], open, inbox, open.state.mailbox(inbox));
+    a.store.faults.script = () => null;
+  });
+}
+
+/**
+ * A delivery lands in part and its sender dies. B's reads show it, so B shows it and writes after it. Then the one node that had
+ * it is lost, and B with it: what B's event has seen must be there all the same, or nobody can show that user's mail.
+ */
+export function shownInPart(switches: Switches, tell?: (text: string) => void): Promise<Tally> {
+  const s = new Stage(switches, tell);
+  return s.play(async (a, b) => {
+    const { world } = s.h;
+    b.store.faults.partialShown = 1;
+    await s.diesDelivering(a, 'partial');
+    await s.sync(b);
+    await s.append(b, 'INBOX');
+    s.dies(b);
+    for (const name of [...world.names]) if (!world.objects.get(name)!.full) world.remove(name);
   });
 }

@@ -1,6 +1,6 @@
 // The end of a history: what was broken is whole again, all replicas learn all, and everything is compared.
 import type { OpenUser } from '../../src/account/index.ts';
-import { Unavailable } from '../../src/base/index.ts';
+import { Corrupt, Unavailable } from '../../src/base/index.ts';
 import type { Session } from '../../src/imap/session.ts';
 import { UserState } from '../../src/state/index.ts';
 import type { Player } from './cast.ts';
@@ -29,6 +29,7 @@ async function insist<T>(h: History, what: string, command: () => Promise<T>): P
     try {
       return await answered(h, command());
     } catch (e) {
+      if (e instanceof Corrupt) throw new Violation('1 nothing is lost', `${what}: ${e.message}`);
       if (!(e instanceof Unavailable)) throw e;
       h.tell(`${what}: ${e.message}`);
       if (i === 20) throw new Violation('1 healed replicas answer', `${what}: ${e.message}`);

@@ -21,14 +21,11 @@ export const mutations: Record<string, Mutation> = {
   noDeliveryKeys: { profile: 'storm', seed: 1, within: 100, switches: { state: { noDeliveryKeys: true } } },
   slotsReusedAtOnceAndGreaterAlone: { profile: 'slow', seed: 130, within: 1000, switches: { log: { slotsReusedAtOnce: true, greaterAlone: true } } },
   firstPositionInName: { profile: 'slow', seed: 1, within: 300, switches: { log: { firstPositionInName: true } } },
-  noSecondPut: { profile: 'edges', seed: 367, within: 2000, switches: { log: { noSecondPut: true } } },
   noWindow: { profile: 'slow', seed: 1, within: 200, switches: { log: { noWindow: true } } },
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
   listFromGreatest: { profile: 'edges', seed: 389, within: 1500, switches: { log: { listFromGreatest: true } } },
-  // noPassedOver, trustFloors and noDigest: directed.ts. positionsNotSpent: test/log/directed.test.ts.
+  // noPassedOver, trustFloors, noDigest, onePassCollection, positionsNotSpent and noSecondPut: directed.ts.
   bundleCoversByFloor: { profile: 'days', seed: 19, within: 300, switches: { log: { bundleCoversByFloor: true } } },
   neverForget: { profile: 'days', seed: 1, within: 300, switches: { log: { neverForget: true } } },
   noCoversInJoin: { profile: 'forget', seed: 1, within: 100, switches: { log: { noCoversInJoin: true }, state: { noCoversInJoin: true } } },
-  // onePassCollection: test/log/snapshot.test.ts. Whoever finds a part gone opens the log again and leaves that snapshot out, so that here
-  // the only thing to see would be a reader that is slow in one place.
 };
