@@ -10,6 +10,9 @@ export interface Path {
   readonly parameters: ReadonlyMap<string, string | true>;
 }
 
+/** A parameter that is none, or not of the shape that its extension asks for: 501 5.5.4, whatever the address is. */
+export class BadParameter extends Malformed {}
+
 /** §4.5.3.1.3: 256 octets with the angle brackets. */
 const PATH_BYTES_MAX = 254;
 const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-]";
@@ -19,7 +22,7 @@ const LABEL = /^[A-Za-z0-9_\u0080-\u{10ffff}]([A-Za-z0-9_\u0080-\u{10ffff}-]*[A-
 const UNSAFE = /[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\ufeff]/;
 
 /**
- * The path and parameters of a command whose verb is `verb` (`MAIL FROM` or `RCPT TO`). Throws Malformed. A domain's case and
+ * The path and parameters of a command whose verb is `verb` (`MAIL FROM` or `RCPT TO`). Throws Malformed, of which BadParameter is one kind. A domain's case and
  * form are kept, a source route is dropped (§4.1.1.3), `postmaster` may stand alone (§4.1.1.3).
  */
 export function parsePath(verb: 'MAIL FROM' | 'RCPT TO', line: Buffer): Path {
@@ -93,13 +96,13 @@ function isDomain(domain: string): boolean {
 
 function parseParameters(text: string): Map<string, string | true> {
   const parameters = new Map<string, string | true>();
-  if (text !== '' && !/^\s/.test(text)) throw new Malformed('no space after the address');
+  if (text !== '' && !/^\s/.test(text)) throw new BadParameter('no space after the address');
   for (const word of text.split(/\s+/)) {
     if (word === '') continue;
     const m = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?$/.exec(word);
-    if (m === null) throw new Malformed('bad parameter');
+    if (m === null) throw new BadParameter('bad parameter');
     const key = m[1].toUpperCase();
-    if (parameters.has(key)) throw new Malformed(`${key} is given twice`);
+    if (parameters.has(key)) throw new BadParameter(`${key} is given twice`);
     parameters.set(key, m[2] ?? true);
   }
   return parameters;
@@ -111,19 +114,19 @@ export interface MailParameters {
   utf8: boolean;
 }
 
-/** Reads the parameters of MAIL FROM. Throws Malformed; a parameter that no extension here knows is given back in `unknown`. */
+/** Reads the parameters of MAIL FROM. Throws BadParameter; a parameter that no extension here knows is given back in `unknown`. */
 export function mailParameters(parameters: Path['parameters']): MailParameters & { unknown: string | null } {
   let declaredBytes: number | null = null;
   let utf8 = false;
   let unknown: string | null = null;
   for (const [key, value] of parameters) {
     if (key === 'SIZE') {
-      if (value === true || !/^\d{1,20}$/.test(value)) throw new Malformed('bad SIZE');
+      if (value === true || !/^\d{1,20}$/.test(value)) throw new BadParameter('bad SIZE');
       declaredBytes = Number(value);
     } else if (key === 'BODY') {
-      if (value === true || !/^(7BIT|8BITMIME)$/i.test(value)) throw new Malformed('bad BODY');
+      if (value === true || !/^(7BIT|8BITMIME)$/i.test(value)) throw new BadParameter('bad BODY');
     } else if (key === 'SMTPUTF8') {
-      if (value !== true) throw new Malformed('SMTPUTF8 takes no value');
+      if (value !== true) throw new BadParameter('SMTPUTF8 takes no value');
       utf8 = true;
     } else {
       unknown = key;

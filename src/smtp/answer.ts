@@ -1,5 +1,6 @@
 // The one table from errors to SMTP replies: code, enhanced status (RFC 3463), text.
 import { Corrupt, Malformed, Refused, Unavailable } from '../base/index.ts';
+import { BadParameter } from './address.ts';
 
 export interface Answer {
   readonly code: number;
@@ -47,6 +48,7 @@ function ofRefused(e: Refused): Answer {
 /** The reply for what was thrown; null for a bug. Texts of Unavailable and Corrupt are for the log, not for strangers. */
 export function answerOf(e: unknown, malformed: { code: number; status: string } = { code: 501, status: '5.5.4' }): Answer | null {
   if (e instanceof Refused) return ofRefused(e);
+  if (e instanceof BadParameter) return answer(501, '5.5.4', e.message);
   if (e instanceof Malformed) return answer(malformed.code, malformed.status, e.message);
   if (e instanceof Unavailable) return answers.later;
   // Temporary, so that the sender keeps the message until the store was mended.

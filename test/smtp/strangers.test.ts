@@ -117,9 +117,9 @@ describe('smtp/strangers', () => {
     await open();
     const d = await from('192.0.2.1');
     await d.say('EHLO x.test', /^(?![^]*DSN)/);
-    for (const p of ['RET=FULL', 'RET=HDRS', 'RET=', 'RET', 'ENVID=x', 'ENVID=+', `ENVID=${'a'.repeat(1000)}`, 'RET=FULL RET=HDRS']) await d.say(`MAIL FROM:<a@b.test> ${p}`, /^(555 5\.5\.4|501 5\.1\.7)/);
+    for (const p of ['RET=FULL', 'RET=HDRS', 'RET=', 'RET', 'ENVID=x', 'ENVID=+', `ENVID=${'a'.repeat(1000)}`, 'RET=FULL RET=HDRS']) await d.say(`MAIL FROM:<a@b.test> ${p}`, /^(555|501) 5\.5\.4/);
     await d.say('MAIL FROM:<a@b.test>', '250');
-    for (const p of ['NOTIFY=NEVER', 'NOTIFY=', 'NOTIFY=SUCCESS,FAILURE,DELAY,NEVER', 'NOTIFY', 'ORCPT=rfc822;a@b', 'ORCPT=;', 'ORCPT=rfc822;+zz', `ORCPT=${';'.repeat(500)}`, 'NOTIFY=NEVER NOTIFY=NEVER', '=', 'NOTIFY=NEVER=NEVER']) await d.say(`RCPT TO:<ann@example.org> ${p}`, /^(555 5\.5\.4|501 5\.1\.3)/);
+    for (const p of ['NOTIFY=NEVER', 'NOTIFY=', 'NOTIFY=SUCCESS,FAILURE,DELAY,NEVER', 'NOTIFY', 'ORCPT=rfc822;a@b', 'ORCPT=;', 'ORCPT=rfc822;+zz', `ORCPT=${';'.repeat(500)}`, 'NOTIFY=NEVER NOTIFY=NEVER', '=', 'NOTIFY=NEVER=NEVER']) await d.say(`RCPT TO:<ann@example.org> ${p}`, /^(555|501) 5\.5\.4/);
     await d.say('RCPT TO:<ann@example.org>', '250');
     await fc.assert(fc.asyncProperty(fc.stringMatching(/^[!-~]{1,40}$/), async (p) => {
       await d.say(`RCPT TO:<ann@example.org> ${p}`, /^(555|501)/);
