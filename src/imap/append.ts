@@ -62,6 +62,7 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
     const uid = replaces === null ? 0 : replaces();
     const { uidValidity, uids } = await appender.commit();
     appender = null;
+    conn.teller.made(uids);
     const code = `[APPENDUID ${uidValidity} ${formatSet(uids)}]`;
     if (replaces !== null) await takeBack(conn, uid, code);
     conn.teller.tell(true);

@@ -317,7 +317,7 @@ export class Connection implements Context, Owner, Told {
     return this.teller.idle(on);
   }
 
-  async notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string }[]> {
+  async notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string; flags: boolean }[]> {
     return (await this.teller.notify(request))?.watched() ?? [];
   }
 

@@ -5,9 +5,11 @@ import type { Logger } from '../base/index.ts';
 import { Unavailable, reason } from '../base/index.ts';
 import type { Uid } from '../base/index.ts';
 import type { Context } from './command/command.ts';
-import { FetchAnswers } from './fetch/answer.ts';
+import { FetchAnswers, unasked } from './fetch/answer.ts';
 import { lowerBound } from './fetch/uidset.ts';
 import { AccountWatch } from './notify/account.ts';
+import type { OwnDoing } from './notify/account.ts';
+import { NOTHING } from './notify/request.ts';
 import type { NotifyRequest } from './notify/request.ts';
 import type { Transport } from './transport.ts';
 import type { View } from './view.ts';
@@ -31,6 +33,8 @@ export class Teller {
   #running: Promise<void> = Promise.resolve();
   /** New messages up to here need no items any more. */
   #itemsUpTo: Uid = 0;
+  /** New messages that this client made itself: nothing of them is news to it. */
+  #made = new Set<Uid>();
 
   constructor(conn: Told) {
     this.#conn = conn;
@@ -62,7 +66,21 @@ export class Teller {
     const view = this.#conn.openView;
     if (view !== null && this.#itemsDue(view)) await this.#writeItems(view);
     if (this.#watch?.pending) await this.#writeAccount(this.#watch);
-    if (view !== null && view === this.#conn.openView && !view.contexts.empty) await view.contexts.update(this.#conn);
+    if (view !== null && view === this.#conn.openView && !view.contexts.empty) await view.contexts.update(this.#conn, this.#made);
+    this.#made.clear();
+  }
+
+  /** The client did it itself. */
+  own(doing: OwnDoing): void {
+    this.#watch?.own(doing);
+  }
+
+  /** Messages that the client put into a mailbox; UIDs of one are never those of another. */
+  made(uids: readonly Uid[]): void {
+    const view = this.#conn.openView;
+    if (view === null || uids.length === 0 || view.index.find(uids[0]) < 0) return;
+    view.made = true;
+    if (this.#request !== null || !view.contexts.empty) for (const uid of uids) this.#made.add(uid);
   }
 
   /** A mailbox was selected: the view is new. */
@@ -78,6 +96,11 @@ export class Teller {
     this.#request = request;
     const view = this.#conn.openView;
     if (view !== null) {
+      // §3.1: what the client has not heard yet it hears before the new wishes count.
+      if (request !== NOTHING) {
+        view.wish(null);
+        view.poll(this.#conn.out, { allowExpunge: true });
+      }
       this.#itemsUpTo = lastUid(view);
       this.#adjust(view);
     }
@@ -107,14 +130,10 @@ export class Teller {
 
   /** RFC 5465 §5.2: of new messages what the client asked for, UIDs always. */
   async #writeItems(view: View): Promise<void> {
-    const { enabled } = this.#conn;
-    const items = [...this.#request!.selected!.items];
-    const asked = (kind: string) => items.some((item) => item.kind === kind);
-    if (!asked('UID') && !enabled.uidonly) items.unshift({ kind: 'UID' });
-    if (enabled.condstore && !asked('MODSEQ')) items.push({ kind: 'MODSEQ' });
+    const items = unasked(this.#request!.selected!.items, this.#conn.enabled);
     const uids = view.uids.slice(lowerBound(view.uids, view.count, this.#itemsUpTo + 1), view.count);
     this.#itemsUpTo = lastUid(view);
-    await new FetchAnswers(this.#conn, items, uids).write();
+    await new FetchAnswers(this.#conn, items, this.#made.size === 0 ? uids : uids.filter((uid) => !this.#made.has(uid))).write();
   }
 
   async #writeAccount(watch: AccountWatch): Promise<void> {
@@ -125,10 +144,14 @@ export class Teller {
       if (!(e instanceof Unavailable) || this.#conn.transport.closed) throw e;
       this.#conn.logger.warn('a client can not be notified', { reason: reason(e) });
     }
-    // §5.8: rather nothing than half of it.
+    // §5.8: rather nothing than half of it, as if the client had said NOTIFY NONE.
     watch.stop();
-    if (this.#watch === watch) this.#watch = null;
-    out.line('* OK [NOTIFICATIONOVERFLOW] nothing more is told of other mailboxes');
+    if (this.#watch === watch) {
+      this.#watch = null;
+      this.#request = NOTHING;
+      if (openView !== null) this.#adjust(openView);
+    }
+    out.line('* OK [NOTIFICATIONOVERFLOW] nothing more is told unasked');
   }
 
   /** Several changes of one turn are told together, in that turn. */

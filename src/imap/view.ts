@@ -36,6 +36,12 @@ export class View {
   /** Searches whose results are kept up to date (RFC 5267). */
   readonly contexts = new Contexts();
   #wishes = EVERYTHING;
+  /** By NOTIFY: every FETCH answer unasked names the UID (RFC 5465 §5.1). */
+  #notified = false;
+  /** Flags were changed above this MODSEQ that the client did not want to hear of; null: it knows all. */
+  #untold: ModSeq | null = null;
+  /** This client put messages into the mailbox: it hears of them whatever it wishes. */
+  made = false;
   /** There may be something to tell though nothing has changed since the last poll. */
   #stale = false;
   #uids: Uint32Array;
@@ -84,6 +90,7 @@ export class View {
   /** From now on only this is told unasked; null: everything, as without NOTIFY. */
   wish(wishes: Wishes | null): void {
     this.#wishes = wishes ?? EVERYTHING;
+    this.#notified = wishes !== null;
     this.#stale = true;
   }
 
@@ -142,11 +149,14 @@ export class View {
    */
   poll(out: Output, { allowExpunge, told = NO_UIDS, own = false }: { allowExpunge: boolean; told?: Uint32Array; own?: boolean }): void {
     const index = this.index;
-    const { added, gone: removals, flags } = this.#wishes;
+    const { gone: removals, flags } = this.#wishes;
+    const added = this.#wishes.added || this.made;
+    this.made = false;
     const mayRemove = allowExpunge && (removals || own);
     if (index.version === this.#version && !this.#stale && !(mayRemove && this.#held.length > 0)) return;
     const changes = index.version === this.#version ? [] : index.changesSince(this.#version);
     const { gone, flagged } = changes === null ? this.#compare() : this.#collect(changes);
+    if (!flags && without(sortedUnique(flagged), told).length > 0) this.#untold ??= this.#modSeq;
     this.#version = index.version;
     this.#modSeq = index.highestModSeq;
     this.#stale = false;
@@ -164,7 +174,10 @@ export class View {
       this.#count = index.count;
     }
     if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
-    if (flags) this.#writeFlags(out, flagged, told, before - removed);
+    if (!flags) return;
+    if (this.#untold !== null) flagged.push(...this.#flaggedSince(this.#untold));
+    this.#untold = null;
+    this.#writeFlags(out, flagged, told, before - removed);
   }
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
@@ -220,6 +233,11 @@ export class View {
     return { gone, flagged };
   }
 
+  #flaggedSince(modSeq: ModSeq): Uid[] {
+    const { index } = this;
+    return Array.from(index.uids.subarray(0, index.count)).filter((_uid, i) => index.modSeq(i) > modSeq);
+  }
+
   #writeGone(out: Output, gone: Uid[]): void {
     if (!this.contexts.empty) this.contexts.leave(this, out, Uint32Array.from(gone));
     if (this.qresync || this.uidonly) {
@@ -262,7 +280,7 @@ export class View {
       const i = seq === 0 || seq > known ? -1 : this.index.find(uid);
       if (i < 0) continue;
       this.announce(out, this.index.flagSet(i));
-      lines.push(this.flagsAnswer(seq, i, false));
+      lines.push(this.flagsAnswer(seq, i, this.#notified));
     }
     if (lines.length > 0) out.write(lines.join(''));
   }

@@ -98,6 +98,34 @@ describe('imap: searches kept up to date (CONTEXT=SEARCH, CONTEXT=SORT)', () => 
     `);
   });
 
+  it('gives of new messages what UPDATE asks for (RFC 5465 §7)', async () => {
+    for (const update of ['UPDATE (FLAGS)', 'UPDATE(FLAGS)']) {
+      const tag = `A${update.length}`;
+      assert.match((await wire.command(tag, `UID SEARCH RETURN (COUNT ${update}) UNSEEN`)).at(-1)!, / OK /);
+      const uid = world.user.mailbox('INBOX').add(message('more'));
+      const { count } = world.user.mailbox('INBOX');
+      await play(wire, `
+        C: B NOOP
+        S: * ${count} EXISTS
+        S: * ${count} FETCH (UID ${uid} FLAGS ())
+        S: * ESEARCH (TAG "${tag}") UID ADDTO (0 ${uid})
+        S: B OK NOOP completed
+        C: C STORE ${count} +FLAGS.SILENT (\\Seen)
+        S: * ESEARCH (TAG "${tag}") UID REMOVEFROM (0 ${uid})
+        S: C OK STORE completed
+        C: D STORE ${count} -FLAGS.SILENT (\\Seen)
+        S: * ESEARCH (TAG "${tag}") UID ADDTO (0 ${uid})
+        S: D OK STORE completed
+        C: E CANCELUPDATE "${tag}"
+        S: E OK CANCELUPDATE completed
+      `);
+    }
+    // Not of the own ones.
+    await wire.command('F', 'UID SEARCH RETURN (COUNT UPDATE (FLAGS)) UNSEEN');
+    assert.doesNotMatch((await wire.command('G', 'APPEND INBOX {3+}\r\nabc')).join('|'), /FETCH/);
+    assert.match((await wire.command('H', 'UID SEARCH RETURN (COUNT UPDATE (NONSENSE)) UNSEEN')).at(-1)!, /^H BAD/);
+  });
+
   it('says when it will not', async () => {
     await play(wire, `
       C: A1 SEARCH RETURN (UPDATE COUNT) YOUNGER 100

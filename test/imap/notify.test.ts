@@ -26,7 +26,7 @@ describe('imap: NOTIFY', () => {
     const uid = inbox().add('Subject: 1\r\n\r\n1');
     await play(wire, 'S: * 2 EXISTS');
     inbox().setFlags(uid, ['\\Flagged']);
-    await play(wire, 'S: * 2 FETCH (FLAGS (\\Flagged))');
+    await play(wire, `S: * 2 FETCH (UID ${uid} FLAGS (\\Flagged))`);
     inbox().remove([inbox().uids[0]]);
     await play(wire, 'S: * 1 EXPUNGE');
     wire.assertQuiet();
@@ -94,6 +94,7 @@ describe('imap: NOTIFY', () => {
     await play(wire, `
       C: e NOTIFY SET (selected-delayed (MessageNew MessageExpunge FlagChange))
       S: * 2 EXISTS
+      S: * 1 FETCH (FLAGS (\\Flagged \\Seen))
       S: e OK NOTIFY completed
     `);
     await wire.command('f', 'NOTIFY NONE');
@@ -105,13 +106,13 @@ describe('imap: NOTIFY', () => {
     assert.deepEqual(await wire.until('g'), ['g OK IDLE completed']);
   });
 
-  it('tells of other mailboxes by STATUS, by the first group that they are in', async () => {
+  it('tells of other mailboxes by STATUS, and of none that a group says NONE of', async () => {
     await wire.command('s', 'SELECT INBOX');
     world.user.make('Lists', null);
     const deep = world.user.make('Lists/deep', null);
-    assert.deepEqual(await wire.command('a', 'NOTIFY SET STATUS (mailboxes (Sent) (MessageNew MessageExpunge)) (mailboxes "Junk" NONE) (subtree Lists (MessageNew MessageExpunge FlagChange))'), [
-      `* STATUS "Lists" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ${world.user.mailbox('Lists').uidValidity} UNSEEN 0)`,
-      `* STATUS "Lists/deep" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ${deep.uidValidity} UNSEEN 0)`,
+    assert.deepEqual(await wire.command('a', 'NOTIFY SET STATUS (mailboxes (Sent) (MessageNew MessageExpunge)) (mailboxes "Junk" NONE) (mailboxes (Junk) (MessageNew MessageExpunge)) (subtree Lists (MessageNew MessageExpunge FlagChange))'), [
+      `* STATUS "Lists" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ${world.user.mailbox('Lists').uidValidity} UNSEEN 0 HIGHESTMODSEQ 1)`,
+      `* STATUS "Lists/deep" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ${deep.uidValidity} UNSEEN 0 HIGHESTMODSEQ 1)`,
       `* STATUS "Sent" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ${world.user.mailbox('Sent').uidValidity} UNSEEN 0)`,
       'a OK NOTIFY completed',
     ]);
@@ -148,20 +149,34 @@ describe('imap: NOTIFY', () => {
     const other = await dial(world.port, { login: true });
     await other.command('1', 'CREATE a/b');
     await play(wire, `
-      S: * LIST () "/" "a"
-      S: * LIST () "/" "a/b"
+      S: * LIST (\\HasChildren) "/" "a"
+      S: * LIST (\\HasNoChildren) "/" "a/b"
     `);
-    await other.command('2', 'RENAME a c');
+    // Its parent is not new, but affected.
+    await other.command('2', 'CREATE a/c');
     await play(wire, `
-      S: * LIST () "/" "c" ("OLDNAME" ("a"))
-      S: * LIST () "/" "c/b" ("OLDNAME" ("a/b"))
+      S: * LIST (\\HasNoChildren) "/" "a/c"
+      S: * LIST (\\HasChildren) "/" "a"
     `);
-    await other.command('3', 'SUBSCRIBE c/b');
-    assert.equal(await wire.line(), '* LIST (\\Subscribed) "/" "c/b"');
-    await other.command('4', 'DELETE c/b');
-    assert.equal(await wire.line(), '* LIST (\\NonExistent \\Subscribed) "/" "c/b"');
-    await other.command('5', 'UNSUBSCRIBE c/b');
-    assert.equal(await wire.line(), '* LIST (\\NonExistent) "/" "c/b"');
+    await other.command('3', 'DELETE a/c');
+    await play(wire, `
+      S: * LIST (\\NonExistent \\HasNoChildren) "/" "a/c"
+      S: * LIST (\\HasChildren) "/" "a"
+    `);
+    // Of what is renamed with its parent nothing is said.
+    await other.command('4', 'RENAME a c');
+    assert.equal(await wire.line(), '* LIST (\\HasChildren) "/" "c" ("OLDNAME" ("a"))');
+    await other.command('5', 'SUBSCRIBE c/b');
+    assert.equal(await wire.line(), '* LIST (\\Subscribed \\HasNoChildren) "/" "c/b"');
+    await other.command('51', 'SUBSCRIBE Sent');
+    assert.equal(await wire.line(), '* LIST (\\Subscribed \\HasNoChildren \\Sent) "/" "Sent"');
+    await other.command('52', 'DELETE c/b');
+    await play(wire, `
+      S: * LIST (\\NonExistent \\Subscribed \\HasNoChildren) "/" "c/b"
+      S: * LIST (\\HasNoChildren) "/" "c"
+    `);
+    await other.command('53', 'UNSUBSCRIBE c/b');
+    assert.equal(await wire.line(), '* LIST (\\NonExistent \\HasNoChildren) "/" "c/b"');
     await other.command('6', 'SETMETADATA INBOX (/private/comment "x" /shared/comment "y")');
     assert.equal(await wire.line(), '* METADATA "INBOX" /private/comment /shared/comment');
     await other.command('7', 'SETMETADATA "" (/private/comment "x")');
@@ -172,7 +187,7 @@ describe('imap: NOTIFY', () => {
     await other.command('9', 'SUBSCRIBE d');
     await other.command('10', 'CREATE c/x');
     await other.command('11', 'SUBSCRIBE c/x');
-    assert.deepEqual(await wire.command('e', 'NOOP'), ['* LIST (\\Subscribed) "/" "c/x"', 'e OK NOOP completed']);
+    assert.deepEqual(await wire.command('e', 'NOOP'), ['* LIST (\\Subscribed \\HasNoChildren) "/" "c/x"', 'e OK NOOP completed']);
     other.close();
   });
 
@@ -180,14 +195,93 @@ describe('imap: NOTIFY', () => {
     await wire.command('a', 'NOTIFY SET (personal (MessageNew MessageExpunge MailboxName SubscriptionChange MailboxMetadataChange))');
     const metadata = Array.from({ length: 10_001 }, (_, n) => ({ mailbox: inbox().id, entry: `/private/${n}` }));
     world.user.tell({ metadata });
-    assert.equal(await wire.line(), '* OK [NOTIFICATIONOVERFLOW] nothing more is told of other mailboxes');
+    assert.equal(await wire.line(), '* OK [NOTIFICATIONOVERFLOW] nothing more is told unasked');
     inbox().add('Subject: 1\r\n\r\n');
     assert.deepEqual(await wire.command('b', 'NOOP'), ['b OK NOOP completed']);
+    // As behind NOTIFY NONE: of the selected mailbox nothing either.
+    await wire.command('b1', 'SELECT INBOX');
+    await wire.command('b2', 'NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MailboxName MailboxMetadataChange))');
+    world.user.tell({ metadata });
+    assert.equal(await wire.line(), '* OK [NOTIFICATIONOVERFLOW] nothing more is told unasked');
+    inbox().add('Subject: 1\r\n\r\n');
+    assert.deepEqual(await wire.command('b3', 'NOOP'), ['b3 OK NOOP completed']);
+    await wire.command('b4', 'CLOSE');
     await wire.command('c', 'NOTIFY SET (personal (MessageNew MessageExpunge))');
     assert.deepEqual(await wire.command('d', 'UNAUTHENTICATE'), ['d OK UNAUTHENTICATE completed']);
     inbox().add('Subject: 2\r\n\r\n');
     assert.match((await wire.command('e', 'LOGIN ann@example.org secret')).join(), /^e OK/);
     assert.deepEqual(await wire.command('f', 'NOOP'), ['f OK NOOP completed']);
+  });
+
+  it('takes together what several groups ask of one mailbox', async () => {
+    await wire.command('a', 'NOTIFY SET (mailboxes INBOX (MessageNew MessageExpunge)) (personal (SubscriptionChange)) (inboxes (MailboxMetadataChange))');
+    inbox().add('Subject: 1\r\n\r\n');
+    assert.match(await wire.line(), /^\* STATUS "INBOX" \(MESSAGES 1 /);
+    const other = await dial(world.port, { login: true });
+    await other.command('1', 'SUBSCRIBE INBOX');
+    assert.equal(await wire.line(), '* LIST (\\Subscribed \\HasNoChildren) "/" "INBOX"');
+    // Mail comes into INBOX and Junk.
+    for (const [n, name] of ['Sent', 'Junk', 'INBOX'].entries()) await other.command(`m${n}`, `SETMETADATA ${name} (/private/comment "x")`);
+    await play(wire, `
+      S: * METADATA "Junk" /private/comment
+      S: * METADATA "INBOX" /private/comment
+    `);
+    wire.assertQuiet();
+    other.close();
+  });
+
+  it('NOTIFY SET is a NOOP too: what happened before is told, whatever is asked for from now on', async () => {
+    const first = inbox().add('Subject: 0\r\n\r\n');
+    await wire.command('s', 'SELECT INBOX');
+    await wire.command('n', 'NOTIFY NONE');
+    inbox().setFlags(first, ['\\Flagged']);
+    await wire.command('n2', 'NOOP');
+    // Only the store knows of this one, until it is asked.
+    world.user.before = (operation) => {
+      if (operation !== 'refresh') return;
+      world.user.before = null;
+      inbox().add('Subject: 1\r\n\r\n');
+    };
+    await play(wire, `
+      C: a NOTIFY SET (personal (MailboxName))
+      S: * 2 EXISTS
+      S: * 1 FETCH (FLAGS (\\Flagged))
+      S: a OK NOTIFY completed
+    `);
+    inbox().setFlags(first, []);
+    assert.deepEqual(await wire.command('b', 'NOOP'), ['b OK NOOP completed']);
+  });
+
+  it('does not tell a client what it did itself', async () => {
+    await wire.command('s', 'SELECT INBOX');
+    await wire.command('a', 'NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge)) (personal (MailboxName SubscriptionChange MailboxMetadataChange))');
+    for (const text of ['CREATE a/b/c', 'SUBSCRIBE a', 'UNSUBSCRIBE a', 'RENAME a/b d', 'DELETE d/c', 'SETMETADATA INBOX (/private/comment "x")']) {
+      assert.match((await wire.command('b', text)).join('|'), /^b OK [^|]*$/, text);
+    }
+    assert.deepEqual(await wire.command('c', 'NOOP'), ['c OK NOOP completed']);
+    // That the message is there is told, but not what is in it.
+    const lines = await wire.command('d', 'APPEND INBOX {3+}\r\nabc');
+    assert.equal(lines.length, 2);
+    assert.equal(lines[0], '* 1 EXISTS');
+    assert.equal((await wire.command('e', 'COPY 1 INBOX'))[0], '* 2 EXISTS');
+    const uid = inbox().add('Subject: 1\r\n\r\n');
+    await play(wire, `
+      S: * 3 EXISTS
+      S: * 3 FETCH (UID ${uid} FLAGS ())
+    `);
+    // Of the own message it hears even when it wants to hear of none.
+    await wire.command('f', 'NOTIFY NONE');
+    assert.equal((await wire.command('g', 'APPEND INBOX {3+}\r\nabc'))[0], '* 4 EXISTS');
+    wire.assertQuiet();
+  });
+
+  it('NOTIFY SET STATUS: HIGHESTMODSEQ for who hears of flags; CONDSTORE does not begin with it', async () => {
+    inbox().add('Subject: 0\r\n\r\n');
+    const lines = await wire.command('a', 'NOTIFY SET STATUS (mailboxes INBOX (MessageNew MessageExpunge FlagChange)) (mailboxes Sent (MessageNew MessageExpunge))');
+    assert.match(lines[0], / HIGHESTMODSEQ \d+\)$/);
+    assert.doesNotMatch(lines[1], /HIGHESTMODSEQ/);
+    await wire.command('s', 'SELECT INBOX');
+    assert.deepEqual(await wire.command('b', 'STORE 1 +FLAGS (\\Seen)'), ['* 1 FETCH (FLAGS (\\Seen))', 'b OK STORE completed']);
   });
 
   it('refuses events that are not there (BADEVENT) and those that mean nothing alone', async () => {

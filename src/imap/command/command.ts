@@ -1,5 +1,6 @@
 // What a command is, and what it may use of its connection. One command, one file; the table is registry.ts.
-import type { Clock, Limits, Logger, MailboxId } from '../../base/index.ts';
+import type { Clock, Limits, Logger, MailboxId, Uid } from '../../base/index.ts';
+import type { OwnDoing } from '../notify/account.ts';
 import type { NotifyRequest } from '../notify/request.ts';
 import type { Backend, Selected, Session } from '../session.ts';
 import type { View } from '../view.ts';
@@ -63,7 +64,13 @@ export interface Context {
   /** While it is on, what happens is told at once (IDLE); off: resolves when nothing is being told any more. */
   idle(on: boolean): Promise<void>;
   /** From now on this is told unasked; the mailboxes that are not selected of whose messages that is. Unavailable. */
-  notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string }[]>;
+  notify(request: NotifyRequest): Promise<{ id: MailboxId; name: string; flags: boolean }[]>;
+  /** Hears what this client does itself, which NOTIFY need not tell it (RFC 5465 §5). */
+  readonly teller: {
+    own(doing: OwnDoing): void;
+    /** Messages that were put into a mailbox, perhaps the selected one. */
+    made(uids: readonly Uid[]): void;
+  };
   /** Done once after the tagged answer (STARTTLS, LOGOUT). */
   after(run: () => void | Promise<void>): void;
   /** Goes on under TLS; what was sent in clear beyond STARTTLS is dropped. */

@@ -15,13 +15,16 @@ export const copy = command({
     return { set, name: args.mailbox() };
   },
 
-  async run({ view, selected, limits }, { set, name }, byUid) {
+  async run(context, { set, name }, byUid) {
+    const { view, selected, limits } = context;
     const uids = view.resolve(set, byUid);
     takeAll(uids, limits);
     // A number whose message is gone: all or none is copied (RFC 9051 §6.4.7), so none.
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';
-    const code = copyUid(await selected.copy(uids, name));
+    const copied = await selected.copy(uids, name);
+    context.teller.made(copied.to);
+    const code = copyUid(copied);
     return code === '' ? '' : `[${code}] COPY completed`;
   },
 });

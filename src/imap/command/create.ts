@@ -1,5 +1,6 @@
 import { Refused } from '../../base/index.ts';
 import type { SpecialUse } from '../../base/index.ts';
+import { parentsOf } from '../list/names.ts';
 import { checkNewName } from '../mailbox-name.ts';
 import { oldName, quoteMailbox } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -35,6 +36,7 @@ export const create = command<{ name: string; sent: string; uses: string[] }>({
     const use = uses.length === 0 ? null : USES.get(uses[0]);
     if (use === undefined || uses.length > 1) throw new Refused('a mailbox has one use of \\Drafts \\Sent \\Junk \\Trash \\Archive', 'USEATTR');
     const id = await context.session.create(name, use);
+    context.teller.own({ names: [name, ...parentsOf(name)] });
     if (context.enabled.rev2 && sent !== name) context.out.line(`* LIST () "/" ${quoteMailbox(name, true)}${oldName(name, sent)}`);
     return `[MAILBOXID (${id})] CREATE completed`;
   },

@@ -5,7 +5,7 @@ import { FetchAnswers } from '../fetch/answer.ts';
 import { changedSince, writeVanishedEarlier } from '../fetch/changed.ts';
 import { parseFetch } from '../fetch/items.ts';
 import type { Item } from '../fetch/items.ts';
-import { within } from '../search/result.ts';
+import { within } from '../search/partial.ts';
 import { takeAll, taken, withCode } from '../message-limit.ts';
 import { command } from './command.ts';
 

@@ -12,7 +12,7 @@ import { command } from './command.ts';
 import type { Context } from './command.ts';
 import { parseEntries, parseOptions, writeMetadata } from './metadata.ts';
 import type { Wanted } from './metadata.ts';
-import { parseItems, writeStatus } from './status.ts';
+import { noteItems, parseItems, writeStatus } from './status.ts';
 
 const SELECTION = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'];
 const RETURNED = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
@@ -82,6 +82,7 @@ export const list = command<Parsed>({
       out.line('* LIST (\\Noselect) "/" ""');
       return '';
     }
+    if (parsed.status !== null) noteItems(context, parsed.status);
     const [entries, subscriptions] = await Promise.all([session.mailboxes(), parsed.selection.has('SUBSCRIBED') ? session.subscriptions() : []]);
     const names = nameTree(entries, subscriptions);
     const found = await matching(context, names, parsed, compile(parsed.reference, parsed.patterns));

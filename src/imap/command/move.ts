@@ -9,13 +9,16 @@ export const move = command({
   uid: true,
   parse: copy.parse,
 
-  async run({ view, selected, out, enabled, limits }, { set, name }, byUid) {
+  async run(context, { set, name }, byUid) {
+    const { view, selected, out, enabled, limits } = context;
     const part = taken(view.resolve(set, byUid), limits);
     const { uids } = part;
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';
-    const code = copyUid(await selected.move(uids, name));
+    const moved = await selected.move(uids, name);
+    context.teller.made(moved.to);
+    const code = copyUid(moved);
     if (code !== '') out.line(`* OK [${code}] Moved`);
     view.poll(out, { allowExpunge: true, own: true });
     // RFC 7162 §3.2.8: VANISHED does not bear a MODSEQ, so the client learns here how far it is.

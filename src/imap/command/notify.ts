@@ -20,16 +20,23 @@ export const notify = command<NotifyRequest>({
   },
 
   async run(context, request) {
+    // §3.1: a NOTIFY SET is a NOOP too.
+    if (request !== NOTHING && context.isOpen) await context.selected.refresh();
     const watched = await context.notify(request);
     if (!request.status) return '';
-    const items = ['MESSAGES', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', ...(context.enabled.condstore ? ['HIGHESTMODSEQ'] : [])];
     const selected = context.isOpen ? context.selected.id : null;
-    // RFC 5465 §3.1: of the selected mailbox the client knows it.
-    const others = watched.filter(({ id }) => id !== selected).map(({ name }) => name);
+    // Of the selected mailbox the client knows it.
+    const others = watched.filter(({ id }) => id !== selected);
     for (let at = 0; at < others.length; at += STATUS_AT_ONCE) {
-      const names = others.slice(at, at + STATUS_AT_ONCE);
-      const statuses = await context.session.statuses(names);
-      for (const [i, status] of statuses.entries()) if (status !== null) await writeStatus(context, names[i], items, status);
+      const some = others.slice(at, at + STATUS_AT_ONCE);
+      const statuses = await context.session.statuses(some.map(({ name }) => name));
+      for (const [i, status] of statuses.entries()) {
+        if (status === null) continue;
+        const { name, flags } = some[i];
+        // Who hears of flags needs HIGHESTMODSEQ, CONDSTORE or not.
+        const items = ['MESSAGES', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', ...(context.enabled.condstore || flags ? ['HIGHESTMODSEQ'] : [])];
+        await writeStatus(context, name, items, status);
+      }
       if (context.out.full) await context.out.drain();
     }
     return '';

@@ -1,4 +1,5 @@
 import { Refused } from '../../base/index.ts';
+import { parentsOf } from '../list/names.ts';
 import { checkNewName } from '../mailbox-name.ts';
 import { command } from './command.ts';
 
@@ -16,6 +17,7 @@ export const rename = command<{ from: string; to: string }>({
     if (to === 'INBOX') throw new Refused('INBOX is always there', 'ALREADYEXISTS');
     if (to.startsWith(`${from}/`) && from !== 'INBOX') throw new Refused('a mailbox can not move below itself', 'CANNOT');
     await context.session.rename(from, to);
+    context.teller.own({ names: [to, ...parentsOf(to)] });
     return '';
   },
 });

@@ -34,10 +34,14 @@ export function parseItems(args: Args): string[] {
   return [...items];
 }
 
-/** The untagged answer. To ask for HIGHESTMODSEQ enables CONDSTORE (RFC 7162 §3.1). */
+/** To ask for HIGHESTMODSEQ enables CONDSTORE (RFC 7162 §3.1). */
+export function noteItems(context: Context, items: string[]): void {
+  if (items.includes('HIGHESTMODSEQ')) context.enableCondstore();
+}
+
+/** The untagged answer. */
 export async function writeStatus(context: Context, name: string, items: string[], status: MailboxStatus): Promise<void> {
   const deletedBytes = items.includes('DELETED-STORAGE') && status.deleted > 0 ? await deletedStorage(context, name) : 0;
-  if (items.includes('HIGHESTMODSEQ')) context.enableCondstore();
   const values = items.map((item) => `${item} ${ITEMS[item](status, context, deletedBytes)}`).join(' ');
   context.out.line(`* STATUS ${quoteMailbox(name, context.enabled.utf8)} (${values})`);
 }
@@ -68,6 +72,7 @@ export const status = command<{ name: string; items: string[] }>({
     return { name, items: parseItems(args) };
   },
   async run(context, { name, items }) {
+    noteItems(context, items);
     await writeStatus(context, name, items, await context.session.status(name));
     return '';
   },

@@ -13,6 +13,7 @@ function subscription(on: boolean): Command<string> {
       // A name may be subscribed before its mailbox is there (RFC 9051 §6.3.7), so it is checked like a new one.
       if (on) checkNewName(name);
       await context.session.subscribe(name, on);
+      context.teller.own({ names: [name] });
       return '';
     },
   });

@@ -3,7 +3,7 @@
 // as a whole. A client that does not read stops all that.
 import { Refused, Unavailable, limits, reason } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
-import type { Context } from '../command/command.ts';
+import type { Context, Enabled } from '../command/command.ts';
 import type { MessageRecord } from '../session.ts';
 import type { Item, SectionItem } from './items.ts';
 import { PIECE_BYTES, begin, beginAhead, prepare } from './loading.ts';
@@ -20,6 +20,15 @@ const AT_ONCE_BYTES = 64 * 1024;
 /** A literal was announced and its bytes can't follow: only the end of the connection is honest now. */
 export class CutOff extends Error {
   override name = 'CutOff';
+}
+
+/** Items of an answer that nobody asked for just now: with UID, and MODSEQ where CONDSTORE is on (RFC 7162 §3.2). */
+export function unasked(items: readonly Item[], { uidonly, condstore }: Enabled): Item[] {
+  const asked = (kind: string) => items.some((item) => item.kind === kind);
+  const all = [...items];
+  if (!uidonly && !asked('UID')) all.unshift({ kind: 'UID' });
+  if (condstore && !asked('MODSEQ')) all.push({ kind: 'MODSEQ' });
+  return all;
 }
 
 function cutOff(e: unknown): never {

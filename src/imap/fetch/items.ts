@@ -1,8 +1,8 @@
 // What FETCH can ask for: parsed to a list of items, in the order asked (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 import { Malformed, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
-import { parsePartial } from '../search/result.ts';
-import type { Partial } from '../search/result.ts';
+import { parsePartial } from '../search/partial.ts';
+import type { Partial } from '../search/partial.ts';
 import { isAtom, quote } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 

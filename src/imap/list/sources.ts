@@ -1,5 +1,6 @@
 // Which mailboxes a search or a notification is about: the mailbox filters of RFC 5465 §6, and subtree-one of RFC 7377.
 import { Malformed, Refused, limits } from '../../base/index.ts';
+import type { MailboxEntry } from '../session.ts';
 import type { Args } from '../wire/index.ts';
 import { compilePattern } from './pattern.ts';
 
@@ -37,13 +38,17 @@ export function parseSource(args: Args): Source {
   throw new Malformed(`unknown mailbox filter ${kind.slice(0, 40)}`);
 }
 
+/** What a source looks at. */
+export type Place = Pick<MailboxEntry, 'name' | 'subscribed' | 'specialUse'>;
+
 /** Which of a user's mailboxes a source means. */
-export function sourceTest({ kind, names }: Source): (mailbox: { name: string; subscribed: boolean }) => boolean {
+export function sourceTest({ kind, names }: Source): (mailbox: Place) => boolean {
   switch (kind) {
     case 'selected':
       return () => false;
     case 'inboxes':
-      return ({ name }) => name === 'INBOX';
+      // RFC 5465 §6.3: wherever mail is delivered to.
+      return ({ name, specialUse }) => name === 'INBOX' || specialUse === '\\Junk';
     case 'personal':
       return () => true;
     case 'subscribed':

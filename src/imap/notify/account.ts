@@ -2,14 +2,19 @@
 // gathered while a command runs or the client does not read; of each mailbox only that something happened is kept.
 import { limits } from '../../base/index.ts';
 import type { MailboxId } from '../../base/index.ts';
-import type { AccountNews, MailboxNews, Session } from '../session.ts';
+import type { AccountNews, MailboxEntry, MailboxNews, Session } from '../session.ts';
 import { quote, quoteMailbox } from '../wire/index.ts';
 import type { Output } from '../wire/index.ts';
-import type { Event, NotifyRequest } from './request.ts';
+import { NO_NAMES, nameChanges, nameWriter } from './names.ts';
+import type { NameChange, Names } from './names.ts';
+import { eventsOf } from './request.ts';
+import type { Event, NotifyRequest, Place } from './request.ts';
 
-interface Known {
-  name: string;
-  subscribed: boolean;
+/** What a client did itself, and need not be told (RFC 5465 §5). */
+export interface OwnDoing {
+  names?: string[];
+  /** Annotations of a mailbox; null: of the user. */
+  annotations?: { name: string | null; entries: string[] };
 }
 
 /** How answers are written for this client. */
@@ -25,12 +30,16 @@ const NONE: ReadonlySet<Event> = new Set();
 export class AccountWatch {
   readonly #session: Session;
   readonly #groups: NotifyRequest['groups'];
-  #known = new Map<MailboxId, Known>();
-  #subscriptions = new Set<string>();
+  #known = new Map<MailboxId, MailboxEntry>();
+  #names: Names = NO_NAMES;
+  /** By place: each is asked for again and again. */
+  #events = new Map<MailboxEntry, ReadonlySet<Event>>();
   #mailboxes = new Map<MailboxId, MailboxNews>();
-  #annotations = new Map<MailboxId | null, Set<string>>();
+  /** By mailbox: entries, and how often each was set. */
+  #annotations = new Map<MailboxId | null, Map<string, number>>();
   #entries = 0;
-  #names = false;
+  #namesChanged = false;
+  #ownNames = new Set<string>();
   /** There is more to tell than is kept: nothing more will be told (§5.8). */
   overflown = false;
 
@@ -56,39 +65,61 @@ export class AccountWatch {
 
   /** Whether `write` has anything to look at. */
   get pending(): boolean {
-    return this.#names || this.overflown || this.#mailboxes.size > 0 || this.#annotations.size > 0;
+    return this.#namesChanged || this.overflown || this.#mailboxes.size > 0 || this.#annotations.size > 0;
   }
 
   #take({ mailboxes, names, metadata }: AccountNews): void {
-    this.#names ||= names;
+    this.#namesChanged ||= names;
     for (const { id, news } of mailboxes) {
       const before = this.#mailboxes.get(id);
       this.#mailboxes.set(id, before ? { added: before.added || news.added, gone: before.gone || news.gone, flags: before.flags || news.flags } : news);
     }
     for (const { mailbox, entry } of metadata) {
-      const of = this.#annotations.get(mailbox) ?? new Set();
+      const of = this.#annotations.get(mailbox) ?? new Map<string, number>();
       if (!of.has(entry)) this.#entries++;
-      this.#annotations.set(mailbox, of.add(entry));
+      this.#annotations.set(mailbox, of.set(entry, (of.get(entry) ?? 0) + 1));
     }
     if (this.#entries > limits.imap_notify_entries_max) this.overflown = true;
   }
 
-  async #list(): Promise<{ known: Map<MailboxId, Known>; subscriptions: Set<string> }> {
+  /** Called behind the client's own command, before `write`. */
+  own({ names = [], annotations }: OwnDoing): void {
+    for (const name of names) this.#ownNames.add(name);
+    if (annotations === undefined) return;
+    const mailbox = annotations.name === null ? null : (this.#names.mailboxes.find(({ name }) => name === annotations.name)?.id ?? null);
+    const of = this.#annotations.get(mailbox);
+    for (const entry of annotations.entries) {
+      const times = of?.get(entry) ?? 0;
+      // Set once only: by this client. More often: by others too.
+      if (times === 1) of!.delete(entry);
+    }
+    if (of?.size === 0) this.#annotations.delete(mailbox);
+  }
+
+  /** Gives the names as they were before. */
+  async #list(): Promise<Names> {
+    const before = this.#names;
     const [mailboxes, subscriptions] = await Promise.all([this.#session.mailboxes(), this.#session.subscriptions()]);
-    const before = { known: this.#known, subscriptions: this.#subscriptions };
-    this.#known = new Map(mailboxes.map(({ id, name, subscribed }) => [id, { name, subscribed }]));
-    this.#subscriptions = new Set(subscriptions);
+    this.#names = { mailboxes, subscriptions: new Set(subscriptions) };
+    this.#known = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
+    this.#events.clear();
     return before;
   }
 
-  /** The first group that a mailbox is in decides (§3.1). */
-  #events(mailbox: Known): ReadonlySet<Event> {
-    return this.#groups.find((group) => group.has(mailbox))?.events ?? NONE;
+  #eventsOf(mailbox: MailboxEntry): ReadonlySet<Event> {
+    let events = this.#events.get(mailbox);
+    if (events === undefined) this.#events.set(mailbox, (events = eventsOf(this.#groups, mailbox)));
+    return events;
   }
 
-  /** Mailboxes of whose messages the client hears: those that `NOTIFY SET STATUS` tells first. */
-  watched(): { id: MailboxId; name: string }[] {
-    return [...this.#known].filter(([, mailbox]) => this.#events(mailbox).has('MessageNew')).map(([id, { name }]) => ({ id, name }));
+  /** Mailboxes of whose messages the client hears, and whether of their flags too: those that `NOTIFY SET STATUS` tells first. */
+  watched(): { id: MailboxId; name: string; flags: boolean }[] {
+    const found: { id: MailboxId; name: string; flags: boolean }[] = [];
+    for (const mailbox of this.#names.mailboxes) {
+      const events = this.#eventsOf(mailbox);
+      if (events.has('MessageNew')) found.push({ id: mailbox.id, name: mailbox.name, flags: events.has('FlagChange') });
+    }
+    return found;
   }
 
   /** Writes what happened since the last call. Unavailable. */
@@ -98,46 +129,37 @@ export class AccountWatch {
     this.#mailboxes = new Map();
     this.#annotations = new Map();
     this.#entries = 0;
-    if (this.#names) {
-      this.#names = false;
-      const before = await this.#list();
-      this.#writeNames(out, before.known, before.subscriptions, manner.utf8);
+    if (this.#namesChanged) {
+      this.#namesChanged = false;
+      const own = this.#ownNames;
+      this.#ownNames = new Set();
+      this.#writeNames(out, await this.#list(), own, manner.utf8);
     }
     for (const [id, news] of mailboxes) if (id !== manner.selected) await this.#writeStatus(out, id, news, manner);
-    for (const [id, entries] of annotations) this.#writeEntries(out, id, entries, manner.utf8);
+    for (const [id, entries] of annotations) this.#writeEntries(out, id, [...entries.keys()], manner.utf8);
   }
 
-  /** §5.4, §5.5. A name is told as it is now, with the one that it had before. */
-  #writeNames(out: Output, before: Map<MailboxId, Known>, subscribedBefore: Set<string>, utf8: boolean): void {
-    const there = new Set<string>();
-    const tell = (event: Event, mailbox: Known, was: Known | null, exists: boolean, old: string | null): void => {
-      if (!this.#events(mailbox).has(event) && !(was !== null && this.#events(was).has(event))) return;
-      const attributes = [...(exists ? [] : ['\\NonExistent']), ...(mailbox.subscribed ? ['\\Subscribed'] : [])];
-      const oldName = old === null ? '' : ` ("OLDNAME" (${quoteMailbox(old, utf8)}))`;
-      out.line(`* LIST (${attributes.join(' ')}) "/" ${quoteMailbox(mailbox.name, utf8)}${oldName}`);
-    };
-    for (const [id, mailbox] of this.#known) {
-      there.add(mailbox.name);
-      const was = before.get(id) ?? null;
-      if (was === null) tell('MailboxName', mailbox, null, true, null);
-      else if (was.name !== mailbox.name) tell('MailboxName', mailbox, was, true, was.name);
-      else if (was.subscribed !== mailbox.subscribed) tell('SubscriptionChange', mailbox, was, true, null);
-    }
-    for (const [id, was] of before) {
-      const subscribed = this.#subscriptions.has(was.name);
-      if (!this.#known.has(id) && !there.has(was.name)) tell('MailboxName', { name: was.name, subscribed }, was, false, null);
-      if (!this.#known.has(id)) there.add(was.name);
-    }
-    for (const name of new Set([...subscribedBefore, ...this.#subscriptions])) {
-      const subscribed = this.#subscriptions.has(name);
-      if (subscribed !== subscribedBefore.has(name) && !there.has(name)) tell('SubscriptionChange', { name, subscribed }, { name, subscribed: !subscribed }, false, null);
-    }
+  /** §5.4, §5.5. */
+  #writeNames(out: Output, before: Names, own: ReadonlySet<string>, utf8: boolean): void {
+    const changes = nameChanges(before, this.#names).filter(({ name }) => !own.has(name));
+    if (changes.length === 0) return;
+    const roles = new Map([...before.mailboxes, ...this.#names.mailboxes].map(({ name, specialUse }) => [name, specialUse]));
+    // Whoever asked for a name as it is, or as it was, hears of it.
+    const wanted = ({ event, name, old }: NameChange): boolean =>
+      [before, this.#names].some(({ subscriptions }) =>
+        [name, ...(old === null ? [] : [old])].some((one) => {
+          const place: Place = { name: one, subscribed: subscriptions.has(one), specialUse: roles.get(one) ?? null };
+          return eventsOf(this.#groups, place).has(event);
+        }),
+      );
+    const line = nameWriter(this.#names, utf8);
+    for (const change of changes) if (wanted(change)) out.line(line(change));
   }
 
   /** §5.1 to §5.3. */
   async #writeStatus(out: Output, id: MailboxId, { added, gone, flags }: MailboxNews, { condstore, utf8 }: Manner): Promise<void> {
     const known = this.#known.get(id);
-    const events = known === undefined ? NONE : this.#events(known);
+    const events = known === undefined ? NONE : this.#eventsOf(known);
     const messages = events.has('MessageNew') && (added || gone);
     if (!messages && !(flags && events.has('FlagChange'))) return;
     const status = await this.#session.glance(id);
@@ -149,9 +171,10 @@ export class AccountWatch {
   }
 
   /** §5.6, §5.7: the names of what changed, without values. */
-  #writeEntries(out: Output, id: MailboxId | null, entries: Set<string>, utf8: boolean): void {
+  #writeEntries(out: Output, id: MailboxId | null, entries: string[], utf8: boolean): void {
     const known = id === null ? null : this.#known.get(id);
-    const wanted = id === null ? this.#groups.some(({ events }) => events.has('ServerMetadataChange')) : known !== undefined && this.#events(known!).has('MailboxMetadataChange');
-    if (wanted) out.line(`* METADATA ${known ? quoteMailbox(known.name, utf8) : '""'} ${[...entries].map((entry) => (/^[!-~]+$/.test(entry) && !/[(){"\\%*]/.test(entry) ? entry : quote(entry))).join(' ')}`);
+    if (known === undefined) return;
+    const wanted = known === null ? this.#groups.some(({ events }) => events.has('ServerMetadataChange')) : this.#eventsOf(known).has('MailboxMetadataChange');
+    if (wanted) out.line(`* METADATA ${known ? quoteMailbox(known.name, utf8) : '""'} ${entries.map((entry) => (/^[!-~]+$/.test(entry) && !/[(){"\\%*]/.test(entry) ? entry : quote(entry))).join(' ')}`);
   }
 }

@@ -3,10 +3,12 @@ import { Malformed, Refused, limits } from '../../base/index.ts';
 import { parseItems } from '../fetch/items.ts';
 import type { Item } from '../fetch/items.ts';
 import { parseSource, sourceTest } from '../list/sources.ts';
+import type { Place } from '../list/sources.ts';
 import type { Args } from '../wire/index.ts';
 
 /** Events that can be asked for (§5); AnnotationChange belongs to an extension that is not here. */
 const EVENTS = ['MessageNew', 'MessageExpunge', 'FlagChange', 'MailboxName', 'SubscriptionChange', 'MailboxMetadataChange', 'ServerMetadataChange'] as const;
+export type { Place };
 export type Event = (typeof EVENTS)[number];
 const BY_NAME = new Map<string, Event>(EVENTS.map((event) => [event.toUpperCase(), event]));
 const OF_MESSAGES = new Set<Event>(['MessageNew', 'MessageExpunge', 'FlagChange']);
@@ -25,8 +27,21 @@ export interface NotifyRequest {
   status: boolean;
   /** Null: nothing is told of the selected mailbox. */
   selected: SelectedEvents | null;
-  /** Of a mailbox that isn't selected: the first group that it is in decides. */
-  groups: { has: (mailbox: { name: string; subscribed: boolean }) => boolean; events: ReadonlySet<Event> }[];
+  /** Of mailboxes that aren't selected: a mailbox may be in several. */
+  groups: { has: (mailbox: Place) => boolean; events: ReadonlySet<Event> }[];
+}
+
+const NO_EVENTS: ReadonlySet<Event> = new Set();
+
+/** What a client hears of a mailbox: all that its groups name together (§6), but nothing where one of them says NONE (§8). */
+export function eventsOf(groups: NotifyRequest['groups'], mailbox: Place): ReadonlySet<Event> {
+  let events: ReadonlySet<Event> | null = null;
+  for (const group of groups) {
+    if (!group.has(mailbox)) continue;
+    if (group.events.size === 0) return NO_EVENTS;
+    events = events === null ? group.events : new Set([...events, ...group.events]);
+  }
+  return events ?? NO_EVENTS;
 }
 
 /** NOTIFY NONE. */

@@ -2,6 +2,9 @@
 // looked at again. REMOVEFROM of expunged messages comes before their EXPUNGE, while their numbers still mean them.
 import { Malformed, limits } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
+import type { Context } from '../command/command.ts';
+import { FetchAnswers, unasked } from '../fetch/answer.ts';
+import type { Item } from '../fetch/items.ts';
 import { lowerBound, sortedUnique, without } from '../fetch/uidset.ts';
 import { sorted } from '../sort/order.ts';
 import type { SortKey } from '../sort/order.ts';
@@ -13,7 +16,14 @@ import type { Key } from './keys.ts';
 import { esearch } from './result.ts';
 import type { Found } from './result.ts';
 import { search } from './run.ts';
-import type { Searching } from './run.ts';
+
+const NO_UIDS = new Uint32Array(0);
+
+interface Asked {
+  key: Key;
+  order: readonly SortKey[] | null;
+  items: readonly Item[];
+}
 
 interface Updating {
   tag: string;
@@ -25,6 +35,10 @@ interface Updating {
   ordered: Uint32Array;
   /** Of the mailbox's index: what changed up to there is in the result. */
   version: number;
+  /** Of new messages that come into the result (RFC 5465 §7); empty: nothing. */
+  items: readonly Item[];
+  /** Messages above this UID are new. */
+  last: Uid;
 }
 
 export class Contexts {
@@ -39,10 +53,10 @@ export class Contexts {
   }
 
   /** False when this search can't be kept up to date: too many are, or it changes with the clock or with numbers. */
-  add(view: View, tag: string, byUid: boolean, key: Key, order: readonly SortKey[] | null, version: number, found: Found): boolean {
+  add(view: View, tag: string, byUid: boolean, { key, order, items }: Asked, version: number, found: Found): boolean {
     const moving = (['older', 'younger', 'seq'] as const).some((op) => uses(key, op));
     if (moving || this.#all.size >= limits.search_contexts_max) return false;
-    this.#all.set(tag, { tag, byUid, key, order, uids: found.uids, ordered: found.ordered, version });
+    this.#all.set(tag, { tag, byUid, key, order, uids: found.uids, ordered: found.ordered, version, items, last: lastUid(view) });
     return true;
   }
 
@@ -56,12 +70,12 @@ export class Contexts {
   leave(view: View, out: Output, gone: Uint32Array): void {
     for (const one of this.#all.values()) {
       const left = gone.filter((uid) => contains(one.uids, uid));
-      if (left.length > 0) this.#write(view, out, one, left, new Uint32Array(0));
+      if (left.length > 0) this.#write(view, out, one, left, NO_UIDS);
     }
   }
 
-  /** Looks again at what changed, and tells what came into the results and what left them. */
-  async update(context: Searching): Promise<void> {
+  /** Looks again at what changed, and tells what came into the results and what left them. `made`: by this client. */
+  async update(context: Context, made: ReadonlySet<Uid>): Promise<void> {
     const { view, out } = context;
     const { index } = view;
     for (const one of this.#all.values()) {
@@ -77,6 +91,9 @@ export class Contexts {
       if (left.length === 0 && come.length === 0) continue;
       const all = sortedUnique([...without(one.uids, left), ...come]);
       const ordered = one.order === null ? all : await sorted(context, all, one.order);
+      const fresh = one.items.length === 0 ? NO_UIDS : come.filter((uid) => uid > one.last && !made.has(uid));
+      one.last = lastUid(view);
+      if (fresh.length > 0) await new FetchAnswers(context, unasked(one.items, context.enabled), fresh).write();
       this.#write(view, out, one, left, come, ordered);
     }
   }
@@ -95,6 +112,10 @@ export class Contexts {
     }
     out.line(esearch(one.tag, one.byUid, text));
   }
+}
+
+function lastUid(view: View): Uid {
+  return view.count === 0 ? 0 : view.uidOf(view.count);
 }
 
 function contains(sortedUids: Uint32Array, uid: Uid): boolean {

@@ -50,7 +50,7 @@ export async function find(context: Context, request: Request, byUid: boolean): 
     if (byModSeq && found.uids.length > 0) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
     out.line(esearch(tag, byUid, text));
   }
-  if (updating && !view.contexts.add(view, tag, byUid, key, order, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+  if (updating && !view.contexts.add(view, tag, byUid, { key, order, items: returned.items ?? [] }, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
   return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
 }
 

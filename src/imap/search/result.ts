@@ -2,25 +2,22 @@
 // 5267 §3; PARTIAL: RFC 9394 §3.1; UPDATE and CONTEXT: RFC 5267 §4; RELEVANCY: RFC 6203 §4).
 import { Malformed } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
+import { parseItems } from '../fetch/items.ts';
+import type { Item } from '../fetch/items.ts';
 import type { View } from '../view.ts';
 import { formatSet, quote } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
+import { parsePartial, within } from './partial.ts';
+import type { Partial } from './partial.ts';
 
 export type Option = 'MIN' | 'MAX' | 'ALL' | 'COUNT' | 'SAVE' | 'UPDATE' | 'CONTEXT' | 'RELEVANCY';
 const OPTIONS = new Set<string>(['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'UPDATE', 'CONTEXT', 'RELEVANCY']);
 
-/** `low:high` counted from the beginning of the result, or with `fromEnd` from its end; 1 is the first. */
-export interface Partial {
-  low: number;
-  high: number;
-  fromEnd: boolean;
-  /** As the client wrote it. */
-  text: string;
-}
-
 export interface Returned {
   options: Set<Option>;
   partial: Partial | null;
+  /** UPDATE: what to give of new messages that come into the result (RFC 5465 §7). */
+  items?: Item[];
 }
 
 /** What was found: UIDs ascending, and in the order to be told (the same where nothing sorts). */
@@ -35,36 +32,27 @@ export interface Found {
 export function parseReturn(args: Args): Returned {
   const options = new Set<Option>();
   let partial: Partial | null = null;
+  let items: Item[] = [];
   args.list(() => {
     const option = args.keyword();
     if (option === 'PARTIAL') {
       if (partial !== null) throw new Malformed('PARTIAL twice');
       args.sp();
       partial = parsePartial(args);
-    } else if (OPTIONS.has(option)) options.add(option as Option);
-    else throw new Malformed(`unknown RETURN option ${option}`);
+    } else if (OPTIONS.has(option)) {
+      options.add(option as Option);
+      // The standard's grammar has no space there, its example has one.
+      if (option === 'UPDATE' && (args.peek() === '(' || args.looking(' ('))) {
+        args.skip(' ');
+        items = parseItems(args);
+      }
+    } else throw new Malformed(`unknown RETURN option ${option}`);
   });
   // RFC 9394 §3.1.
   if (partial !== null && options.has('ALL')) throw new Malformed('ALL and PARTIAL exclude each other');
   const tells = partial !== null || [...options].some((option) => option !== 'UPDATE' && option !== 'CONTEXT' && option !== 'RELEVANCY');
   if (!tells) options.add('ALL');
-  return { options, partial };
-}
-
-/** `1:500` or `-1:-100`. Throws Malformed. */
-export function parsePartial(args: Args): Partial {
-  const at = args.at;
-  const fromEnd = args.skip('-');
-  const a = args.nzNumber();
-  args.expect(fromEnd ? ':-' : ':');
-  const b = args.nzNumber();
-  return { low: Math.min(a, b), high: Math.max(a, b), fromEnd, text: args.text.slice(at, args.at) };
-}
-
-/** The part of a result that a PARTIAL names, in the result's order. */
-export function within(uids: Uint32Array, { low, high, fromEnd }: Partial): Uint32Array {
-  if (!fromEnd) return uids.subarray(low - 1, high);
-  return uids.subarray(Math.max(0, uids.length - high), Math.max(0, uids.length - low + 1));
+  return { options, partial, items };
 }
 
 /** UIDs ascending that SAVE keeps, and whose MODSEQs count (RFC 5182 §2.4, RFC 7162 §3.1.10, RFC 9394 §3.1). */
