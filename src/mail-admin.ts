@@ -1,12 +1,14 @@
 // What administrators ask of mail that goes out: a domain's keys and DNS records, and what waits in the queue.
+import { createHash, X509Certificate } from 'node:crypto';
 import { Refused, limits } from './base/index.ts';
-import type { Clock } from './base/index.ts';
+import type { Clock, Random } from './base/index.ts';
 import type { MailAdminMethods, QueueDetails, QueueSummary } from './cli/admin.ts';
 import type { Config } from './config.ts';
-import { normaliseDomain } from './directory/index.ts';
+import { candidatesFor, normaliseDomain } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { dnsOf, isFinal, sentFrom } from './queue/index.ts';
+import { checkDane, dnsOf, isFinal, sentFrom, signedDnsOf, usableRecords } from './queue/index.ts';
 import type { Queue, QueuedMessage } from './queue/index.ts';
+import { certificateChain } from './tls.ts';
 import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from './verify/index.ts';
 import type { DnsRecord, DomainFacts, Verdict } from './verify/index.ts';
 
@@ -17,13 +19,15 @@ export class MailAdmin implements MailAdminMethods {
   readonly #config: Config;
   readonly #directory: Directory;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #queue: () => Promise<Queue>;
 
   /** `queue`: the process's own, or one that is opened for a moment. */
-  constructor(config: Config, directory: Directory, clock: Clock, queue: () => Promise<Queue>) {
+  constructor(config: Config, directory: Directory, { clock, random }: { clock: Clock; random: Random }, queue: () => Promise<Queue>) {
     this.#config = config;
     this.#directory = directory;
     this.#clock = clock;
+    this.#random = random;
     this.#queue = queue;
   }
 
@@ -82,6 +86,18 @@ export class MailAdmin implements MailAdminMethods {
       keys: this.#keys(name),
       ports: { imap: world('imap'), imaps: world('imaps'), submission: world('submission'), submissions: world('submissions') },
       smarthost: sending.smarthost?.host ?? null,
+      tlsa: ports.smtp === 0 ? null : await this.#tlsa(),
+    };
+  }
+
+  /** RFC 7672 §3.1.1: the key alone, so that a certificate that is renewed with it needs no other record. */
+  async #tlsa(): Promise<DomainFacts['tlsa']> {
+    const chain = await certificateChain(this.#config);
+    if (chain.length === 0) return null;
+    const key = new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' });
+    return {
+      value: `3 1 1 ${createHash('sha256').update(key).digest('hex')}`,
+      fits: (records) => checkDane(chain, usableRecords(records), [this.#config.hostname], this.#clock.now()),
     };
   }
 
@@ -89,7 +105,20 @@ export class MailAdmin implements MailAdminMethods {
     return recordsOf(await this.#facts(domain));
   }
   async domainCheck(domain: string): Promise<Verdict[]> {
-    return checkRecords(await this.#facts(domain), dnsOf(this.#config.sending.dns));
+    const facts = await this.#facts(domain);
+    const { dns } = this.#config.sending;
+    // What a resolver says of signatures is for people here: whether it may be believed is asked when mail goes out.
+    const signed = signedDnsOf(dns, true, this.#clock, this.#random);
+    const verdicts = await checkRecords(facts, { ...dnsOf(dns), tlsa: async (name) => (await signed?.ask(name, 'TLSA')) ?? { signed: false, tlsa: [] } });
+    return [...verdicts, this.#postmaster(facts.domain)];
+  }
+
+  #postmaster(domain: string): Verdict {
+    const { state } = this.#directory;
+    const address = `postmaster@${domain}`;
+    const there = candidatesFor(address).some((name) => state.owner(name) !== null || state.elsewhereOf(name) !== null);
+    const text = `nobody has it: RFC 5321 asks for it, and there come reports of others and what of forwarded mail fails; address add ${address} USER`;
+    return { name: address, type: 'address', ...(there ? { state: 'ok', text: '' } : { state: 'missing', text }) };
   }
 
   async #fresh(): Promise<Queue> {

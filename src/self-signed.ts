@@ -1,6 +1,7 @@
 // A self-signed certificate (RFC 5280), for a replica that was given none: ECDSA on P-256, written in DER by hand because the
 // libraries that do it cost 25 MB of memory for one certificate in two years.
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Random } from './base/index.ts';
 
@@ -41,10 +42,21 @@ function ipBytes(ip: string): Buffer {
 
 const extension = (id: string, critical: boolean, value: Uint8Array) => sequence(oid(id), ...(critical ? [TRUE] : []), octets(value));
 
-/** Certificate and key in PEM for `names`: host names and IP addresses, the first of which is its subject. */
-export function selfSigned(names: string[], nowMs: number, random: Random): { cert: string; key: string } {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
+/** `pem`: may hold a key of ours; any other, or none, leads to a new one. */
+function keyOf(pem: Buffer | undefined): KeyObject {
+  try {
+    const key = createPrivateKey(pem!);
+    if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
+  } catch {
+    // None, or damaged.
+  }
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+}
+
+/** Certificate and key in PEM for `names`: host names and IP addresses, the first of which is its subject. `old`: PEM whose key is kept. */
+export function selfSigned(names: string[], nowMs: number, random: Random, old?: Buffer): { cert: string; key: string } {
+  const privateKey = keyOf(old);
+  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   // A positive number of 16 bytes.
   const serial = random.bytes(16);
   serial[0] = (serial[0] & 0x7f) | 0x40;

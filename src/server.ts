@@ -79,7 +79,7 @@ export async function admin(config: Config, logger: Logger): Promise<Admin> {
     if (!opened.log.attached) await opened.open();
     return opened;
   };
-  return new LocalAdmin(administration(core, logins), new MailAdmin(config, core.directory, core.clock, queue), replica, users, close);
+  return new LocalAdmin(administration(core, logins), new MailAdmin(config, core.directory, core, queue), replica, users, close);
 }
 
 /** Serves until `stop`. Rejects with one of the four kinds of error when it can't. `trial` is for tests. */
@@ -130,7 +130,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     const notices: string[] = [];
     if (core.secretMade && 'file' in config.clusterSecret) notices.push(`A cluster secret was made: ${config.clusterSecret.file}. Without this file nobody can read the store: keep a copy elsewhere.`);
     if (certificate.made) notices.push(`A certificate was made, signed by itself. Mail apps will ask whether to trust it; SHA-256 ${certificate.fingerprint}`);
-    const mail = new MailAdmin(config, core.directory, core.clock, async () => sending!.queue);
+    const mail = new MailAdmin(config, core.directory, core, async () => sending!.queue);
     own = new LocalAdmin(administration(core, logins), mail, replica, users, async () => {});
     return { stop, ports, admin: own, notices };
   } catch (e) {

@@ -27,6 +27,7 @@ export interface Certificate {
 
 type Needs = Pick<Config, 'tls' | 'settingsPath' | 'hostname' | 'listen'>;
 
+const OWN = 'certificate.pem';
 /** Made anew when less than this is left. */
 const RENEW_MS = 30 * 86_400_000;
 
@@ -35,7 +36,7 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   const log = logger.room('tls');
   const own = config.tls === null;
   // Certificate and key in one file: processes that start at once may each write it, and what is read fits together.
-  const file = join(config.settingsPath, 'certificate.pem');
+  const file = join(config.settingsPath, OWN);
   const files: Files = config.tls ?? { cert: file, key: file };
   const made = own && !(await stillGood(files, clock));
   if (made) await make(files, config, clock, random);
@@ -72,6 +73,16 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   };
 }
 
+/** The certificates that are served, the own one first, in DER: as given, or as made here earlier; empty: there is none yet, or none that can be read. */
+export async function certificateChain(config: Pick<Config, 'tls' | 'settingsPath'>): Promise<Buffer[]> {
+  try {
+    const text = await readFile(config.tls?.cert ?? join(config.settingsPath, OWN), 'latin1');
+    return (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem).raw);
+  } catch {
+    return [];
+  }
+}
+
 async function stillGood(files: Files, clock: Clock): Promise<boolean> {
   try {
     return new X509Certificate(await readFile(files.cert)).validToDate.getTime() > clock.now() + RENEW_MS;
@@ -84,7 +95,9 @@ async function stillGood(files: Files, clock: Clock): Promise<boolean> {
 async function make(files: Files, config: Needs, clock: Clock, random: Random): Promise<void> {
   const everywhere = new Set(['0.0.0.0', '::']);
   const names = [config.hostname, 'localhost', '127.0.0.1', '::1', ...config.listen.filter((a) => !everywhere.has(a) && isIP(a) !== 0)];
-  const { cert, key } = selfSigned([...new Set(names)], clock.now(), random);
+  // With the key of the one before: what names that key (TLSA) stays true.
+  const old = await readFile(files.key).catch(() => null);
+  const { cert, key } = selfSigned([...new Set(names)], clock.now(), random, old ?? undefined);
   try {
     await mkdir(config.settingsPath, { recursive: true, mode: 0o700 });
     const beside = `${files.cert}.${random.bytes(6).toString('hex')}.new`;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, Malformed, silent, systemClock, systemRandom } from '../src/base/index.ts';
 import { selfSigned } from '../src/self-signed.ts';
-import { openCertificate } from '../src/tls.ts';
+import { certificateChain, openCertificate } from '../src/tls.ts';
 import { clusterSecret } from '../src/cluster-secret.ts';
 
 describe('tls', () => {
@@ -49,9 +49,15 @@ describe('tls', () => {
     const second = await openCertificate(needs(), systemClock, systemRandom, silent);
     assert.equal(second.made, false);
     assert.equal(second.fingerprint, first.fingerprint);
+    const before = await certificateChain(needs());
     const later: Clock = { ...systemClock, now: () => Date.now() + 800 * 86_400_000 };
     const third = await openCertificate(needs(), later, systemRandom, silent);
     assert.ok(third.made);
+    assert.notEqual(third.fingerprint, first.fingerprint);
+    const now = await certificateChain(needs());
+    assert.equal(new X509Certificate(now[0]).fingerprint256, third.fingerprint);
+    // With the same key: a record of DNS that names it (TLSA) stays true.
+    assert.ok(new X509Certificate(now[0]).publicKey.equals(new X509Certificate(before[0]).publicKey));
     for (const c of [first, second, third]) c.close();
   });
 

@@ -28,4 +28,4 @@ export type { SigningKey } from './dkim.ts';
 export { createDomainKeys, publicRecord, readSecret, signingKeys } from './keys.ts';
 export type { NewKey } from './keys.ts';
 export { checkRecords, recordsOf } from './records.ts';
-export type { DnsRecord, DomainFacts, Lookup, Verdict } from './records.ts';
+export type { DnsRecord, DomainFacts, Lookup, TlsaData, Verdict } from './records.ts';

@@ -2,7 +2,7 @@
 
 export interface DnsRecord {
   name: string;
-  type: 'MX' | 'TXT' | 'SRV' | 'CAA';
+  type: 'MX' | 'TXT' | 'SRV' | 'CAA' | 'TLSA';
   value: string;
   /** What goes wrong without it. */
   why: string;
@@ -20,6 +20,16 @@ export interface DomainFacts {
   ports: { imap: number | null; imaps: number | null; submission: number | null; submissions: number | null };
   /** All mail leaves through another server: SPF must name it. */
   smarthost: string | null;
+  /** What TLSA should say of the certificate that servers see at port 25, and what is wrong with records that are there (null: nothing); null: none is served. */
+  tlsa: { value: string; fits: (records: readonly TlsaData[]) => string | null } | null;
+}
+
+/** RFC 6698 §2.1. */
+export interface TlsaData {
+  usage: number;
+  selector: number;
+  matching: number;
+  data: Buffer;
 }
 
 /** The records that `domain dns` prints. */
@@ -34,12 +44,19 @@ export function recordsOf(f: DomainFacts): DnsRecord[] {
     { name: `_smtp._tls.${f.domain}`, type: 'TXT', value: `v=TLSRPTv1; rua=mailto:postmaster@${f.domain}`, why: 'TLS-RPT: others tell once a day how TLS with the servers went; the address must exist', optional: true },
     { name: `_mta-sts.${f.domain}`, type: 'TXT', value: 'v=STSv1; id=1', why: `MTA-STS: others send over TLS with a valid certificate only; needs https://mta-sts.${f.domain}/.well-known/mta-sts.txt with the lines "version: STSv1", "mode: enforce", "mx: ${f.hostname}", "max_age: 604800", and a certificate for ${f.hostname} that everybody trusts; a new id with each change`, optional: true },
     { name: f.hostname, type: 'CAA', value: '0 issue "letsencrypt.org"', why: 'CAA: no other authority makes a certificate for the servers; name yours', optional: true },
+    ...(f.tlsa === null ? [] : [tlsaRecord(f.hostname, f.tlsa.value)]),
     ...srv('imaps', f.ports.imaps),
     ...srv('imap', f.ports.imap),
     ...srv('submissions', f.ports.submissions),
     ...srv('submission', f.ports.submission),
   ];
 }
+
+/** RFC 7672 §3.1. */
+const tlsaRecord = (host: string, value: string): DnsRecord => ({
+  name: `_25._tcp.${host}`, type: 'TLSA', value, optional: true,
+  why: `DANE: others send over TLS with this key only; counts where the zone of ${host} is signed (DNSSEC). Renew the certificate with the same key (certbot --reuse-key), or put the next key's record beside this one two days before; replicas with keys of their own need a record each`,
+});
 
 /** What `domain check` asks. Rejections carry node:dns codes. */
 export interface Lookup {
@@ -49,6 +66,8 @@ export interface Lookup {
   txt(name: string): Promise<string[]>;
   srv(name: string): Promise<{ name: string; port: number }[]>;
   caa(name: string): Promise<{ issue?: string }[]>;
+  /** `signed`: the resolver says that it has checked the signatures. */
+  tlsa(name: string): Promise<{ signed: boolean; tlsa: readonly TlsaData[] }>;
 }
 
 export interface Verdict {
@@ -88,6 +107,7 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
     }
     // Which authority is the domain's own affair.
     if (record.type === 'CAA') return (await dns.caa(record.name)).length > 0 ? ok : absent(record);
+    if (record.type === 'TLSA') return judgeTlsa(record, f, await dns.tlsa(record.name), want);
     return judgeText(record, (await dns.txt(record.name)).filter((t) => t.length > 0), want);
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code ?? 'error';
@@ -96,6 +116,13 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
 }
 
 const absent = (record: DnsRecord): Judged => ({ state: 'ok', text: `not there, and need not be: ${record.why}` });
+
+function judgeTlsa(record: DnsRecord, f: DomainFacts, { signed, tlsa }: Awaited<ReturnType<Lookup['tlsa']>>, want: string): Judged {
+  if (tlsa.length === 0) return absent(record);
+  const wrong = f.tlsa!.fits(tlsa);
+  if (wrong !== null) return { state: 'wrong', text: `${wrong}: ${signed ? '' : 'once the zone is signed, '}servers that know DANE send nothing here; ${want}` };
+  return signed ? ok : { state: 'ok', text: 'fits, but the resolver does not say that the zone is signed (DNSSEC): without that nobody uses it' };
+}
 
 function judgeText(record: DnsRecord, texts: string[], want: string): Judged {
   const kind = record.value.slice(0, record.value.search(/[ ;]/)).toLowerCase();

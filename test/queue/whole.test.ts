@@ -1,6 +1,8 @@
 // A replica as an administrator starts it: a mail app logs in, sends, and another server gets it.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { AddressInfo, Server } from 'node:net';
+import { connect } from 'node:tls';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
@@ -99,6 +101,17 @@ describe('queue: a whole replica', function () {
     assert.equal(selectors.length, 2);
     for (const s of selectors) assert.ok(!fresh.includes(s) && out.includes(`${s}._domainkey.`), s);
     got.pop();
+  });
+
+  it('prints TLSA for the key that it serves', async () => {
+    const { out } = await site.command(['domain', 'dns', DOMAIN]);
+    const served = await new Promise<Buffer>((resolve, reject) => {
+      const socket = connect({ port: ports.submissions, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        resolve(socket.getPeerX509Certificate()!.publicKey.export({ type: 'spki', format: 'der' }) as Buffer);
+        socket.destroy();
+      }).on('error', reject);
+    });
+    assert.equal(/^_25\._tcp\.\S+ IN TLSA (.*)$/m.exec(out)?.[1], `3 1 1 ${createHash('sha256').update(served).digest('hex')}`);
   });
 
   it('refuses a wrong password, another sender and an unknown recipient here', async () => {

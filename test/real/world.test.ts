@@ -122,8 +122,23 @@ describe('real: a whole world on loopback', function () {
   });
 
   it('`domain check` finds in DNS what `domain dns` printed', async () => {
-    const { out, status } = await site.command(['domain', 'check', DOMAIN], '', { COLOMBIER_DNS: `127.0.0.1:${resolver.port}` });
+    const check = () => site.command(['domain', 'check', DOMAIN], '', { COLOMBIER_DNS: `127.0.0.1:${resolver.port}` });
+    const lacking = await check();
+    assert.match(lacking.out, /^postmaster@\S+ +address +missing/m);
+    assert.equal(lacking.status, 1);
+    await site.command(['address', 'add', `postmaster@${DOMAIN}`, people.anna.address]);
+    // The replicas have a certificate now, whose key TLSA names.
+    own = (await site.command(['domain', 'dns', DOMAIN])).out;
+    assert.match(own, /^_25\._tcp\.mx\.\S+ IN TLSA 3 1 1 [0-9a-f]{64}$/m);
+    await resolver.serve(zones(tlsaData(certificate.cert, 1)));
+    const { out, status } = await check();
+    assert.match(out, /^_25\._tcp\.\S+ +TLSA +ok *$/m);
     assert.equal(status, 0, out);
+    own = own.replace(/( TLSA 3 1 1 )[0-9a-f]{8}/, '$100000000');
+    await resolver.serve(zones(tlsaData(certificate.cert, 1)));
+    const wrong = await check();
+    assert.match(wrong.out, /TLSA +wrong +.*servers that know DANE send nothing here; should be 3 1 1/);
+    assert.equal(wrong.status, 1);
   });
 
   it('what Postfix sends is in the INBOX, at either replica', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from '../../src/verify/index.ts';
 import type { DomainFacts, Lookup } from '../../src/verify/index.ts';
 
-const facts: DomainFacts = { domain: 'x.test', hostname: 'mx.x.test', keys: [{ selector: 'r1', record: 'v=DKIM1; k=rsa; p=AAAA' }], ports: { imap: 143, imaps: 993, submission: 587, submissions: 465 }, smarthost: null };
+const facts: DomainFacts = { domain: 'x.test', hostname: 'mx.x.test', keys: [{ selector: 'r1', record: 'v=DKIM1; k=rsa; p=AAAA' }], ports: { imap: 143, imaps: 993, submission: 587, submissions: 465 }, smarthost: null, tlsa: { value: '3 1 1 0a0b', fits: (records) => (records.some((r) => r.data.toString('hex') === '0a0b') ? null : 'another key') } };
 const fails = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
 
 /** A DNS that has exactly the records of `recordsOf`, with changes. */
@@ -19,6 +19,7 @@ function dnsOf(over: Partial<Record<string, string[] | string>> = {}): Lookup {
     txt: (name) => has('TXT', name),
     srv: async (name) => (await has('SRV', name)).map((v) => ({ port: Number(v.split(' ')[2]), name: v.split(' ')[3] })),
     caa: async (name) => (await has('CAA', name)).map((issue) => ({ issue })),
+    tlsa: async (name) => ({ signed: over.signed !== 'no', tlsa: (await has('TLSA', name).catch((e) => (e.code === 'ENODATA' ? [] : Promise.reject(e)))).map((v) => ({ usage: 3, selector: 1, matching: 1, data: Buffer.from(v.split(' ')[3], 'hex') })) }),
     a: async () => ['192.0.2.1'],
     aaaa: () => fails('ENODATA'),
   };
@@ -29,7 +30,7 @@ describe('verify/records', () => {
   it('finds its own records good', async () => {
     const verdicts = await checkRecords(facts, dnsOf());
     assert.deepEqual(verdicts.map((v) => v.state), verdicts.map(() => 'ok'));
-    assert.equal(verdicts.length, 12);
+    assert.equal(verdicts.length, 13);
   });
 
   it('finds each fault, and says no more than it knows', async () => {
@@ -49,6 +50,26 @@ describe('verify/records', () => {
     assert.deepEqual(await faults({ 'TXT _mta-sts.x.test': ['v=STSv1; id=a b'] }), ['TXT _mta-sts.x.test wrong']);
     assert.deepEqual(await faults({ 'TXT _smtp._tls.x.test': ['v=TLSRPTv1;'] }), ['TXT _smtp._tls.x.test wrong']);
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+  });
+
+  it('prints TLSA for the key that is served, and says when it is not the one in DNS, and whether it counts', async () => {
+    const record = recordsOf(facts).find((r) => r.type === 'TLSA')!;
+    assert.deepEqual([record.name, record.value], ['_25._tcp.mx.x.test', '3 1 1 0a0b']);
+    assert.match(record.why, /same key.*--reuse-key/);
+    assert.ok(recordsOf({ ...facts, tlsa: null }).every((r) => r.type !== 'TLSA'));
+    const of = async (over: Parameters<typeof dnsOf>[0]) => (await checkRecords(facts, dnsOf(over))).find((v) => v.type === 'TLSA')!;
+    assert.deepEqual(await of({}), { name: record.name, type: 'TLSA', state: 'ok', text: '' });
+    const place = `TLSA ${record.name}`;
+    const unsigned = await of({ signed: 'no' });
+    assert.deepEqual([unsigned.state, /without that nobody uses it/.test(unsigned.text)], ['ok', true]);
+    const none = await of({ [place]: 'ENODATA' });
+    assert.deepEqual([none.state, /^not there, and need not be: DANE/.test(none.text)], ['ok', true]);
+    const other = await of({ [place]: ['3 1 1 0c0d'] });
+    assert.deepEqual([other.state, /^another key: servers that know DANE send nothing here; should be 3 1 1 0a0b/.test(other.text)], ['wrong', true]);
+    assert.match((await of({ [place]: ['3 1 1 0c0d'], signed: 'no' })).text, /once the zone is signed, servers/);
+    // The next key beside this one.
+    assert.equal((await of({ [place]: ['3 1 1 0c0d', '3 1 1 0a0b'] })).state, 'ok');
+    assert.equal((await of({ [place]: 'ESERVFAIL' })).state, 'unknown');
   });
 
   it('signs with the newest keys whose time has come', () => {
