@@ -7,7 +7,7 @@ import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { Config } from './config.ts';
 import { Directory } from './directory/index.ts';
-import { Presence, decodePresence } from './log/index.ts';
+import { Presence, decodePresence, wasReplaced } from './log/index.ts';
 import type { Authenticator, LogMutations } from './log/index.ts';
 import { Asking, Peers } from './peers/index.ts';
 import type { Answerer, Hint } from './peers/index.ts';
@@ -74,7 +74,8 @@ function addressOf(config: Config, port: number): string {
   return config.peerAddress ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function authenticatorOf(keys: ClusterKeys): Authenticator {
+/** What proves who wrote an object. */
+export function authenticatorOf(keys: ClusterKeys): Authenticator {
   return {
     mac: (name, bytes) => mac(keys, name, bytes[0], ...bytes.slice(1)),
     verify: (name, bytes, made) => void verifyMac(keys, made, name, bytes[0], ...bytes.slice(1)),
@@ -121,6 +122,10 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       version: options.release,
       seal: (name, plain) => sealNamed(keys.directory[0], name, NOTHING, plain, random),
       open: (name, sealed) => openNamed(keys.directory, name, NOTHING, sealed),
+      admit: async () => {
+        if (!(await wasReplaced({ store: stores.home, root: DIRECTORY_LOG, authenticator, logger, limits }))) return;
+        throw new Refused('the cluster secret that stands first was replaced, and nothing that is written under it counts any more: put the newer one first, or alone');
+      },
       mutations: options.trial?.log,
     });
     await presence.join();

@@ -116,7 +116,7 @@ export class WebPort {
         { labels: { way: 'lost' }, value: peers.counts.dropped },
       ]),
       counter('colombier_peers_refused_total', 'Calls on the peer channel that were refused', peers.counts.refused),
-      gauge('colombier_peers', 'Other replicas: known through the store, connected', by('state', { known: presence.peers().length, connected: peers.connected.length })),
+      gauge('colombier_peers', 'Other replicas: known through the store, connected; and objects among them that no replica of this cluster wrote', by('state', { known: presence.peers().length, connected: peers.connected.length, not_authentic: presence.strangers })),
       gauge('colombier_may_write', 'Whether this replica holds a place among the others (1) or not (0)', presence.mayWrite() ? 1 : 0),
       gauge('colombier_open_users', 'Users who are logged in here, or were a moment ago', open.users),
       gauge('colombier_open_sessions', 'Their sessions', open.sessions),

@@ -29,6 +29,19 @@ export function hashOf(pieces: readonly Uint8Array[], mac: Uint8Array): string {
 
 type Lists = Map<string, Map<string, string>>;
 
+/** What a list says, and the id of the key that it is under. Throws Corrupt. */
+function open(inner: Authenticator, name: string, bytes: Buffer): { body: ByteReader; under: string } {
+  const r = new ByteReader(bytes);
+  const version = r.u8();
+  if (version !== ROTATED_VERSION) throw new Corrupt(version > ROTATED_VERSION ? 'it was written by a newer version' : 'it has an unknown version');
+  const body = new ByteReader(r.bytes());
+  const head = bytes.subarray(0, r.at);
+  const mac = r.raw(r.u8());
+  r.finish();
+  inner.verify(name, [head], mac);
+  return { body, under: inner.keys!.of(mac) };
+}
+
 /** The authenticator of one log: knows what is listed there under former keys. */
 export class Guard implements Authenticator {
   readonly #inner: Authenticator;
@@ -56,6 +69,10 @@ export class Guard implements Authenticator {
     const hash = listed.get(name);
     if (hash === undefined) throw new NotListed(`${name} is under a key that was replaced, and was not there then`);
     if (hash !== hashOf(bytes, mac)) throw new Corrupt(`${name} is under a key that was replaced, and not what was there then`);
+  }
+  /** Whether a list that was read names it. */
+  lists(id: string, name: string): boolean {
+    return this.#lists?.get(id)?.has(name) ?? false;
   }
   /** The next object under another key has the lists read again. */
   forget(): void {
@@ -88,22 +105,35 @@ export class Guard implements Authenticator {
   }
   #decode(root: string, name: string, bytes: Buffer): { id: string; listed: Map<string, string> } {
     const { keys } = this.#inner;
-    const r = new ByteReader(bytes);
-    const version = r.u8();
-    if (version !== ROTATED_VERSION) throw new Corrupt(version > ROTATED_VERSION ? 'it was written by a newer version' : 'it has an unknown version');
-    const body = new ByteReader(r.bytes());
-    const head = bytes.subarray(0, r.at);
-    const mac = r.raw(r.u8());
-    r.finish();
-    this.#inner.verify(name, [head], mac);
+    const { body, under } = open(this.#inner, name, bytes);
     const id = body.string();
     const listed = new Map<string, string>();
     for (let n = body.count(33); n > 0; n--) listed.set(root + body.string(), body.raw(32).toString('hex'));
     body.finish();
     // Who has a former key must not be able to say what counts.
-    if (keys!.of(mac) !== keys!.writing || id === keys!.writing) throw new Corrupt('it is not under the key in use');
+    if (under !== keys!.writing || id === keys!.writing) throw new Corrupt('it is not under the key in use');
     return { id, listed };
   }
+}
+
+/**
+ * Whether the key that is written under here was replaced: a list of what is under it is there, and authentic. What would be
+ * written now counts for nothing. Throws Unavailable.
+ */
+export async function wasReplaced({ store, root, authenticator, limits }: Reading): Promise<boolean> {
+  const { keys } = authenticator;
+  if (!keys) return false;
+  const { rows } = await listAll(store, `${rotatedPrefix(root)}${keys.writing}-`, limits.list_keys_max);
+  for (const { name } of rows) {
+    const object = await store.get(name);
+    try {
+      if (object && open(authenticator, name, object.bytes).under !== keys.writing) return true;
+    } catch (e) {
+      if (!(e instanceof Corrupt)) throw e;
+      // Anyone may have put it there.
+    }
+  }
+  return false;
 }
 
 /** The authenticator that one log's objects are read with. */

@@ -43,9 +43,14 @@ export interface PresenceOptions {
   logger: Logger;
   address: string;
   version: string;
-  /** Seals or authenticates the record under the object's name; `open` throws Corrupt. */
+  /**
+   * Seals or authenticates the record under the object's name; `open` throws Corrupt, whatever it meets. The seal is of format 1
+   * for ever, so that every release can tell whether a record is of this cluster before it looks at the record's version.
+   */
   seal(name: string, plain: Buffer): Buffer;
   open(name: string, sealed: Buffer): Buffer;
+  /** Asked before the first write and after a long silence: throws what keeps this process from writing at all. */
+  admit?(): Promise<void>;
   limits?: Limits;
   mutations?: Partial<LogMutations>;
 }
@@ -74,6 +79,8 @@ export class Presence implements ReplicaIdentity {
   #acked: { mono: number; wall: number } | null = null;
   #known = new Map<string, { modified: number; settled: boolean; read: number; record: PresenceRecord }>();
   #peers: Peer[] = [];
+  /** Objects among the presences that are not authentic, with the time of each as it was when it was read. */
+  readonly #strangers = new Map<string, number>();
   #cancel: (() => void) | null = null;
   #left = false;
   #held = false;
@@ -104,9 +111,14 @@ export class Presence implements ReplicaIdentity {
     return this.#peers;
   }
 
+  /** How many objects among the presences are not of this cluster: they count for nothing. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
   /**
    * Takes a slot; waits, a renewal's time each, while none is free. Renews until `leave`. Throws Unavailable when the
-   * store doesn't answer, and then can be called again.
+   * store doesn't answer, and then can be called again; Refused when this process must not write (`admit`).
    */
   async join(): Promise<void> {
     for (;;) {
@@ -144,6 +156,7 @@ export class Presence implements ReplicaIdentity {
     const { clock } = this.#o;
     // Who was silent for long may have lost its slot: nothing is written before the LIST says otherwise.
     let sure = this.mayWrite();
+    if (!sure) await this.#o.admit?.();
     let slot = this.#slot;
     if (slot === null) {
       const taken = await this.#read();
@@ -204,7 +217,7 @@ export class Presence implements ReplicaIdentity {
     const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
     const read = await Promise.all(fresh.map((row) => this.#record(row, date, sure)));
     const names = new Set(rows.map((row) => row.name));
-    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
+    for (const seen of [this.#known, this.#strangers]) for (const name of seen.keys()) if (!names.has(name)) seen.delete(name);
     for (const row of rows) {
       if (date - row.modified > STALE_MS && row.name !== replicaName(this.id)) store.delete(row.name).catch((e) => logger.debug('a stale presence stays', { reason: reason(e) }));
     }
@@ -222,10 +235,22 @@ export class Presence implements ReplicaIdentity {
   async #record(row: Listed, date: number, sure: boolean): Promise<PresenceRecord | null> {
     const known = this.#known.get(row.name);
     if (known?.settled && (known.modified === row.modified || (sure && date - known.read < READ_AGAIN_MS))) return known.record;
+    if (this.#strangers.get(row.name) === row.modified && date - row.modified > TIME_STEP_MS) return null;
     const object = await this.#o.store.get(row.name);
     if (!object) return null;
+    let plain: Buffer;
     try {
-      const record = decodePresence(this.#o.open(row.name, object.bytes));
+      plain = this.#o.open(row.name, object.bytes);
+    } catch (e) {
+      if (!(e instanceof Corrupt)) throw e;
+      // Not a replica of this cluster, so it takes no position; whatever version it claims to be of.
+      if (!this.#strangers.has(row.name)) this.#o.logger.error('a presence is not authentic', { name: row.name, reason: reason(e) });
+      this.#strangers.set(row.name, row.modified);
+      return null;
+    }
+    this.#strangers.delete(row.name);
+    try {
+      const record = decodePresence(plain);
       // Stores tell times in seconds: what was young when it was read may have been written again in the same one.
       this.#known.set(row.name, { modified: row.modified, settled: date - row.modified > TIME_STEP_MS, read: date, record });
       return record;
@@ -233,8 +258,7 @@ export class Presence implements ReplicaIdentity {
       if (!(e instanceof Corrupt)) throw e;
       // It may have the own slot: whoever can't tell writes nothing.
       if (/newer version/.test(e.message)) throw new Unavailable(`${e.message}: ${row.name}; this release is too old to work beside it`);
-      // Not a replica of this cluster, so it takes no position.
-      this.#o.logger.error('a presence is not authentic', { name: row.name, reason: reason(e) });
+      this.#o.logger.error('a presence can not be read', { name: row.name, reason: reason(e) });
       return null;
     }
   }

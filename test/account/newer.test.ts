@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { Corrupt, Unavailable, createLogger, limits, reason, silent } from '../../src/base/index.ts';
 import { checkUser, openingSource, repairUser, UserLogs } from '../../src/account/index.ts';
-import { Presence } from '../../src/log/index.ts';
+import { Presence, encodePresence } from '../../src/log/index.ts';
+import { openNamed, sealNamed } from '../../src/seal/index.ts';
+import { knownCluster } from '../seal/known.ts';
 import { REPLICAS } from '../../src/store/index.ts';
 import { AccountWorld, append, contents, mail } from './world.ts';
 import type { Account, TestReplica } from './world.ts';
@@ -104,6 +106,43 @@ describe('a newer format', () => {
     world.store.objects.get(name)!.bytes = bytes;
     const c = await world.replica();
     assert.equal((await contents(await world.settled(c.login(bob)), 'INBOX')).length, before.length);
+  });
+
+  it('of a presence that is not authentic: it keeps nobody from starting, and is named once and counted', async () => {
+    const keys = knownCluster().directory;
+    const NOTHING = Buffer.alloc(0);
+    const said: string[] = [];
+    const store = world.store.client();
+    const presence = () => new Presence({
+      store, clock: world.clock, random: world.random, logger: createLogger('error', (line) => void said.push(line)), address: 'h:1', version: '0',
+      seal: (name, plain) => sealNamed(keys[0], name, NOTHING, plain, world.random),
+      open: (name, sealed) => openNamed(keys, name, NOTHING, sealed),
+    });
+    // Of a newer release by its first byte, and of nobody; and one of this cluster whose first byte was altered.
+    const plain = encodePresence({ slot: 3, address: 'x:1', version: '9', since: 0, left: false });
+    const altered = sealNamed(keys[0], `${REPLICAS}altered`, NOTHING, plain, world.random);
+    altered[0]++;
+    await store.put(`${REPLICAS}altered`, altered);
+    await store.put(`${REPLICAS}stranger`, Buffer.concat([Buffer.of(2), Buffer.alloc(90, 7)]));
+    const p = presence();
+    await world.settled(p.join());
+    assert.notEqual(p.slot, null);
+    assert.equal(p.strangers, 2);
+    for (let i = 0; i < 3; i++) {
+      await world.advance(limits.presence_renew_ms + 1000);
+      await world.settled(p.renew());
+    }
+    assert.deepEqual([said.filter((line) => line.includes('not authentic')).length, p.mayWrite()], [2, true]);
+    // An authentic one of a newer release refuses, as it must.
+    const newer = Buffer.from(plain);
+    newer[0]++;
+    await store.put(`${REPLICAS}newer`, sealNamed(keys[0], `${REPLICAS}newer`, NOTHING, newer, world.random));
+    await assert.rejects(world.settled(presence().join()), (e) => e instanceof Unavailable && /newer version/.test(e.message));
+    await store.delete(`${REPLICAS}stranger`);
+    await store.delete(`${REPLICAS}newer`);
+    await world.settled(p.renew());
+    assert.equal(p.strangers, 1);
+    await p.leave({ unanswered: false });
   });
 
   it('of a presence: whoever comes and can not tell which slot is free does not start', async () => {
