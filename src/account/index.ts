@@ -23,7 +23,7 @@ export { MemoryBudget } from './memory.ts';
 export { RecordCache } from './records.ts';
 export { SearchMemory } from './search-memory.ts';
 export { Spool, SpoolBudget } from './spool.ts';
-export { totalsOf } from './usage.ts';
+export { readingOf, totalsOf } from './usage.ts';
 export type { Usage } from './usage.ts';
 export { checkUser, openingSource } from './check.ts';
 export { repairUser } from './repair.ts';

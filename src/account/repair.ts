@@ -7,7 +7,7 @@
 import { Corrupt, Unavailable, limits } from '../base/index.ts';
 import type { EventRef } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
-import { check, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
+import { authentic, check, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
 import type { CheckOptions, Reading } from '../log/index.ts';
 import { bundlePrefix, damagedName, keyName, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
@@ -16,7 +16,7 @@ import { keyObject } from './admin.ts';
 import { confirmAnew } from './confirmed.ts';
 import type { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
-import { readingOf } from './usage.ts';
+import { headerOf, readingOf } from './usage.ts';
 
 /** What a newer release wrote is not damaged. */
 const NEWER = /newer version/;
@@ -138,7 +138,7 @@ async function damagedEvents({ secret }: RepairOptions, reading: Reading): Promi
       parseEventLeaf(name.slice(logPrefix(root).length));
       const object = await store.get(name);
       if (!object) return;
-      const stored = readEvent(authenticator, root, name, object.bytes);
+      const stored = await authentic(reading, () => readEvent(authenticator, root, name, object.bytes));
       secret?.source.open(stored.header.kind, name, stored.clear, stored.sealed);
     });
     if (why !== null && !NEWER.test(why)) found.set(name, why);
@@ -194,13 +194,16 @@ async function mendOpened(o: RepairOptions, open: OpenUser, dropped: boolean): P
 
 /** Those that an event has seen which is itself an hour old: whoever wrote it had it, and it has not been found since. */
 async function longMissed(o: RepairOptions, missing: EventRef[]): Promise<EventRef[]> {
-  const { store, root, authenticator } = readingOf(o.replica, o.record);
+  const reading = readingOf(o.replica, o.record);
+  const { store, root } = reading;
   const old = new Set<EventRef>();
   const { rows, date } = await listAll(store, logPrefix(root), limits.list_keys_max);
   for (const row of rows) {
     const object = await store.get(row.name);
     if (!object || date - (object.firstModified ?? object.modified) < limits.event_lost_ms) continue;
-    const { ref, seen } = readEvent(authenticator, root, row.name, object.bytes).header;
+    const header = await headerOf(reading, row.name, object.bytes);
+    if (!header) continue;
+    const { ref, seen } = header;
     for (const lost of missing) if ((seen.above.get(lost.writer)?.seq ?? 0) >= lost.seq || (ref.writer === lost.writer && ref.seq > lost.seq)) old.add(lost);
   }
   return missing.filter((ref) => old.has(ref) && !rows.some((row) => row.name.endsWith(`-${ref.writer}-${ref.seq}`)));

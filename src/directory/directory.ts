@@ -124,11 +124,19 @@ export class Directory {
     if (this.#attaching) await this.#attaching; // the LIST found that all had to be forgotten
   }
 
-  #snapshot(): void {
+  /** Writes all that the directory says anew, under the cluster secret in use; false: not now. Unavailable. */
+  async snapshot(): Promise<boolean> {
+    await this.caughtUp();
+    return this.#write();
+  }
+
+  #write(): Promise<boolean> {
     this.#events = 0;
-    this.log
-      .writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.#folded.encode() }], kept: [], messages: 0, bytes: 0 }) })
-      .catch((e) => this.#o.logger.warn('directory snapshot not written', { why: reason(e) }));
+    return this.log.writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.#folded.encode() }], kept: [], messages: 0, bytes: 0 }) });
+  }
+
+  #snapshot(): void {
+    this.#write().catch((e) => this.#o.logger.warn('directory snapshot not written', { why: reason(e) }));
   }
 
   #poll(): void {

@@ -187,11 +187,19 @@ export class Queue {
     this.store.delete(blobName(this.root, m.blob)).catch((e) => this.#o.logger.debug('a sent message is not removed yet', { why: reason(e) }));
   }
 
-  #snapshot(): void {
+  /** Writes all that waits anew, under the cluster secret in use; false: not now. Unavailable. */
+  async snapshot(): Promise<boolean> {
+    await this.caughtUp();
+    return this.#write();
+  }
+
+  #write(): Promise<boolean> {
     this.#events = 0;
-    this.log
-      .writeSnapshot({ encode: () => ({ parts: [{ key: 'queue', bytes: this.#folded.encode() }], kept: [], messages: this.#folded.messages.size, bytes: 0 }) })
-      .catch((e) => this.#o.logger.warn('snapshot of the queue not written', { why: reason(e) }));
+    return this.log.writeSnapshot({ encode: () => ({ parts: [{ key: 'queue', bytes: this.#folded.encode() }], kept: [], messages: this.#folded.messages.size, bytes: 0 }) });
+  }
+
+  #snapshot(): void {
+    this.#write().catch((e) => this.#o.logger.warn('snapshot of the queue not written', { why: reason(e) }));
   }
 
   #poll(): void {

@@ -13,9 +13,12 @@ const NOTHING = Buffer.alloc(0);
 const ID_BITS = 60;
 
 export function policyShelf(store: ObjectStore, root: string, keys: QueueKeys, random: Random): PolicyShelf {
-  const of = (domain: string) => createHmac('sha256', keys.names[0]).update(domain).digest('hex').slice(0, 32);
-  /** Newest last. */
-  const list = async (domain: string) => (await store.list({ prefix: policyPrefix(root, of(domain)) })).objects.map((o) => o.name);
+  const of = (domain: string, key = keys.names[0]) => createHmac('sha256', key).update(domain).digest('hex').slice(0, 32);
+  /** Under former cluster secrets, then under the one in use; newest last. */
+  const list = async (domain: string) => {
+    const lists = await Promise.all([...keys.names].reverse().map((key) => store.list({ prefix: policyPrefix(root, of(domain, key)) })));
+    return lists.flatMap((page) => page.objects.map((o) => o.name));
+  };
   return {
     async get(domain) {
       const name = (await list(domain)).at(-1);
@@ -26,7 +29,7 @@ export function policyShelf(store: ObjectStore, root: string, keys: QueueKeys, r
       const old = await list(domain);
       const name = policyName(root, of(domain), at, randomId(random, ID_BITS));
       await store.put(name, sealNamed(keys.events[0], name, NOTHING, bytes, random));
-      for (const one of old) if (one < name) await store.delete(one);
+      for (const one of old) if (!one.startsWith(policyPrefix(root, of(domain))) || one < name) await store.delete(one);
     },
   };
 }

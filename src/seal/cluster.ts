@@ -62,6 +62,11 @@ export class ClusterKeys {
     this.directory = this[inner].map((s) => ({ id: `${s.id}00000000`, key: secretKey(purposeKey(s.prk, 'directory')) }));
   }
 
+  /** Of the writing secret alone: what a replica has that never had another. */
+  get alone(): ClusterKeys {
+    return new ClusterKeys([this[inner][0].prk]);
+  }
+
   /** Text forms, the writing one first. Throws Refused on a typo, never repeating the text. */
   static parse(texts: readonly string[]): ClusterKeys {
     return new ClusterKeys(texts.map(parseClusterSecret));
