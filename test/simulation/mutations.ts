@@ -19,11 +19,11 @@ export const mutations: Record<string, Mutation> = {
   eventBeforeBlob: { profile: 'mail', seed: 1, within: 20, switches: { account: { eventBeforeBlob: true } } },
   answerBeforePut: { profile: 'storm', seed: 1, within: 50, switches: { account: { answerBeforePut: true } } },
   noDeliveryKeys: { profile: 'storm', seed: 1, within: 100, switches: { state: { noDeliveryKeys: true } } },
-  slotsReusedAtOnceAndGreaterAlone: { profile: 'slow', seed: 130, within: 1000, switches: { log: { slotsReusedAtOnce: true, greaterAlone: true } } },
+  slotsReusedAtOnceAndGreaterAlone: { profile: 'slow', seed: 343, within: 1000, switches: { log: { slotsReusedAtOnce: true, greaterAlone: true } } },
   firstPositionInName: { profile: 'slow', seed: 1, within: 300, switches: { log: { firstPositionInName: true } } },
   noWindow: { profile: 'slow', seed: 1, within: 200, switches: { log: { noWindow: true } } },
   noListBeforeWrite: { profile: 'edges', seed: 250, within: 1000, switches: { log: { noListBeforeWrite: true } } },
-  listFromGreatest: { profile: 'edges', seed: 389, within: 1500, switches: { log: { listFromGreatest: true } } },
+  listFromGreatest: { profile: 'edges', seed: 601, within: 1500, switches: { log: { listFromGreatest: true } } },
   // noPassedOver, trustFloors, noDigest, onePassCollection, positionsNotSpent and noSecondPut: directed.ts.
   bundleCoversByFloor: { profile: 'days', seed: 19, within: 300, switches: { log: { bundleCoversByFloor: true } } },
   neverForget: { profile: 'days', seed: 1, within: 300, switches: { log: { neverForget: true } } },
