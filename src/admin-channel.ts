@@ -8,6 +8,7 @@ import type { Answerer, Asking } from './peers/index.ts';
 type Check = (value: unknown) => boolean;
 const text: Check = (v) => typeof v === 'string';
 const maybeText: Check = (v) => v === null || text(v);
+const maybeCount: Check = (v) => v === null || (Number.isSafeInteger(v) && (v as number) >= 0);
 const proof: Check = (v) => typeof v === 'object' && v !== null && Object.keys(v).length === 1 && (text((v as Record<string, unknown>).password) || text((v as Record<string, unknown>).recoveryCode));
 
 /** Every method but `check`, whose findings come one by one, and `close`. */
@@ -27,6 +28,8 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   users: [maybeText],
   user: [text],
   userRemove: [text],
+  quota: [text, maybeCount],
+  spamScores: [text, (v) => typeof v === 'object' && v !== null && Object.keys(v).length === 2 && maybeCount((v as Record<string, unknown>).junk) && maybeCount((v as Record<string, unknown>).reject)],
   password: [text, proof, text],
   appPassword: [text, proof, text],
   appPasswordRemove: [text, text],

@@ -1,7 +1,7 @@
 // What the command line asks, answered by this process.
 import { Administration, UserLogs, checkUser, listRemoved, markRestored, openingSource, repairUser, totalsOf, undelete } from './account/index.ts';
 import type { Replica, Users } from './account/index.ts';
-import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
+import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, SpamScores, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
 import { reason } from './base/index.ts';
 import type { UserRecord } from './directory/index.ts';
 import type { MailAdmin } from './mail-admin.ts';
@@ -73,6 +73,12 @@ export class LocalAdmin implements Admin {
   }
   userRemove(address: string): Promise<void> {
     return this.#a.userRemove(address);
+  }
+  quota(address: string, bytes: number | null): Promise<void> {
+    return this.#a.quota(address, bytes);
+  }
+  spamScores(address: string, scores: SpamScores): Promise<void> {
+    return this.#a.spamScores(address, scores);
   }
   password(address: string, proof: Proof, password: string): Promise<void> {
     return this.#a.password(address, proof, password);

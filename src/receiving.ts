@@ -1,7 +1,8 @@
 // Mail in, as far as strangers send it: whether it is judged, by what, and who may say where a connection comes from.
-import { Proxies } from './base/index.ts';
+import { Malformed, Proxies } from './base/index.ts';
 import type { Clock, Logger, Random } from './base/index.ts';
 import type { Config } from './config.ts';
+import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
 import { loadInbound } from './verify/index.ts';
 import type { DmarcSeen, Inbound } from './verify/index.ts';
@@ -32,6 +33,15 @@ export async function openReceiving(config: Config, { directory, clock, random, 
   if (!judge && inbound.rspamd === null) return { proxies, inbound: null };
   const { openInbound } = await loadInbound();
   const isOurs = (name: string) => directory.state.hasDomain(name);
-  const options = { hostname: config.hostname, isOurs, settings: { ...inbound, dns: config.sending.dns }, keptBytesMax: config.memory_bytes * KEPT, clock, random, logger, onDmarc };
+  const scoresOf = (address: string) => {
+    try {
+      const record = candidatesFor(address).map((name) => directory.state.owner(name)).find((r) => r !== null);
+      return record ? directory.state.scoresOf(record.id) : null;
+    } catch (e) {
+      if (e instanceof Malformed) return null;
+      throw e;
+    }
+  };
+  const options = { hostname: config.hostname, isOurs, settings: { ...inbound, dns: config.sending.dns }, keptBytesMax: config.memory_bytes * KEPT, clock, random, logger, onDmarc, scoresOf };
   return { proxies, inbound: openInbound(options, judge) };
 }

@@ -24,7 +24,14 @@ export interface UserDetails extends UserSummary {
   appPasswords: { id: string; name: string; createdMs: number }[];
   hasPassword: boolean;
   quotaBytes: number | null;
+  spamScores: SpamScores | null;
   keyFingerprint: string | null;
+}
+
+/** From which score of rspamd on a user's mail goes to Junk, or is refused, in tenths; null: as rspamd says. */
+export interface SpamScores {
+  junk: number | null;
+  reject: number | null;
 }
 
 export interface NewUser {
@@ -138,6 +145,9 @@ export interface Admin extends MailAdminMethods {
   users(domain: string | null): Promise<UserSummary[]>;
   user(address: string): Promise<UserDetails>;
   userRemove(address: string): Promise<void>;
+  /** `bytes` null: no limit. */
+  quota(address: string, bytes: number | null): Promise<void>;
+  spamScores(address: string, scores: SpamScores): Promise<void>;
   /** A new password; mail stays readable because the proof opens the keys. */
   password(address: string, proof: Proof, password: string): Promise<void>;
   /** Makes an app password, shown once. */

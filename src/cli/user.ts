@@ -4,6 +4,7 @@ import type { Proof } from './admin.ts';
 import type { Context, Run } from './context.ts';
 import { facts, size, table } from './print.ts';
 import { secrets } from './secret-input.ts';
+import { scoresText } from './user-limits.ts';
 
 /** A password that nobody chose: 80 bits in groups that can be typed. */
 export function generatedPassword(): string {
@@ -35,6 +36,7 @@ export const show: Run = async (c) => {
     ['Messages', String(u.messages ?? '-')],
     ['Size', u.bytes === null ? '-' : size(u.bytes)],
     ['Quota', u.quotaBytes === null ? 'none' : size(u.quotaBytes)],
+    ['Spam', scoresText(u.spamScores)],
     ['Password', u.hasPassword ? 'set' : 'none'],
     ['Key', u.keyFingerprint ?? '-'],
     ...u.appPasswords.map((p): [string, string] => ['App password', `${p.id}  ${new Date(p.createdMs).toISOString().slice(0, 10)}  ${p.name.replace(/[\x00-\x1f\x7f-\x9f]/g, '?')}`]),

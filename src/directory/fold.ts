@@ -2,8 +2,8 @@
 // no clock: what depends on time is decided by whoever writes an event.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef } from '../base/index.ts';
-import { decodeDomainKey, decodeWrap, elsewhere, encodeDomainKey, encodeWrap } from './ops.ts';
-import type { DirectoryOp, DomainKey, StoredWrap } from './ops.ts';
+import { decodeDomainKey, decodeScores, decodeWrap, elsewhere, encodeDomainKey, encodeScores, encodeWrap } from './ops.ts';
+import type { DirectoryOp, DomainKey, SpamScores, StoredWrap } from './ops.ts';
 
 export interface UserRecord {
   readonly id: string;
@@ -36,8 +36,8 @@ interface DirectoryEvent {
   ops: { first: number; op: DirectoryOp }[];
 }
 
-/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere; each is written where it is enough. */
-const VERSION = 3;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores; each is written where it is enough. */
+const VERSION = 4;
 const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
 
 export class DirectoryState {
@@ -54,6 +54,8 @@ export class DirectoryState {
   /** By `domain/selector`. A removal is final: selectors are never used again. */
   readonly #domainKeys = new Map<string, DomainKey>();
   readonly #removedKeys = new Set<string>();
+  /** Last change for each user: the greater stamp wins. */
+  readonly #scores = new Map<string, SpamScores & { stamp: string }>();
   /** Grows with every event: a cache of anything read here is valid while it stays. */
   version = 0;
 
@@ -80,6 +82,7 @@ export class DirectoryState {
         this.#removedUsers.add(op.user);
         this.users.delete(op.user);
         this.#earlyWraps.delete(op.user);
+        this.#scores.delete(op.user);
         break;
       case 'QuotaChanged': {
         const user = this.users.get(op.user);
@@ -112,7 +115,20 @@ export class DirectoryState {
       case 'DomainKeyRemoved':
         this.#removedKeys.add(`${op.domain}/${op.selector}`);
         this.#domainKeys.delete(`${op.domain}/${op.selector}`);
+        break;
+      case 'SpamScoresChanged':
+        this.#setScores(op.user, { junk: op.junk, reject: op.reject, stamp });
     }
+  }
+
+  #setScores(user: string, scores: SpamScores & { stamp: string }): void {
+    const was = this.#scores.get(user);
+    if (!this.#removedUsers.has(user) && (!was || was.stamp < scores.stamp)) this.#scores.set(user, scores);
+  }
+  /** Of a user's own; null: none. */
+  scoresOf(user: string): SpamScores | null {
+    const { junk = null, reject = null } = this.#scores.get(user) ?? {};
+    return junk === null && reject === null ? null : { junk, reject };
   }
 
   #addKey(place: string, key: DomainKey): void {
@@ -211,7 +227,8 @@ export class DirectoryState {
   encode(): Buffer {
     const keys = this.#domainKeys.size + this.#removedKeys.size > 0;
     const away = [...this.#claims.values()].some((c) => elsewhere(c.user) !== null);
-    const w = new ByteWriter(4096).u8(away ? VERSION : keys ? 2 : 1);
+    const scores = this.#scores.size > 0;
+    const w = new ByteWriter(4096).u8(scores ? VERSION : away ? 3 : keys ? 2 : 1);
     const sorted = <T>(items: Iterable<T>, key: (t: T) => string): T[] => [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
     w.varint(this.#domains.size);
     for (const [name, d] of sorted(this.#domains, ([n]) => n)) w.string(name).string(d.stamp).u8(d.on ? 1 : 0);
@@ -226,11 +243,15 @@ export class DirectoryState {
     }
     w.varint(this.#claims.size);
     for (const c of sorted(this.#claims.values(), (x) => x.order)) w.string(c.id).string(c.address).string(c.user).u8(c.primary ? 1 : 0).varint(c.at).string(c.order);
-    if (keys || away) {
+    if (keys || away || scores) {
       w.varint(this.#domainKeys.size);
       for (const [place, key] of sorted(this.#domainKeys, ([p]) => p)) encodeDomainKey(w.string(place), key);
       w.varint(this.#removedKeys.size);
       for (const place of sorted(this.#removedKeys, (x) => x)) w.string(place);
+    }
+    if (scores) {
+      w.varint(this.#scores.size);
+      for (const [user, s] of sorted(this.#scores, ([u]) => u)) encodeScores(w.string(user).string(s.stamp), s);
     }
     return w.done();
   }
@@ -273,6 +294,7 @@ export class DirectoryState {
         this.#domainKeys.delete(place);
       }
     }
+    if (version >= 4) for (let n = r.count(4); n > 0; n--) this.#setScores(r.string(), { stamp: r.string(), ...decodeScores(r) });
     r.finish();
   }
 }

@@ -18,5 +18,5 @@ export { DirectoryState } from './fold.ts';
 export type { Claim, UserRecord } from './fold.ts';
 export { candidatesFor, normaliseAddress, normaliseDomain } from './addresses.ts';
 export { decodeDirectoryOps, elsewhere, encodeDirectoryOps, leadingTo } from './ops.ts';
-export type { DirectoryOp, DomainKey, StoredWrap } from './ops.ts';
+export type { DirectoryOp, DomainKey, SpamScores, StoredWrap } from './ops.ts';
 export { directoryCodec } from './codec.ts';

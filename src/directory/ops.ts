@@ -1,5 +1,5 @@
-// What happened in the directory, and its stored form: version 1, 2 where keys of domains are in it, or 3 where addresses lead
-// elsewhere. A claim is known by the place of its AddressClaimed:
+// What happened in the directory, and its stored form: version 1, 2 where keys of domains are in it, 3 where addresses lead
+// elsewhere, or 4 where users have spam scores of their own. A claim is known by the place of its AddressClaimed:
 // (writer, seq, index of the operation in its event).
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 
@@ -30,7 +30,16 @@ export type DirectoryOp =
   | { kind: 'Restored'; at: number }
   /** A domain signs its mail with it (DKIM). `secret`: PKCS #8, DER. `at`: ms since 1970. */
   | { kind: 'DomainKeyAdded'; domain: string; key: DomainKey }
-  | { kind: 'DomainKeyRemoved'; domain: string; selector: string };
+  | { kind: 'DomainKeyRemoved'; domain: string; selector: string }
+  | ({ kind: 'SpamScoresChanged'; user: string } & SpamScores);
+
+/** From which score on a user's mail is taken for spam, in tenths; null: as the program that scores it says. */
+export interface SpamScores {
+  /** Into Junk. */
+  junk: number | null;
+  /** Not taken. */
+  reject: number | null;
+}
 
 /** A key that signs a domain's mail. */
 export interface DomainKey {
@@ -40,14 +49,14 @@ export interface DomainKey {
   at: number;
 }
 
-/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere; each is written where it is enough. */
-const VERSION = 3;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores; each is written where it is enough. */
+const VERSION = 4;
 const ELSEWHERE = '>';
 /** Whether a claim's user is an address elsewhere, and that address. */
 export const elsewhere = (user: string): string | null => (user.startsWith(ELSEWHERE) ? user.slice(ELSEWHERE.length) : null);
 export const leadingTo = (address: string): string => ELSEWHERE + address;
-const versionOf = (op: DirectoryOp): number => (op.kind === 'AddressClaimed' && elsewhere(op.user) !== null ? 3 : KINDS.indexOf(op.kind) > KINDS_OF_1 ? 2 : 1);
-const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved'] as const;
+const versionOf = (op: DirectoryOp): number => (op.kind === 'SpamScoresChanged' ? 4 : op.kind === 'AddressClaimed' && elsewhere(op.user) !== null ? 3 : KINDS.indexOf(op.kind) > KINDS_OF_1 ? 2 : 1);
+const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved', 'SpamScoresChanged'] as const;
 const KINDS_OF_1 = KINDS.indexOf('Restored');
 const ALGORITHMS = ['rsa', 'ed25519'] as const;
 const WRAP_KINDS = ['password', 'app', 'recovery'] as const;
@@ -70,6 +79,18 @@ export function decodeDomainKey(r: ByteReader): DomainKey {
   const algorithm = ALGORITHMS[r.u8()];
   if (!algorithm) throw new Corrupt('directory: unknown kind of key');
   return { selector, algorithm, secret: Buffer.from(r.bytes()), at: r.varint() };
+}
+
+/** 0: none, else the score and one. */
+export function encodeScores(w: ByteWriter, { junk, reject }: SpamScores): void {
+  w.varint(junk === null ? 0 : junk + 1).varint(reject === null ? 0 : reject + 1);
+}
+export function decodeScores(r: ByteReader): SpamScores {
+  const read = () => {
+    const n = r.varint();
+    return n === 0 ? null : n - 1;
+  };
+  return { junk: read(), reject: read() };
 }
 
 /** The stored form of one event's operations. */
@@ -113,6 +134,9 @@ export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
         break;
       case 'DomainKeyRemoved':
         w.string(op.domain).string(op.selector);
+        break;
+      case 'SpamScoresChanged':
+        encodeScores(w.string(op.user), op);
     }
   }
   return w.done();
@@ -146,6 +170,8 @@ function decodeOp(r: ByteReader): DirectoryOp {
       return { kind, domain: r.string(), key: decodeDomainKey(r) };
     case 'DomainKeyRemoved':
       return { kind, domain: r.string(), selector: r.string() };
+    case 'SpamScoresChanged':
+      return { kind, user: r.string(), ...decodeScores(r) };
     default:
       throw new Corrupt('directory: an operation of a newer version');
   }

@@ -76,13 +76,40 @@ describe('cli', () => {
   });
 
   it('shows a user, and keeps control characters off the terminal', async () => {
-    system.answers.user = { id: 'u1', address: 'ann@example.org', messages: 5, bytes: 1536, addresses: ['ann@example.org', '@example.org'], appPasswords: [{ id: 'p1', name: 'ph\x1b[2Jone', createdMs: 0 }], hasPassword: true, quotaBytes: null, keyFingerprint: 'AB' };
+    system.answers.user = { id: 'u1', address: 'ann@example.org', messages: 5, bytes: 1536, addresses: ['ann@example.org', '@example.org'], appPasswords: [{ id: 'p1', name: 'ph\x1b[2Jone', createdMs: 0 }], hasPassword: true, quotaBytes: null, spamScores: { junk: null, reject: 150 }, keyFingerprint: 'AB' };
     const { out } = await system.run('user show ann@example.org');
     assert.match(out, /Addresses {5}ann@example\.org, @example\.org\n/);
     assert.match(out, /Size {10}1\.5 KiB\n/);
+    assert.match(out, /Spam {10}refused from 15 on\n/);
     assert.match(out, /App password {2}p1 {2}1970-01-01 {2}ph\?\[2Jone\n/);
     system.answers.users = [{ id: 'u1', address: 'ann@example.org', messages: null, bytes: null }];
     assert.equal((await system.run('user list')).out, 'USER             MESSAGES  SIZE  ID\nann@example.org         -     -  u1\n');
+  });
+
+  it('sets and shows quota and spam scores of a user', async () => {
+    system.answers.user = { address: 'ann@example.org', bytes: 1536, quotaBytes: 5 * 2 ** 30, spamScores: { junk: 45, reject: 120 } };
+    assert.equal((await system.run('user quota ann@example.org --bytes 5G')).out, 'ann@example.org: quota 5.0 GiB, 1.5 KiB used\n');
+    assert.equal((await system.run('user spam ann@example.org --junk 4.5 --reject=12')).out, 'ann@example.org: Junk from 4.5 on, refused from 12 on\n');
+    system.answers.user = { address: 'ann@example.org', bytes: null, quotaBytes: null, spamScores: null };
+    assert.equal((await system.run('user quota ann@example.org')).out, 'ann@example.org: no quota\n');
+    assert.equal((await system.run('user quota ann@example.org --none')).out, 'ann@example.org: no quota\n');
+    assert.equal((await system.run('user spam ann@example.org --none')).out, 'ann@example.org: as rspamd says\n');
+    await system.run('user spam ann@example.org --junk 0');
+    await system.run('user quota ann@example.org --bytes 123');
+    assert.deepEqual(system.calls.filter(([name]) => name !== 'user'), [
+      ['quota', 'ann@example.org', 5 * 2 ** 30],
+      ['spamScores', 'ann@example.org', { junk: 45, reject: 120 }],
+      ['quota', 'ann@example.org', null],
+      ['spamScores', 'ann@example.org', { junk: null, reject: null }],
+      ['spamScores', 'ann@example.org', { junk: 0, reject: null }],
+      ['quota', 'ann@example.org', 123],
+    ]);
+    system.calls.length = 0;
+    for (const line of ['quota a@b.example --bytes 0', 'quota a@b.example --bytes -5', 'quota a@b.example --bytes 5.5G', 'quota a@b.example --bytes 9999999T', 'quota a@b.example --bytes 1 --none', 'spam a@b.example --junk x', 'spam a@b.example --junk 1.55', 'spam a@b.example --reject -1', 'spam a@b.example --junk 5 --reject 4', 'spam a@b.example --junk 5 --none']) {
+      const ran = await system.run(`user ${line}`);
+      assert.deepEqual([ran.status, ran.err.startsWith('colombier: ')], [1, true], line);
+    }
+    assert.deepEqual(system.calls, []);
   });
 
   it('adds, lists and removes addresses', async () => {

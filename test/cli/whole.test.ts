@@ -118,6 +118,28 @@ describe('the command line, whole', function () {
     await good('user password bob@x.test --password-stdin', 'fifth-password\nsixth-password\n');
   });
 
+  it('limits how much a user may have: at once at a replica at work, and kept by the store', async () => {
+    await good('domain add x.test');
+    await good('user add bob@x.test --password-stdin', 'first-password\n');
+    const replica = await system.serve();
+    const message = `Subject: hello\r\n\r\n${'x'.repeat(2000)}`;
+    const rcpt = () => dialogue(replica.ports.lmtp, [['LHLO x\r\n', /^250 /m], ['MAIL FROM:<s@far.test>\r\n', /^250/m], ['RCPT TO:<bob@x.test>\r\n', /^\d/m], ['QUIT\r\n', /^221/m]]);
+    await lmtp(replica, 'bob@x.test', message);
+    assert.match(await good('user quota bob@x.test --bytes 1K'), /^bob@x\.test: quota 1\.0 KiB, [\d.]+ KiB used\n$/);
+    assert.match(await rcpt(), /^552 5\.2\.2/m);
+    await good('user quota bob@x.test --bytes 1M');
+    assert.doesNotMatch(await rcpt(), /^5/m);
+    await good('user spam bob@x.test --junk 4.5');
+    assert.equal(await replica.stop(), 0);
+    const shown = await good('user show bob@x.test');
+    assert.deepEqual([value(shown, 'Quota'), value(shown, 'Spam')], ['1.0 MiB', 'Junk from 4.5 on']);
+    await good('user quota bob@x.test --none');
+    await good('user spam bob@x.test --none');
+    const none = await good('user show bob@x.test');
+    assert.deepEqual([value(none, 'Quota'), value(none, 'Spam')], ['none', 'as rspamd says']);
+    await bad('user quota eve@x.test --none', '', /No such user/);
+  });
+
   it('exports a key that opens the mail, without us', async () => {
     await good('domain add x.test');
     await good('user add bob@x.test --password-stdin', 'first-password\n');

@@ -27,7 +27,8 @@ function history(random: Random) {
     else if (x < 0.7) op = wrap(pick(['u1', 'u2']), pick(['p', 'q']));
     else if (x < 0.8) op = { kind: 'WrapRemoved', user: 'u1', id: pick(['p', 'q']) };
     else if (x < 0.85) op = { kind: 'UserRemoved', user: 'u2' };
-    else if (x < 0.95) op = { kind: 'QuotaChanged', user: 'u1', quotaBytes: seq };
+    else if (x < 0.92) op = { kind: 'QuotaChanged', user: 'u1', quotaBytes: seq };
+    else if (x < 0.95) op = { kind: 'SpamScoresChanged', user: pick(['u1', 'u2']), junk: random.unit() < 0.5 ? null : seq, reject: null };
     else op = pick<DirectoryOp>([{ kind: 'DomainRemoved', domain: 'x.org' }, { kind: 'DomainAdded', domain: 'x.org' }]);
     events.push(event(64 * seq * 3, 'w0', seq, op));
   }
@@ -82,7 +83,7 @@ describe('directory fold', () => {
     const ops = [...Array(40).keys()].flatMap(() => history(random).flatMap((e) => e.ops.map((o) => o.op)));
     const stored = encodeDirectoryOps(ops);
     assert.deepEqual(decodeDirectoryOps(stored), ops);
-    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(4), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(5), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
     for (let i = 0; i < 2000; i++) {
       const bad = Buffer.from(stored.subarray(0, 300));
       bad[Math.floor(random.unit() * bad.length)] ^= 1 << Math.floor(random.unit() * 8);
@@ -148,6 +149,37 @@ describe('directory: addresses that lead elsewhere', () => {
     assert.deepEqual([back.elsewhereOf('i@x.org'), s.encode()[0]], ['Ben@y.org', 3]);
     s.apply(event(256, 'w', 4, { kind: 'AddressRemoved', claim: claimOf('w', 2) }));
     assert.deepEqual([s.elsewhereOf('i@x.org'), s.encode()[0]], [null, 1]);
+  });
+});
+
+describe('directory: spam scores of users', () => {
+  it('reads its frozen formats, version 4, of an event and of a state', () => {
+    const hex = '04020e027531' + '3d00' + '0e027532' + '0001';
+    const ops: DirectoryOp[] = [{ kind: 'SpamScoresChanged', user: 'u1', junk: 60, reject: null }, { kind: 'SpamScoresChanged', user: 'u2', junk: null, reject: 0 }];
+    assert.deepEqual(decodeDirectoryOps(Buffer.from(hex, 'hex')), ops);
+    assert.equal(encodeDirectoryOps(ops).toString('hex'), hex);
+    const s = new DirectoryState();
+    s.join(Buffer.from('040000000000000000000102753112303030303030303030303030303034302d773d9701', 'hex'));
+    assert.deepEqual(s.scoresOf('u1'), { junk: 60, reject: 150 });
+  });
+  it('has the last that was said, whatever the order and through its stored state, until its user goes', () => {
+    const ops: DirectoryOp[] = [user('u1'), { kind: 'SpamScoresChanged', user: 'u1', junk: 60, reject: 150 }, { kind: 'SpamScoresChanged', user: 'u1', junk: null, reject: 99 }];
+    const [a, b, c] = [new DirectoryState(), new DirectoryState(), new DirectoryState()];
+    for (const [i, op] of ops.entries()) a.apply(event(64 * (i + 1), 'w', i + 1, op));
+    for (const [i, op] of [...ops.entries()].reverse()) b.apply(event(64 * (i + 1), 'w', i + 1, op));
+    c.join(a.encode());
+    const stored = a.encode();
+    for (const s of [a, b, c]) {
+      assert.deepEqual([s.scoresOf('u1'), s.scoresOf('u2'), s.encode()[0]], [{ junk: null, reject: 99 }, null, 4]);
+      assert.deepEqual(s.encode(), stored);
+      s.apply(event(640, 'w', 9, { kind: 'SpamScoresChanged', user: 'u1', junk: null, reject: null }));
+      assert.equal(s.scoresOf('u1'), null);
+      s.join(stored);
+      assert.equal(s.scoresOf('u1'), null, 'what was taken back stays so');
+      s.apply(event(1280, 'w', 10, { kind: 'UserRemoved', user: 'u1' }));
+      s.join(stored);
+      assert.deepEqual([s.scoresOf('u1'), s.encode()[0]], [null, 1]);
+    }
   });
 });
 

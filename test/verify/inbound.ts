@@ -4,7 +4,7 @@ import { Refused, limits as allLimits, seededRandom, silent, systemClock } from 
 import type { Clock, Limits } from '../../src/base/index.ts';
 import type { Envelope, Visit } from '../../src/smtp/index.ts';
 import { BodyHash, loadInbound, signDkim } from '../../src/verify/index.ts';
-import type { DmarcSeen, Inbound, InboundSettings, SigningKey } from '../../src/verify/index.ts';
+import type { DmarcSeen, Inbound, InboundOptions, InboundSettings, SigningKey } from '../../src/verify/index.ts';
 import type { Zone } from './dns-server.ts';
 
 export const defaults: InboundSettings = { exempt: [], dmarc: 'quarantine', arcTrusted: [], junkScore: 6, dnsbl: [], dnsblAction: 'reject', greylist: false, ratePerMinute: 0, rspamd: null, dns: [] };
@@ -48,7 +48,7 @@ export class InboundWorld {
     this.reported = reported;
   }
 
-  static async open({ settings = {}, records = zone(), limits = {}, clock = systemClock, answer, keptBytesMax = 1 << 20 }: { settings?: Partial<InboundSettings>; records?: Zone; limits?: Partial<Limits>; clock?: Clock; answer?: (name: string, type: string) => Promise<unknown[]> | undefined; keptBytesMax?: number } = {}): Promise<InboundWorld> {
+  static async open({ settings = {}, records = zone(), limits = {}, clock = systemClock, answer, scoresOf, keptBytesMax = 1 << 20 }: { settings?: Partial<InboundSettings>; records?: Zone; limits?: Partial<Limits>; clock?: Clock; answer?: (name: string, type: string) => Promise<unknown[]> | undefined; scoresOf?: InboundOptions['scoresOf']; keptBytesMax?: number } = {}): Promise<InboundWorld> {
     const { openInbound } = await loadInbound();
     const asked: string[] = [];
     const ask = async (name: string, type: string): Promise<unknown[]> => {
@@ -60,7 +60,7 @@ export class InboundWorld {
       return type === 'TXT' ? records[key].map((text) => [text]) : records[key];
     };
     const reported: DmarcSeen[] = [];
-    const inbound = openInbound({ onDmarc: (seen) => void reported.push(seen), hostname: 'mx.here.test', isOurs: (d) => d === 'here.test', settings: { ...defaults, ...settings }, keptBytesMax, clock, random: seededRandom(1), logger: silent, limits: { ...allLimits, ...limits }, ask }, true);
+    const inbound = openInbound({ scoresOf, onDmarc: (seen) => void reported.push(seen), hostname: 'mx.here.test', isOurs: (d) => d === 'here.test', settings: { ...defaults, ...settings }, keptBytesMax, clock, random: seededRandom(1), logger: silent, limits: { ...allLimits, ...limits }, ask }, true);
     return new InboundWorld(inbound, asked, reported);
   }
 

@@ -93,6 +93,46 @@ describe('verify/rspamd', () => {
     if (junk) assert.match(told.fields, /X-Spam-Flag: YES\r\nX-Spam-Status: Yes, score=9 required=15 tests=none\r\n/);
   });
 
+  const own: [string, number, number | null, number | null, string][] = [
+    ['no action', 4, 40, null, 'Junk'],
+    ['no action', 3.99, 40, null, 'INBOX'],
+    ['add header', 7, 100, null, 'INBOX'],
+    ['add header', 7, null, 70, '550 5.7.1'],
+    ['no action', 1, null, 70, 'INBOX'],
+    ['reject', 20, 100, null, '550 5.7.1'],
+    ['reject', 20, null, 250, 'Junk'],
+    ['reject', 20, 210, 250, 'INBOX'],
+    ['no action', 9, 50, 90, '550 5.7.1'],
+    ['greylist', 0, 50, 90, '451 4.7.1'],
+  ];
+  for (const [action, score, junk, reject, becomes] of own) it(`${action} at ${score} for who wants Junk from ${junk ?? '-'} and nothing from ${reject ?? '-'} tenths on: ${becomes}`, async () => {
+    say({ action, score, required_score: 15, symbols: {} });
+    const w = await world({}, { scoresOf: () => ({ junk, reject }) });
+    const told = await w.send(message);
+    assert.equal(told.error?.smtp ?? (told.junk ? 'Junk' : 'INBOX'), becomes);
+    if (junk !== null && told.error === null) assert.ok(told.fields.includes(`required=${junk / 10} `));
+  });
+
+  it('judges a message once: who has other scores gets it alone', async () => {
+    say({ action: 'no action', score: 5, required_score: 15, symbols: {} });
+    const strict = { junk: 40, reject: null };
+    const w = await world({}, { scoresOf: (address) => (/^strict/.test(address) ? strict : null) });
+    const to = async (...recipients: string[]) => {
+      const { error, junk } = await w.send(message, { recipients });
+      return error?.smtp ?? junk;
+    };
+    assert.deepEqual([await to('a@here.test', 'strict@here.test'), await to('strict@here.test', 'a@here.test')], ['452 4.5.3', '452 4.5.3']);
+    assert.deepEqual([await to('strict@here.test', 'strict2@here.test'), await to('a@here.test', 'b@here.test')], [true, false]);
+    const visit = w.visit();
+    visit.mail();
+    await visit.recipient('ann@bob.test', 'a@here.test', 'mx.bob.test');
+    await assert.rejects(visit.recipient('ann@bob.test', 'strict@here.test', 'mx.bob.test'), /alone/);
+    await visit.recipient('ann@bob.test', 'b@here.test', 'mx.bob.test');
+    visit.mail();
+    await visit.recipient('ann@bob.test', 'strict@here.test', 'mx.bob.test');
+    visit.close();
+  });
+
   it('is not there: mail is taken, marked, counted, and soon no longer held up', async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

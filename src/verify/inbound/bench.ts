@@ -4,7 +4,7 @@ import type { Counts } from './counts.ts';
 import type { DmarcSeen } from './dmarc-seen.ts';
 import type { KeptBudget } from './kept.ts';
 import type { Ask } from './questions.ts';
-import type { Rspamd } from './rspamd.ts';
+import type { Rspamd, Scores } from './rspamd.ts';
 import type { InboundSettings } from './settings.ts';
 
 export interface Bench {
@@ -21,6 +21,8 @@ export interface Bench {
   readonly counts: Counts;
   readonly keptBudget: KeptBudget;
   readonly rspamd: Rspamd | null;
+  /** What a recipient has set of rspamd's scores. */
+  readonly scoresOf: (address: string) => Scores | null;
   /** Counts for reports to other domains. Never throws. */
   readonly onDmarc?: (seen: DmarcSeen) => void;
 }

@@ -12,7 +12,8 @@ import { Kept } from './kept.ts';
 import type { Helo, Origin } from './origin.ts';
 import type { Questions } from './questions.ts';
 import { authenticationResults, scoreField, spamFields } from './results.ts';
-import type { RspamdAnswer } from './rspamd.ts';
+import { byScores } from './rspamd.ts';
+import type { RspamdAnswer, Scores } from './rspamd.ts';
 
 /** What the connection knows of its client. */
 export interface Client {
@@ -21,6 +22,8 @@ export interface Client {
   readonly origin: Promise<Origin>;
   readonly helo: Promise<Helo>;
   readonly listed: Promise<readonly string[]>;
+  /** Of all recipients of this message. */
+  readonly scores: Scores | null;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -117,9 +120,9 @@ export class MessageInspection implements Inspection {
     const { from, recipients, helo, tls } = this.#envelope;
     const { name } = await origin;
     try {
-      const answer = await rspamd.check(this.#kept, { IP: remote, Helo: helo, From: from, Rcpt: recipients, 'MTA-Name': hostname, ...(name === null ? {} : { Hostname: name }), ...(tls ? { 'TLS-Cipher': 'yes' } : {}), ...(recipients.length === 1 ? { 'Deliver-To': recipients[0] } : {}) });
-      counts.add('rspamd', answer.verdict);
-      return { answer, unchecked: null };
+      const said = await rspamd.check(this.#kept, { IP: remote, Helo: helo, From: from, Rcpt: recipients, 'MTA-Name': hostname, ...(name === null ? {} : { Hostname: name }), ...(tls ? { 'TLS-Cipher': 'yes' } : {}), ...(recipients.length === 1 ? { 'Deliver-To': recipients[0] } : {}) });
+      counts.add('rspamd', said.verdict);
+      return { answer: byScores(said, this.#client.scores), unchecked: null };
     } catch (e) {
       counts.add('rspamd', 'away');
       logger.warn('rspamd does not answer, a message is taken unchecked', { reason: reason(e) });

@@ -10,6 +10,7 @@ import { Learner } from './learner.ts';
 import { askerOf } from './questions.ts';
 import type { Ask } from './questions.ts';
 import { Rspamd } from './rspamd.ts';
+import type { Scores } from './rspamd.ts';
 import { InboundScreen } from './screen.ts';
 import type { InboundSettings } from './settings.ts';
 
@@ -25,6 +26,8 @@ export interface InboundOptions {
   limits?: Limits;
   /** Hears of each message whose author's domain has a DMARC record. Never throws. */
   onDmarc?: (seen: DmarcSeen) => void;
+  /** What a recipient has set of rspamd's scores; absent: nobody has. Never throws. */
+  scoresOf?: (address: string) => Scores | null;
   /** In place of DNS: for tests. */
   ask?: Ask;
 }
@@ -45,7 +48,7 @@ export function openInbound(o: InboundOptions, judge: boolean): Inbound {
   const counts = new Counts();
   const rspamd = settings.rspamd === null ? null : new Rspamd({ ...settings.rspamd, clock, logger, limits });
   const learner = rspamd === null ? null : new Learner(rspamd, counts, logger);
-  const bench = { hostname, isOurs, settings, limits, clock, random, logger, counts, ask: o.ask ?? askerOf(settings.dns), keptBudget: new KeptBudget(o.keptBytesMax), rspamd, onDmarc: o.onDmarc };
+  const bench = { hostname, isOurs, settings, limits, clock, random, logger, counts, ask: o.ask ?? askerOf(settings.dns), keptBudget: new KeptBudget(o.keptBytesMax), rspamd, scoresOf: o.scoresOf ?? (() => null), onDmarc: o.onDmarc };
   // The first message need not wait for the library.
   if (judge) loadLibrary().catch(() => {});
   return {

@@ -14,6 +14,21 @@ export interface RspamdAnswer {
   text: string | null;
 }
 
+/** From which score on a recipient wants mail in Junk, or not at all, in tenths; null: as rspamd says. */
+export interface Scores {
+  readonly junk: number | null;
+  readonly reject: number | null;
+}
+
+/** What a recipient's scores make of an answer; rspamd's "not now" stays. */
+export function byScores(answer: RspamdAnswer, scores: Scores | null): RspamdAnswer {
+  const { verdict, score } = answer;
+  if (scores === null || verdict === 'soft') return answer;
+  const from = (threshold: number | null, otherwise: boolean) => (threshold === null ? otherwise : score * 10 >= threshold);
+  if (from(scores.reject, verdict === 'reject')) return { ...answer, verdict: 'reject' };
+  return { ...answer, verdict: from(scores.junk, verdict !== 'accept') ? 'junk' : 'accept', required: scores.junk === null ? answer.required : scores.junk / 10 };
+}
+
 export interface RspamdMessage {
   readonly bytes: number;
   read(): AsyncIterable<Buffer>;

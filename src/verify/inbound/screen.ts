@@ -8,6 +8,7 @@ import type { Client } from './inspection.ts';
 import { heloOf, listedBy, originOf } from './origin.ts';
 import { Questions } from './questions.ts';
 import { Rates } from './rates.ts';
+import type { Scores } from './rspamd.ts';
 
 export class InboundScreen implements Screen {
   readonly bench: Bench;
@@ -62,7 +63,9 @@ class InboundVisit implements Visit {
   readonly #onClose: () => void;
   readonly #closed = new AbortController();
   #strangers = 0;
-  #client: (Client & { calls: string }) | null = null;
+  #client: (Omit<Client, 'scores'> & { calls: string }) | null = null;
+  /** Of the recipients of the transaction under way; undefined: there is none yet. */
+  #scores: Scores | null | undefined = undefined;
 
   constructor(bench: Bench, remote: string, rates: Rates, greylist: Greylist | null, onClose: () => void) {
     this.#bench = bench;
@@ -73,13 +76,14 @@ class InboundVisit implements Visit {
   }
 
   mail(): void {
+    this.#scores = undefined;
     if (this.#rates.take(this.#remote)) return;
     this.#bench.counts.add('message', 'too_often');
     throw new Refused('too many messages, try again later', null, '451 4.7.1');
   }
 
   /** DNS is asked from the first good recipient on, while the rest of the transaction goes on; once for a connection. */
-  #known(helo: string): Client {
+  #known(helo: string): Omit<Client, 'scores'> {
     if (this.#client?.calls === helo) return this.#client;
     const { ask, clock, limits, settings, hostname, isOurs } = this.#bench;
     const questions = new Questions(ask, clock, limits);
@@ -105,6 +109,16 @@ class InboundVisit implements Visit {
       counts.add('greylist', passes ? 'passed' : 'put_off');
       if (!passes) throw new Refused('greylisted, come back in some minutes', null, '451 4.7.1');
     }
+    this.#sameScores(to);
+  }
+
+  /** One message is judged once: who wants it judged otherwise than the others gets it in a transaction of its own. */
+  #sameScores(to: string): void {
+    const { rspamd, scoresOf } = this.#bench;
+    if (rspamd === null) return;
+    const scores = scoresOf(to);
+    if (this.#scores === undefined) this.#scores = scores;
+    else if (this.#scores?.junk !== scores?.junk || this.#scores?.reject !== scores?.reject) throw new Refused('send it to this recipient alone', 'LIMIT', '452 4.5.3');
   }
 
   async stall(): Promise<void> {
@@ -119,7 +133,7 @@ class InboundVisit implements Visit {
     const known = this.#known(envelope.helo);
     // What is known of the client stays; each message has its own share of questions.
     const { ask, clock, limits } = this.#bench;
-    return new MessageInspection(this.#bench, { ...known, questions: new Questions(ask, clock, limits) }, envelope);
+    return new MessageInspection(this.#bench, { ...known, questions: new Questions(ask, clock, limits), scores: this.#scores ?? null }, envelope);
   }
 
   close(): void {
