@@ -64,6 +64,8 @@ export interface Config {
   readonly plaintextLogin: 'loopback' | 'never';
   /** What SCRAM can log in with. */
   readonly scram: 'app-passwords' | 'off';
+  /** IMAP capabilities that are not offered. */
+  readonly imapWithheld: readonly string[];
   readonly drain_ms: number;
   /** What mail may take of memory: on its way, and kept because it may be asked for again. */
   readonly memory_bytes: number;
@@ -252,6 +254,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
     scram: choice('SCRAM', ['app-passwords', 'off']),
+    imapWithheld: list('IMAP_WITHHELD'),
     drain_ms: number('DRAIN_SECONDS', 0, 3600) * 1000,
     memory_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),

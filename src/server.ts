@@ -170,7 +170,7 @@ async function listen(config: Config, core: Core, users: Users, sending: Sending
   }
   if (imap || imaps) {
     const { ImapServer } = await import('./imap/index.ts');
-    const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname, proxies }));
+    const server = (serving.imap = new ImapServer({ backend: users, secureContext: context, logger: logger.room('imap'), clock, hostname: config.hostname, proxies, withheld: config.imapWithheld }));
     stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
     for (const host of config.listen) {
       if (imap) ports.imap = await server.listen(imap, host);

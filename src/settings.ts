@@ -64,6 +64,7 @@ export const settings = {
   SUBMISSION_CLIENT: setting('show', "address of the mail app in the Received field: show or hide"),
   PLAINTEXT_LOGIN: setting('loopback', 'log-in without TLS: loopback or never'),
   SCRAM: setting('app-passwords', 'IMAP log-in by SCRAM-SHA-256, with app passwords alone: app-passwords or off'),
+  IMAP_WITHHELD: setting('', 'IMAP capabilities that are not offered, separated by commas: UNAUTHENTICATE,COMPRESS', 'none'),
   DRAIN_SECONDS: setting('10', 'time that a stop gives to what is under way'),
   MEMORY_MB: setting('96', 'megabytes of memory for mail: on its way, and kept because it may be asked for again'),
   LOG_LEVEL: setting('info', 'debug, info, warn or error'),

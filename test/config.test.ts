@@ -41,6 +41,7 @@ describe('config', () => {
       },
       plaintextLogin: 'loopback',
       scram: 'app-passwords',
+      imapWithheld: [],
       drain_ms: 10_000,
       memory_bytes: 96 * 1024 * 1024,
       logLevel: 'info',

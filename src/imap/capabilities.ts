@@ -8,9 +8,23 @@ const AUTHENTICATED =
   'SORT SORT=DISPLAY THREAD=REFERENCES THREAD=ORDEREDSUBJECT I18NLEVEL=1 ESORT CONTEXT=SEARCH CONTEXT=SORT PARTIAL SEARCH=FUZZY ' +
   'MULTISEARCH PREVIEW BINARY STATUS=DELETED UNAUTHENTICATE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE INPROGRESS UIDONLY METADATA LIST-METADATA REPLACE CATENATE URL-PARTIAL';
 
+/** Commands that belong to a capability of another name. */
+const CAPABILITY_OF: Record<string, string> = { COMPRESS: 'COMPRESS=DEFLATE', ESEARCH: 'MULTISEARCH', GETMETADATA: 'METADATA', SETMETADATA: 'METADATA', GETQUOTA: 'QUOTA', GETQUOTAROOT: 'QUOTA', SETQUOTA: 'QUOTA' };
+
+/** Whether the administrator wants this capability, or the command of this name, not to be offered. Upper case. */
+export function isWithheld(withheld: ReadonlySet<string>, name: string): boolean {
+  return withheld.size > 0 && (withheld.has(name) || withheld.has(name.split('=')[0]) || withheld.has(CAPABILITY_OF[name] ?? name));
+}
+
 /** The list for this moment: before log-in how to log in, afterwards everything else. */
 export function capabilities(context: Context): string {
-  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max} MESSAGELIMIT=${context.limits.imap_command_messages_max}`;
+  const all = offered(context);
+  const { withheld } = context;
+  return withheld.size === 0 ? all : all.split(' ').filter((name) => name === 'IMAP4rev1' || !isWithheld(withheld, name.toUpperCase())).join(' ');
+}
+
+function offered(context: Context): string {
+  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.transport.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max} MESSAGELIMIT=${context.limits.imap_command_messages_max}`;
   const tls = context.tlsAvailable && !context.secure ? ' STARTTLS' : '';
   return `${ALWAYS}${tls}${mayLogin(context) ? mechanisms(context).map((name) => ` AUTH=${name}`).join('') : ' LOGINDISABLED'}`;
 }

@@ -5,7 +5,7 @@ import { Corrupt, Malformed, limits, reason } from '../base/index.ts';
 import type { Clock, Limits, Logger, MailboxId } from '../base/index.ts';
 import { answerTo, clean } from './answer.ts';
 import { runAppend } from './append.ts';
-import { capabilities } from './capabilities.ts';
+import { capabilities, isWithheld } from './capabilities.ts';
 import type { Command, Context, Enabled } from './command/command.ts';
 import { commands } from './command/registry.ts';
 import type { Host } from './host.ts';
@@ -81,6 +81,9 @@ export class Connection implements Context, Owner, Told {
   }
   get tlsAvailable(): boolean {
     return this.host.secureContext() !== null;
+  }
+  get withheld(): ReadonlySet<string> {
+    return this.host.withheld;
   }
   get openView(): View | null {
     return this.#opened?.view ?? null;
@@ -208,7 +211,7 @@ export class Connection implements Context, Owner, Told {
 
   #allowed(name: string, byUid: boolean): Command {
     const command = commands.get(byUid ? `UID ${name}` : name);
-    if (command === undefined) throw new Malformed('unknown command');
+    if (command === undefined || isWithheld(this.withheld, name)) throw new Malformed('unknown command');
     if (this.enabled.uidonly && command.uid === true && !byUid && name !== 'EXPUNGE') throw new Malformed('UIDONLY is on', 'UIDREQUIRED');
     const { when } = command;
     if (when === 'not authenticated' && this.user !== null) throw new Malformed('already logged in');
@@ -274,7 +277,7 @@ export class Connection implements Context, Owner, Told {
     session.onEnded = (text) => this.#byeBehind(text);
   }
 
-  /** RFC 8437: as just connected, but for TLS and compression. */
+  /** RFC 8437: as just connected, but for TLS. */
   unauthenticated(): void {
     this.#leave();
     this.reader.authenticated = false;
@@ -329,13 +332,6 @@ export class Connection implements Context, Owner, Told {
     const secureContext = this.host.secureContext();
     if (secureContext === null) return this.bye('no certificate');
     await this.transport.startTls(secureContext);
-  }
-
-  get compressed(): boolean {
-    return this.transport.compressed;
-  }
-  compress(): void {
-    this.transport.compress();
   }
 
   // --- the end ---

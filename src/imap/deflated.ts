@@ -33,8 +33,25 @@ export class Deflated extends Duplex {
       else this.destroy(e);
     });
     this.#deflate.on('error', (e) => this.destroy(e));
-    inner.on('error', (e) => this.destroy(e));
-    inner.on('close', () => this.destroy());
+    inner.on('error', this.#failed).on('close', this.#closed);
+  }
+
+  readonly #failed = (e: Error): void => void this.destroy(e);
+  readonly #closed = (): void => void this.destroy();
+
+  /**
+   * Ends the compression, both ways, and leaves the carrier as it was. All that was written must have been taken
+   * (`writableLength` 0); what the client sent compressed has to be read already.
+   */
+  detach(): void {
+    const inner = this.#inner;
+    this.#deflate.unpipe(inner);
+    // No end mark: the client stops inflating at the end of the line.
+    for (let piece: Buffer | null; (piece = this.#deflate.read() as Buffer | null) !== null; ) inner.write(piece);
+    inner.unpipe(this.#inflate);
+    inner.off('error', this.#failed).off('close', this.#closed);
+    this.#inflate.destroy();
+    this.#deflate.destroy();
   }
 
   override _read(): void {

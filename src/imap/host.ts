@@ -11,6 +11,8 @@ export interface Host {
   readonly hostname: string;
   /** Other limits than everybody's: for tests. */
   readonly limits?: Limits;
+  /** Capabilities that are not offered, in upper case. */
+  readonly withheld: ReadonlySet<string>;
   /** Null: no TLS here. */
   secureContext(): SecureContext | null;
   closed(connection: Connection): void;

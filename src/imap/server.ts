@@ -24,6 +24,8 @@ export interface ImapOptions {
   limits?: Limits;
   /** Who speaks the PROXY protocol. */
   proxies?: Proxies;
+  /** Capabilities that are not offered. */
+  withheld?: readonly string[];
 }
 
 export class ImapServer implements Host {
@@ -32,6 +34,7 @@ export class ImapServer implements Host {
   readonly logger: Logger;
   readonly hostname: string;
   readonly limits: Limits;
+  readonly withheld: ReadonlySet<string>;
   readonly secureContext: () => SecureContext | null;
   /** Connections that a bug has ended. */
   bugs = 0;
@@ -44,7 +47,8 @@ export class ImapServer implements Host {
   #cancelSweep: (() => void) | null = null;
   #drained: (() => void) | null = null;
 
-  constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits, proxies }: ImapOptions) {
+  constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits, proxies, withheld = [] }: ImapOptions) {
+    this.withheld = new Set(withheld.map((name) => name.toUpperCase()));
     this.#proxies = proxies ?? null;
     this.limits = own;
     this.backend = backend;

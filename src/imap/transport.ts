@@ -34,8 +34,6 @@ export class Transport {
   readonly out: Writer;
   secure: boolean;
   handshaking: boolean;
-  /** COMPRESS is on. */
-  compressed = false;
   /** No further command: only what was written still goes out. */
   ending = false;
   closed = false;
@@ -45,6 +43,9 @@ export class Transport {
   #owner: Owner;
   #tls: TLSSocket | null = null;
   #socket: Duplex;
+  /** COMPRESS is on, and what carries it. */
+  #deflated: Deflated | null = null;
+  #carrier: Duplex | null = null;
   #wake: (() => void) | null = null;
   #silentSince: number;
   #progressAt: number;
@@ -122,7 +123,7 @@ export class Transport {
     this.out.flush();
     await new Promise<void>((resolve) => (plain.writableLength === 0 ? resolve() : plain.write('', () => resolve())));
     if (this.closed) return;
-    plain.off('data', onData).off('close', onClose).off('error', onError).off('end', onEnd);
+    deafen(plain);
     plain.pause();
     // Whatever was sent in clear behind STARTTLS could have been put there by someone else (CVE-2011-0411).
     this.reader.clear();
@@ -140,13 +141,34 @@ export class Transport {
   compress(): void {
     const plain = this.#socket;
     this.out.flush();
-    plain.off('data', onData).off('close', onClose).off('error', onError).off('end', onEnd).on('error', ignore);
+    deafen(plain).on('error', ignore);
     // A client waits for our OK before it sends anything more.
     this.reader.clear();
-    this.compressed = true;
-    this.#socket = new Deflated(plain);
+    this.#socket = this.#deflated = new Deflated(plain);
+    this.#carrier = plain;
     this.out.moveTo(this.#socket);
     this.#listen();
+  }
+
+  /** Goes on without compression, if there is one. Resolves when all that was said before has been compressed. */
+  async decompress(): Promise<void> {
+    const deflated = this.#deflated;
+    if (deflated === null) return;
+    this.out.flush();
+    await new Promise<void>((resolve) => (deflated.writableLength === 0 ? resolve() : deflated.write('', () => resolve())));
+    if (this.closed) return;
+    deafen(deflated).on('error', ignore);
+    deflated.detach();
+    this.#socket = this.#carrier!.off('error', ignore);
+    this.#deflated = this.#carrier = null;
+    this.out.moveTo(this.#socket);
+    this.#listen();
+    this.#socket.resume();
+  }
+
+  /** COMPRESS is on. */
+  get compressed(): boolean {
+    return this.#deflated !== null;
   }
 
   /** No more commands from here on; a command that waits is thrown Gone. */
@@ -240,6 +262,10 @@ function onError(this: Duplex): void {
   this.destroy();
 }
 function ignore(): void {}
+/** Takes away what `#listen` put there. */
+function deafen(socket: Duplex): Duplex {
+  return socket.off('data', onData).off('close', onClose).off('error', onError).off('end', onEnd);
+}
 
 /** Whether a time-out that the server's sweep looks at has been reached; the text says which. Null: none. */
 export function timedOut(transport: Transport, now: number, authenticated: boolean, working: boolean): 'cut' | 'bye' | null {

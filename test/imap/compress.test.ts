@@ -69,6 +69,25 @@ describe('imap: COMPRESS=DEFLATE', () => {
     });
   }
 
+  for (const tls of [false, true]) {
+    it(`ends with UNAUTHENTICATE, and can begin again (RFC 8437 §4.1)${tls ? ', under TLS' : ''}`, async () => {
+      wire = await dial(tls ? world.tlsPort : world.port, { tls, login: true });
+      for (let round = 0; round < 2; round++) {
+        await wire.command('b', 'COMPRESS DEFLATE');
+        const client = await compressed(wire);
+        client.send('A1 UNAUTHENTICATE');
+        assert.equal(await client.until('A1'), 'A1 OK UNAUTHENTICATE completed\r\n');
+        wire.plain();
+        assert.match((await wire.command('A2', 'LOGIN ann@example.org secret')).at(-1)!, /^A2 OK .* COMPRESS=DEFLATE /);
+        assert.deepEqual((await wire.command('A3', 'STATUS INBOX (MESSAGES)')).at(-1), 'A3 OK STATUS completed');
+      }
+      await wire.command('b', 'COMPRESS DEFLATE');
+      const client = await compressed(wire);
+      client.send('A1 LOGOUT');
+      assert.match(await client.until('A1'), /\* BYE/);
+    });
+  }
+
   it('ends a connection whose bytes are no deflate', async () => {
     wire = await dial(world.port, { login: true });
     await wire.command('b', 'COMPRESS DEFLATE');

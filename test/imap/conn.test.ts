@@ -37,6 +37,23 @@ describe('imap: connection', () => {
     assert.equal(world.user.mailbox('INBOX').listeners.size, 0);
   });
 
+  it('does not offer or take what is withheld', async () => {
+    const strict = await startWorld({ withheld: ['UNAUTHENTICATE', 'compress=deflate', 'SORT', 'IMAP4rev2', 'AUTH=SCRAM-SHA-256', 'METADATA', 'IMAP4rev1'] });
+    const wire = await dial(strict.port);
+    assert.match((await wire.command('0', 'CAPABILITY'))[0], /^\* CAPABILITY IMAP4rev1 LITERAL\+ (?!.*SCRAM-SHA-256\b(?!-)).*AUTH=PLAIN/);
+    assert.match((await wire.command('a', 'AUTHENTICATE SCRAM-SHA-256 bix1PWEscj1i'))[0], /^a NO /);
+    const [logged] = await wire.command('b', 'LOGIN ann@example.org secret');
+    assert.match(logged, /IMAP4rev1 .*NOTIFY/);
+    assert.doesNotMatch(logged, /UNAUTHENTICATE|COMPRESS|IMAP4rev2| SORT| METADATA/);
+    await wire.command('s', 'SELECT INBOX');
+    for (const text of ['UNAUTHENTICATE', 'COMPRESS DEFLATE', 'SORT (DATE) UTF-8 ALL', 'UID SORT (DATE) UTF-8 ALL', 'GETMETADATA "" /private/comment']) {
+      assert.equal((await wire.command('c', text))[0], 'c BAD unknown command', text);
+    }
+    assert.deepEqual(await wire.command('d', 'ENABLE IMAP4rev2 CONDSTORE'), ['* ENABLED CONDSTORE', 'd OK ENABLE completed']);
+    wire.close();
+    await strict.stop();
+  });
+
   it('authenticates by PLAIN, with and without initial response', async () => {
     const right = Buffer.from('\0ann@example.org\0secret').toString('base64');
     const wrong = Buffer.from('\0ann@example.org\0Secret').toString('base64');

@@ -29,11 +29,11 @@ function secureContext(): Promise<SecureContext> {
 }
 
 /** A server with the user `ann@example.org`, password `secret`. */
-export async function startWorld({ clock = systemClock, logger = silent as Logger, tls = true, limits = everybodys }: { clock?: Clock; logger?: Logger; tls?: boolean; limits?: Limits } = {}): Promise<World> {
+export async function startWorld({ clock = systemClock, logger = silent as Logger, tls = true, limits = everybodys, withheld = [] }: { clock?: Clock; logger?: Logger; tls?: boolean; limits?: Limits; withheld?: string[] } = {}): Promise<World> {
   const user = new FakeUser('ann@example.org', 'secret');
   const backend = new FakeBackend(user);
   const context = tls ? await secureContext() : null;
-  const server = new ImapServer({ backend, secureContext: () => context, logger, clock, hostname: 'imap.example.org', limits });
+  const server = new ImapServer({ backend, secureContext: () => context, logger, clock, hostname: 'imap.example.org', limits, withheld });
   const port = await server.listen(0, '127.0.0.1');
   const tlsPort = await server.listen(0, '127.0.0.1', { implicitTls: true });
   return { user, backend, server, port, tlsPort, stop: () => server.drain(200) };
@@ -60,6 +60,14 @@ export class Wire {
       this.#wake?.();
     };
     this.socket.on('end', end).on('close', end).on('error', end);
+  }
+
+  /** Reads bytes as they come again, after something else did. */
+  plain(): void {
+    this.socket.unpipe();
+    this.socket.removeAllListeners('data');
+    this.#attach();
+    this.socket.resume();
   }
 
   /** What has come and was not read yet. */

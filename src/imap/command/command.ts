@@ -3,6 +3,7 @@ import type { Clock, Limits, Logger, MailboxId, Uid } from '../../base/index.ts'
 import type { OwnDoing } from '../notify/account.ts';
 import type { NotifyRequest } from '../notify/request.ts';
 import type { Backend, Selected, Session } from '../session.ts';
+import type { Transport } from '../transport.ts';
 import type { View } from '../view.ts';
 import type { Args, Output } from '../wire/index.ts';
 
@@ -26,6 +27,8 @@ export interface Context {
   readonly enabled: Enabled;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Capabilities that are not offered, in upper case. */
+  readonly withheld: ReadonlySet<string>;
   readonly logger: Logger;
   readonly backend: Backend;
   /** Of the running command; '' between commands. */
@@ -75,9 +78,8 @@ export interface Context {
   after(run: () => void | Promise<void>): void;
   /** Goes on under TLS; what was sent in clear beyond STARTTLS is dropped. */
   startTls(): Promise<void>;
-  readonly compressed: boolean;
-  /** Goes on compressed. */
-  compress(): void;
+  /** COMPRESS: on, off. */
+  readonly transport: Pick<Transport, 'compressed' | 'compress' | 'decompress'>;
   /** No more commands; what was written still goes out. */
   end(): void;
 }

@@ -10,8 +10,8 @@ export const compress = command<null>({
     return null;
   },
   async run(context) {
-    if (context.compressed) throw new Refused('compression is on already', 'COMPRESSIONACTIVE');
-    context.after(() => context.compress());
+    if (context.transport.compressed) throw new Refused('compression is on already', 'COMPRESSIONACTIVE');
+    context.after(() => context.transport.compress());
     return '';
   },
 });

@@ -1,3 +1,4 @@
+import { isWithheld } from '../capabilities.ts';
 import { command } from './command.ts';
 
 /** RFC 5161. What is not known is passed over. */
@@ -14,6 +15,7 @@ export const enable = command<string[]>({
   async run(context, names) {
     const enabled = new Set<string>();
     for (const name of names) {
+      if (isWithheld(context.withheld, name)) continue;
       if (name === 'CONDSTORE') context.enableCondstore();
       else if (name === 'QRESYNC') context.enableCondstore(true);
       else if (name === 'UTF8=ACCEPT') context.enabled.utf8 = true;

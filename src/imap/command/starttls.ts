@@ -7,8 +7,6 @@ export const starttls = command<null>({
   parse: nothing,
   run: async (context) => {
     if (context.secure) throw new Malformed('TLS is already on');
-    // After UNAUTHENTICATE: TLS inside of compression helps nobody.
-    if (context.compressed) throw new Malformed('compression is on');
     if (!context.tlsAvailable) throw new Malformed('no TLS here');
     context.after(() => context.startTls());
     return 'begin TLS now';

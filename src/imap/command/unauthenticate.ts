@@ -1,11 +1,12 @@
 import { command, nothing } from './command.ts';
 
-/** RFC 8437: nobody is logged in any more; TLS and compression stay. */
+/** RFC 8437: nobody is logged in any more; TLS stays, compression ends behind the OK (§4.1). */
 export const unauthenticate = command<null>({
   when: 'authenticated',
   parse: nothing,
   run: async (context) => {
     context.unauthenticated();
+    context.after(() => context.transport.decompress());
     return '';
   },
 });
