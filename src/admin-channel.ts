@@ -42,6 +42,8 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   removed: [text, proof],
   undelete: [text, proof, (v) => v === 'all' || (typeof v === 'object' && v !== null && Object.keys(v).length === 1 && (text((v as Record<string, unknown>).id) || text((v as Record<string, unknown>).mailbox)))],
   restored: [],
+  secretStatus: [],
+  secretRenew: [],
 };
 
 interface Failure {

@@ -1,11 +1,12 @@
 // What the command line asks, answered by this process.
 import { Administration, UserLogs, checkUser, listRemoved, markRestored, openingSource, repairUser, totalsOf, undelete } from './account/index.ts';
 import type { Replica, Users } from './account/index.ts';
-import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, SpamScores, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
+import type { AddressSummary, Admin, CheckSummary, DomainSummary, Finding, NewUser, Proof, RemovedSummary, ReplicaSummary, RestoredSummary, SecretSummary, SpamScores, Undelete, UserDetails, UserSummary } from './cli/admin.ts';
 import { reason } from './base/index.ts';
 import type { UserRecord } from './directory/index.ts';
 import type { MailAdmin } from './mail-admin.ts';
 import { replicasOf } from './replicas.ts';
+import { Rotation } from './rotation.ts';
 
 /** Logs that `restored` writes at once. */
 const LOGS_AT_ONCE = 8;
@@ -16,6 +17,7 @@ export class LocalAdmin implements Admin {
   readonly #reader: Replica;
   readonly #users: Users;
   readonly #mail: MailAdmin;
+  readonly #rotation: Rotation;
   readonly #close: () => Promise<void>;
   constructor(administration: Administration, mail: MailAdmin, replica: Replica, users: Users, close: () => Promise<void>) {
     this.#a = administration;
@@ -23,6 +25,7 @@ export class LocalAdmin implements Admin {
     this.#users = users;
     this.#replica = replica;
     this.#reader = { ...replica, identity: { slot: null, mayWrite: () => false, spent: new Map() } };
+    this.#rotation = new Rotation(replica, () => mail.queue());
     this.#close = close;
   }
 
@@ -166,6 +169,13 @@ export class LocalAdmin implements Admin {
       }));
     }
     return sum;
+  }
+
+  async secretStatus(): Promise<SecretSummary> {
+    return this.#rotation.status(await this.#a.records());
+  }
+  async secretRenew(): Promise<SecretSummary> {
+    return this.#rotation.renew(await this.#a.records());
   }
 
   close(): Promise<void> {

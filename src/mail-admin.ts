@@ -121,6 +121,10 @@ export class MailAdmin implements MailAdminMethods {
     return { name: address, type: 'address', ...(there ? { state: 'ok', text: '' } : { state: 'missing', text }) };
   }
 
+  /** The process's queue, with all that was acknowledged. Unavailable. */
+  queue(): Promise<Queue> {
+    return this.#fresh();
+  }
   async #fresh(): Promise<Queue> {
     const queue = await this.#queue();
     await queue.caughtUp();

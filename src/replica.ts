@@ -123,7 +123,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       seal: (name, plain) => sealNamed(keys.directory[0], name, NOTHING, plain, random),
       open: (name, sealed) => openNamed(keys.directory, name, NOTHING, sealed),
       admit: async () => {
-        if (!(await wasReplaced({ store: stores.home, root: DIRECTORY_LOG, authenticator, logger, limits }))) return;
+        if (!(await wasReplaced(stores.home, authenticator))) return;
         throw new Refused('the cluster secret that stands first was replaced, and nothing that is written under it counts any more: put the newer one first, or alone');
       },
       mutations: options.trial?.log,

@@ -96,6 +96,30 @@ export interface RestoredSummary {
   failed: { user: string; problem: string }[];
 }
 
+/** What of one log is under former cluster secrets. */
+export interface SecretLog {
+  /** `directory`, `queue`, or a user's id. */
+  log: string;
+  /** Objects that bear a former one's MAC. */
+  former: number;
+  /** Of them those that no list under the new one names. */
+  unlisted: number;
+  /** Without the former secret it can not be read. */
+  needed: boolean;
+  problem: string | null;
+}
+
+export interface SecretSummary {
+  /** Id of the secret that is written under, and those of the others that are accepted. */
+  writing: string;
+  former: string[];
+  /** Replicas that write under a former one. */
+  writers: { id: string; address: string }[];
+  /** All logs, and those in which something is under a former one or wrong. */
+  total: number;
+  logs: SecretLog[];
+}
+
 /** Who asks may do so by the old password or by a recovery code. */
 export type Proof = { password: string } | { recoveryCode: string };
 
@@ -177,6 +201,11 @@ export interface Admin extends MailAdminMethods {
   undelete(user: string, proof: Proof, what: Undelete): Promise<number>;
   /** After the buckets came back from a backup: no position that was given out since is given out again. */
   restored(): Promise<RestoredSummary>;
+
+  /** What needs a former cluster secret. */
+  secretStatus(): Promise<SecretSummary>;
+  /** Lists and writes anew what needs it. Refused while a replica writes under a former one. */
+  secretRenew(): Promise<SecretSummary>;
 
   close(): Promise<void>;
 }

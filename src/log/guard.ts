@@ -8,12 +8,14 @@
 // Format 1 of a list: version 1 | length, id of the old key, count of (name below the root, SHA-256) | length, MAC.
 import { createHash } from 'node:crypto';
 import { ByteReader, ByteWriter, Corrupt, reason } from '../base/index.ts';
-import { rotatedPrefix } from '../store/index.ts';
+import { SECRETS, rotatedPrefix } from '../store/index.ts';
+import type { ObjectStore } from '../store/index.ts';
 import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import type { Authenticator } from './types.ts';
 
 const ROTATED_VERSION = 1;
+const LISTS_MAX = 1000;
 
 /** An object under a key that was replaced, and not on the list: it counts for nothing. */
 export class NotListed extends Corrupt {}
@@ -116,14 +118,16 @@ export class Guard implements Authenticator {
   }
 }
 
-/**
- * Whether the key that is written under here was replaced: a list of what is under it is there, and authentic. What would be
- * written now counts for nothing. Throws Unavailable.
- */
-export async function wasReplaced({ store, root, authenticator, limits }: Reading): Promise<boolean> {
+/** Tells everybody that keys were replaced by the one in use, before anything is listed. Throws Unavailable. */
+export async function declareReplaced(store: ObjectStore, authenticator: Authenticator, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await store.put(...encodeList(authenticator, SECRETS, id, new Map()));
+}
+
+/** Whether the key that is written under here was replaced: then what would be written counts for nothing. Throws Unavailable. */
+export async function wasReplaced(store: ObjectStore, authenticator: Authenticator): Promise<boolean> {
   const { keys } = authenticator;
   if (!keys) return false;
-  const { rows } = await listAll(store, `${rotatedPrefix(root)}${keys.writing}-`, limits.list_keys_max);
+  const { rows } = await listAll(store, `${rotatedPrefix(SECRETS)}${keys.writing}-`, LISTS_MAX);
   for (const { name } of rows) {
     const object = await store.get(name);
     try {
@@ -158,7 +162,7 @@ export function encodeList(authenticator: Authenticator, root: string, id: strin
   for (const [name, hash] of [...names].sort()) body.string(name.slice(root.length)).raw(Buffer.from(hash, 'hex'));
   const bytes = body.done();
   const head = new ByteWriter(bytes.length + 8).u8(ROTATED_VERSION).bytes(bytes).done();
-  const name = `${rotatedPrefix(root)}${id}-${createHash('sha256').update(head).digest('hex').slice(0, 16)}`;
+  const name = `${rotatedPrefix(root)}${id}-${createHash('sha256').update(head).update(authenticator.keys!.writing).digest('hex').slice(0, 16)}`;
   const mac = authenticator.mac(name, [head]);
   return [name, Buffer.concat([head, Buffer.from([mac.length]), mac])];
 }

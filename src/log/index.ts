@@ -27,6 +27,6 @@ export * from './snapshot.ts';
 export * from './bundle.ts';
 export * from './collect.ts';
 export * from './check.ts';
-export { NotListed, authentic, guarded, wasReplaced } from './guard.ts';
+export { NotListed, authentic, declareReplaced, guarded, wasReplaced } from './guard.ts';
 export { formerKeys, listFormerKeys } from './rotation.ts';
 export type { FormerKeys } from './rotation.ts';

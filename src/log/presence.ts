@@ -49,7 +49,10 @@ export interface PresenceOptions {
    */
   seal(name: string, plain: Buffer): Buffer;
   open(name: string, sealed: Buffer): Buffer;
-  /** Asked before the first write and after a long silence: throws what keeps this process from writing at all. */
+  /**
+   * Asked before the first write and after a long silence, when the presence is stored: throws what keeps this process from
+   * writing at all. Whoever wants that must store its reason first and then look at the presences.
+   */
   admit?(): Promise<void>;
   limits?: Limits;
   mutations?: Partial<LogMutations>;
@@ -156,7 +159,6 @@ export class Presence implements ReplicaIdentity {
     const { clock } = this.#o;
     // Who was silent for long may have lost its slot: nothing is written before the LIST says otherwise.
     let sure = this.mayWrite();
-    if (!sure) await this.#o.admit?.();
     let slot = this.#slot;
     if (slot === null) {
       const taken = await this.#read();
@@ -169,6 +171,7 @@ export class Presence implements ReplicaIdentity {
       put = true;
       await this.#put(slot, false);
       if (sure) this.#acked = began;
+      else await this.#admitted();
       const taken = await this.#read(sure);
       if (!taken.has(slot)) {
         this.#held = true;
@@ -184,6 +187,15 @@ export class Presence implements ReplicaIdentity {
     this.#slot = null;
     // Nothing was ever written under a slot that was never held: others need not wait for it.
     if (put && !this.#held) await this.#o.store.delete(replicaName(this.id));
+  }
+
+  async #admitted(): Promise<void> {
+    try {
+      await this.#o.admit?.();
+    } catch (e) {
+      if (!this.#held) await this.#o.store.delete(replicaName(this.id)).catch(() => {});
+      throw e;
+    }
   }
 
   async #put(slot: number, left: boolean): Promise<void> {

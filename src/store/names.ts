@@ -4,6 +4,8 @@ import type { EventRef, Position, Writer } from '../base/index.ts';
 
 export const DIRECTORY_LOG = 'directory/';
 export const REPLICAS = 'replicas/';
+/** Where it is told that a cluster secret was replaced: lists below it name nothing, they are there. */
+export const SECRETS = 'secrets/';
 
 /** The root of a user's objects; a log's functions below take such a root (`directory/` is one too). */
 export const userRoot = (user: string): string => `users/${user}/`;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { limits, seededRandom, silent, Unavailable } from '../../src/base/index.ts';
+import { limits, Refused, seededRandom, silent, Unavailable } from '../../src/base/index.ts';
 import { Presence } from '../../src/log/index.ts';
 import type { LogMutations } from '../../src/log/index.ts';
 import { quiet, World, WorldClock, WorldStore } from './world.ts';
@@ -86,6 +86,33 @@ describe('presence', () => {
     assert.equal(a.mayWrite(), true);
     await h.clock.advance(2 * MINUTE);
     assert.equal(a.mayWrite(), false);
+  });
+
+  it('who may not write at all is told when its presence is there to be seen: at the start, and after a silence', async () => {
+    const h = house();
+    let refused = false;
+    const store = new WorldStore(h.world, () => false);
+    const seen: boolean[] = [];
+    const admit = async () => {
+      seen.push([...h.world.objects.keys()].some((name) => name.startsWith('replicas/')));
+      if (refused) throw new Refused('not this one');
+    };
+    const presence = (seed: number) => new Presence({ store, clock: h.clock, random: seededRandom(seed), logger: silent, address: 'x:1', version: '0', seal: (_n, b) => b, open: (_n, b) => b, admit });
+    const a = presence(1);
+    await a.join();
+    await h.clock.advance(10 * MINUTE);
+    assert.deepEqual(seen, [true], 'once');
+    refused = true;
+    await h.clock.advance(10 * MINUTE);
+    assert.equal(a.mayWrite(), true);
+    h.clock.time += 20 * MINUTE;
+    await assert.rejects(a.renew(), Refused);
+    await h.clock.advance(5 * MINUTE);
+    assert.equal(a.mayWrite(), false);
+    const before = [...h.world.objects.keys()];
+    await assert.rejects(presence(2).join(), Refused);
+    assert.deepEqual([...h.world.objects.keys()], before, 'and who never wrote leaves nothing');
+    assert.ok(seen.every(Boolean));
   });
 
   it('who slept and finds its slot taken takes another before it writes', async () => {

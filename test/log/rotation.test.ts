@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Corrupt, Refused, limits, silent } from '../../src/base/index.ts';
-import { check, collect, guarded, listFormerKeys } from '../../src/log/index.ts';
+import { check, collect, declareReplaced, formerKeys, guarded, listFormerKeys, wasReplaced } from '../../src/log/index.ts';
 import type { Authenticator } from '../../src/log/index.ts';
 import { ClusterKeys, mac, macKeyId, verifyMac } from '../../src/seal/index.ts';
 import { HOUR, ROOT, Stage } from './scene.ts';
@@ -89,6 +89,34 @@ describe('another cluster secret', () => {
     const b = await s.place(3, both).open();
     await assert.rejects(listFormerKeys(b.log.reading), Refused);
     assert.deepEqual(lists(s), []);
+  });
+
+  it('is counted: what is under the former one, and what nothing but that one vouches for', async () => {
+    const { s } = await filled();
+    const b = await s.place(3, both).open();
+    assert.deepEqual(await formerKeys(b.log.reading), { former: 7, unlisted: 7 });
+    await s.clock.advance(HOUR);
+    await listFormerKeys(b.log.reading);
+    assert.deepEqual(await formerKeys(b.log.reading), { former: 7, unlisted: 0 });
+    const written = lists(s);
+    await listFormerKeys(b.log.reading);
+    assert.deepEqual(lists(s), written, 'the same list has the same name');
+    await s.places[0].append('forged');
+    assert.deepEqual(await formerKeys(b.log.reading), { former: 7, unlisted: 0 });
+  });
+
+  it('who would write under one that was replaced is told, by whoever has the new one, and by nobody else', async () => {
+    const { s } = await filled();
+    const { store } = s.place(3);
+    const reversed = authenticator(OLD, NEW);
+    assert.equal(await wasReplaced(store, reversed), false);
+    // Anyone who may write into the store.
+    s.world.land(`secrets/rotated/${oldId}-0000`, Buffer.concat([Buffer.of(2), Buffer.alloc(60, 1)]), true);
+    await declareReplaced(store, authenticator(3), [oldId]);
+    await declareReplaced(store, before, [oldId]);
+    assert.equal(await wasReplaced(store, reversed), false);
+    await declareReplaced(store, both, [oldId]);
+    assert.deepEqual(await Promise.all([reversed, both, after].map((keys) => wasReplaced(store, keys))), [true, false, false]);
   });
 
   it('an event under the former one that came later counts for nothing, and harms nobody', async () => {
