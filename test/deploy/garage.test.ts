@@ -27,6 +27,15 @@ describe('deploy/garage', () => {
     assert.match(readFileSync(join(root, 'deploy/garage.md'), 'utf8'), /ip route change .* quickack 1/);
   });
 
+  it('has a place for the peers that a node finds the others by, which the page asks for', () => {
+    assert.match(readFileSync(join(root, 'deploy/garage.md'), 'utf8'), /`bootstrap_peers`/);
+    // Above all tables, or it would be a setting of one of them.
+    const [top] = toml.split(/^\[\w+\]$/m);
+    const peers = /^# bootstrap_peers = \[\n((?:#   "[^"]+",\n)+)# \]$/m.exec(top);
+    assert.ok(peers);
+    assert.deepEqual(peers[1].match(/@[\d.]+:\d+/g), [1, 2, 3, 4, 5].map((n) => `@10.44.${n}.2:3901`));
+  });
+
   it('lays out five sites, several buckets, and a key that is no owner', () => {
     const said = commands(...[1, 2, 3, 4, 5].map((n) => `id${n}@10.44.${n}.2:3901`));
     assert.deepEqual(said.slice(0, 5), [1, 2, 3, 4, 5].map((n) => `layout assign -z site${n} -c 100G id${n}`));
