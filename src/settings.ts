@@ -20,7 +20,7 @@ export const settings = {
   S3_ACCESS_KEY_FILE: setting('', 'file that holds it', 'none'),
   S3_SECRET_KEY: setting('', 'secret key', 'none'),
   S3_SECRET_KEY_FILE: setting('', 'file that holds it', 'none'),
-  CLUSTER_SECRET: setting('', 'secret that all replicas share', 'none'),
+  CLUSTER_SECRET: setting('', 'secret that all replicas share; several while it is changed, the first one writes', 'none'),
   CLUSTER_SECRET_FILE: setting('', 'file that holds it; made at the first start', 'cluster-secret in the settings folder'),
   HOSTNAME: setting('', 'name of this server in greetings and headers', "the machine's"),
   LISTEN: setting('127.0.0.1', 'addresses to listen on, separated by commas'),
