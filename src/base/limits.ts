@@ -155,7 +155,7 @@ export const limits = {
   checks_header_bytes_max: 256 * KIB,
   /** DKIM signatures of one message that are verified: each costs a key and a public-key operation. */
   checks_signatures_max: 6,
-  /** White space on end in a header field that is verified. */
+  /** White space on end in a header that is verified: longer, it is looked at as one space. */
   checks_space_bytes_max: 200,
   /** ARC sets of one message (RFC 8617 §4.2.1); with more the chain is not looked at. */
   checks_arc_sets_max: 50,

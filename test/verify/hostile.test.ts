@@ -22,12 +22,12 @@ describe('verify/hostile headers', () => {
     'white space in a signature': `DKIM-Signature: v=1; a=${space}x\r\n`,
     'white space in a field': `X: a${space}b\r\n`,
     'folds of white space': `X: ${' \r\n '.repeat(60_000)}y\r\n`,
-    tabs: `From: ${'\t'.repeat(200_000)}a@b.test\r\n`,
+    tabs: `From: ${'\t'.repeat(60_000)}a@b.test\r\n`,
     tags: `DKIM-Signature: ${'a=b;'.repeat(50_000)}\r\n`,
     'names in h=': `DKIM-Signature: v=1; a=rsa-sha256; d=bob.test; s=s; bh=AAAA; b=AAAA; h=from:${'x:'.repeat(100_000)}y\r\n`,
-    'open comments': `From: ${'('.repeat(240_000)}\r\n`,
-    groups: `From: ${'a:'.repeat(100_000)}\r\n`,
-    authors: `From: ${'a@b.test,'.repeat(25_000)}c@d.test\r\n`,
+    'open comments': `From: ${'('.repeat(60_000)}\r\n`,
+    groups: `From: ${'a:'.repeat(30_000)}\r\n`,
+    authors: `From: ${'a@b.test,'.repeat(7_000)}c@d.test\r\n`,
     'a content type': `Content-Type: multipart/mixed; ${'a*0="'.repeat(40_000)}\r\n`,
     results: `ARC-Authentication-Results: i=1; ${'dkim=pass (('.repeat(15_000)}\r\n`,
   };
@@ -38,6 +38,40 @@ describe('verify/hostile headers', () => {
     const ms = (process.cpuUsage().user - before) / 1000;
     assert.equal(told.error, null);
     assert.ok(ms < 10_000, `${ms} ms`);
+  });
+
+  // What is not looked at for its cost must not hide whose message it is: the policy of the author's domain counts all the same.
+  const froms: Record<string, string> = {
+    'white space before an author': `From: ${' '.repeat(5000)}a@strict.test`,
+    'white space within an author': `From: A${'\t'.repeat(5000)}<a@strict.test>`,
+    'folds before an author': `From: A${'\r\n '.repeat(300)}<a@strict.test>`,
+    'white space after an author': `From: a@strict.test${' '.repeat(5000)}`,
+    'white space before the colon': `From${' '.repeat(199)}: a@strict.test`,
+    'white space in the field before': `X: y${' '.repeat(5000)}\r\nFrom: a@strict.test`,
+    'blank folds in the field before': `X: y\r\n${' \r\n'.repeat(300)}From: a@strict.test`,
+  };
+  for (const [name, from] of Object.entries(froms)) it(`sees the author behind ${name}`, async () => {
+    const world = await InboundWorld.open({ settings: { dmarc: 'reject' } });
+    const told = await world.send(`${from}\r\nSubject: x\r\n\r\nHello.\r\n`);
+    assert.equal(told.error?.smtp, '550 5.7.1');
+    assert.equal(world.count('dmarc', 'fail'), 1);
+  });
+  it('refuses an author who can not be looked at', async () => {
+    const world = await InboundWorld.open();
+    for (const from of [`(${'c'.repeat(70_000)}) a@strict.test`, `"${'c'.repeat(70_000)}" <a@strict.test>`]) assert.equal((await world.send(`From: ${from}\r\n\r\nHello.\r\n`)).error?.smtp, '552 5.3.4');
+  });
+  it('verifies a signature over a field full of white space, and keeps every byte of it', async () => {
+    const header = head('ann@bob.test').replace('Subject: Hello', `Subject: Hello${' '.repeat(3000)}again${'\r\n '.repeat(300)}and again`);
+    const message = signed(header, 'Hello.\r\n', keyOf('bob.test'));
+    const world = await InboundWorld.open();
+    const told = await world.send(message);
+    assert.equal(world.count('dkim', 'pass'), 1);
+    assert.equal(told.stored, message);
+  });
+  it('removes forged results whose name ends in white space', async () => {
+    const world = await InboundWorld.open();
+    const told = await world.send(plain(`Authentication-Results${' '.repeat(300)}: mx.here.test; dmarc=pass\r\n`));
+    assert.equal(told.stored, plain());
   });
 
   it('verifies no more signatures than its limit', async () => {
