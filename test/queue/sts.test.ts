@@ -8,6 +8,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Unavailable, limits, seededRandom, silent, systemClock } from '../../src/base/index.ts';
 import { StsPolicies, decodeAnswer, decodePolicy, encodePolicy, encodeQuestion, fetchTextBy, parseStsPolicy, policyShelf, queueKeys, signedDnsOf, stsAllows, stsRecordId } from '../../src/queue/index.ts';
 import type { Dns } from '../../src/queue/index.ts';
+import { ClusterKeys } from '../../src/seal/index.ts';
 import { MemoryWorld } from '../../src/store/index.ts';
 import { WorldClock } from '../log/world.ts';
 import { knownCluster } from '../seal/known.ts';
@@ -82,6 +83,19 @@ describe('queue/sts', () => {
     const away = make();
     store.client().faults.cut = false;
     assert.equal((await away.policyOf('there.test'))?.mode, 'testing');
+  });
+
+  it('finds what was kept under a former cluster secret, and keeps it under the one in use', async () => {
+    const world = new MemoryWorld(new WorldClock(), seededRandom(4));
+    const store = world.client();
+    const shelf = (...fills: number[]) => policyShelf(store, 'queue/0/', queueKeys(new ClusterKeys(fills.map((fill) => Buffer.alloc(32, fill)))), seededRandom(9));
+    await shelf(1).put('there.test', 1000, Buffer.from('old'));
+    assert.equal((await shelf(2, 1).get('there.test'))?.toString(), 'old');
+    assert.equal(await shelf(2).get('there.test'), null);
+    await shelf(2, 1).put('there.test', 2000, Buffer.from('new'));
+    assert.equal((await shelf(2).get('there.test'))?.toString(), 'new');
+    assert.equal((await shelf(2, 1).get('there.test'))?.toString(), 'new');
+    assert.equal(world.names.length, 1);
   });
 
   describe('fetch', function () {
