@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
+import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { SMTPServer } from 'smtp-server';
-import { Malformed, Refused, Unavailable, seededRandom, silent, systemClock } from '../../src/base/index.ts';
-import { Route, dnsOf, hostsFor } from '../../src/queue/index.ts';
+import { Malformed, Refused, Unavailable, limits, seededRandom, silent, systemClock } from '../../src/base/index.ts';
+import { Route, dnsOf, hostsFor, signedDnsOf } from '../../src/queue/index.ts';
 
 const name = (text: string) => Buffer.concat([...text.split('.').filter((l) => l !== '').map((l) => Buffer.concat([Buffer.of(l.length), Buffer.from(l)])), Buffer.of(0)]);
 const u16 = (n: number) => Buffer.of(n >> 8, n & 255);
@@ -56,6 +57,47 @@ describe('queue/dns', () => {
       await assert.rejects(hosts('there.test'), (e) => e instanceof Unavailable || e instanceof Refused);
     }
   }).timeout(60_000);
+
+  it('tries no more hosts of a huge answer than its limit, and asks for no more', async () => {
+    let asked = 0;
+    const many = <T>(make: (i: number) => T): Promise<T[]> => (asked++, Promise.resolve(Array.from({ length: 10_000 }, (_, i) => make(i))));
+    const dns = { mx: () => many((i) => ({ exchange: `mx${i}.there.test`, priority: i })), a: () => many((i) => `192.0.2.${i & 255}`), aaaa: () => many((i) => `2001:db8::${i & 255}`), txt: () => many(() => ''), srv: () => many(() => ({ name: '', port: 0, priority: 0, weight: 0 })) };
+    const found = await hostsFor('there.test', dns, seededRandom(1));
+    assert.equal(found.length, limits.queue_addresses_max);
+    assert.ok(asked <= 3, String(asked));
+    asked = 0;
+    const none = { ...dns, a: () => (asked++, Promise.resolve([])), aaaa: () => (asked++, Promise.resolve([])) };
+    await assert.rejects(hostsFor('there.test', none, seededRandom(1)), Refused);
+    assert.ok(asked <= 41, String(asked));
+  });
+
+  it('reads no answer without end of a resolver that checks signatures (DANE)', async () => {
+    let sent = 0;
+    const tcp = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write(Buffer.of(255, 255));
+        const more = () => {
+          while (!socket.destroyed && sent < 1e9 && socket.write(Buffer.alloc(65536))) sent += 65536;
+        };
+        socket.on('drain', more);
+        more();
+      });
+    });
+    await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', () => resolve()));
+    const at = (tcp.address() as AddressInfo).port;
+    const udp = createSocket('udp4');
+    // Cut off: the rest over TCP.
+    udp.on('message', (q, from) => udp.send(Buffer.concat([q.subarray(0, 2), u16(0x8380), u16(1), u16(0), u16(0), u16(0), q.subarray(12, q.length - 11)]), from.port, from.address));
+    await new Promise<void>((resolve) => udp.bind(at, '127.0.0.1', () => resolve()));
+    try {
+      await assert.rejects(signedDnsOf([`127.0.0.1:${at}`], null, systemClock, seededRandom(1))!.ask('there.test', 'MX'), Unavailable);
+      assert.ok(sent > 0 && sent < 50e6, String(sent));
+    } finally {
+      udp.close();
+      tcp.close();
+    }
+  });
 
   it('sends where it leads', async () => {
     const got: string[] = [];

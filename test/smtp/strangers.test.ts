@@ -113,6 +113,28 @@ describe('smtp/strangers', () => {
     for (const text of ['\0'.repeat(5000), 'From: \xff\xfe <\0@\x80>\r\n\r\n\0', '\r\n'.repeat(5000), ':\r\n:\r\n\r\n', 'From: a@b.test\r\nFrom: c@d.test\r\nDKIM-Signature:\r\nARC-Seal:\r\nAuthentication-Results:\r\n\r\n', `Received: ${'x'.repeat(100_000)}`]) await sends(d, text, '250 2.6.0');
   });
 
+  // Over-long, a lone surrogate, beyond Unicode, cut off, a lone byte, NUL: in an address, with SMTPUTF8 and without.
+  const notUtf8 = { 'over-long': '\xc0\xaf', 'a surrogate': '\xed\xa0\x80', 'beyond Unicode': '\xf4\x90\x80\x80', 'cut off': '\xe2\x82', 'a lone byte': '\x80', 'Latin-1': '\xf6', NUL: '\0' };
+  for (const [name, bytes] of Object.entries(notUtf8)) it(`writes bad UTF-8 in its addresses (SMTPUTF8): ${name}`, async () => {
+    await open();
+    const d = await from('192.0.2.1');
+    await d.say('EHLO x.test', '250');
+    for (const more of [' SMTPUTF8', '', ' SMTPUTF8 BODY=8BITMIME']) for (const address of [`a${bytes}@b.test`, `a@b${bytes}.test`, `"${bytes}"@b.test`]) {
+      d.raw(`MAIL FROM:<${address}>${more}\r\n`);
+      await d.expect('501 5.1.7');
+    }
+    await d.say('MAIL FROM:<j\u00f6rg@b.test> SMTPUTF8', '250');
+    for (const address of [`a${bytes}@example.org`, `a@b${bytes}.example.org`]) {
+      d.raw(`RCPT TO:<${address}>\r\n`);
+      await d.expect('501 5.1.3');
+    }
+    await d.say('RCPT TO:<ann@example.org>', '250');
+    d.raw(`DATA\r\nSubject: ${bytes}\r\n\r\n${bytes}\r\n.\r\n`);
+    await d.expect('354');
+    await d.expect('250 2.6.0');
+    assert.ok(house.post.stored[0].bytes.toString('latin1').includes(`Subject: ${bytes}\r\n\r\n${bytes}\r\n`));
+  });
+
   it('gives DSN parameters of any shape to a server that has no DSN', async () => {
     await open();
     const d = await from('192.0.2.1');
