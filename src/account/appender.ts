@@ -91,6 +91,7 @@ export class MailAppender implements Appender {
     // Where the store can prepare it, the event is on its way beside the blobs, and appears after them.
     const beside = !eventBeforeBlob && user.at.store.preparesPuts === true && this.#copies.every((copy) => copy.spool.inMemory);
     const after = beside ? Promise.all(this.#puts) : undefined;
+    const behind = this.#copies.map((copy) => blobName(user.at.root, copy.blob));
     after?.catch(() => {}); // the event tells, if there ever is one
     // Elsewhere the LIST goes beside the blobs. Where it fails nobody waits for them.
     if (!beside && !eventBeforeBlob) await storeBeside(Promise.all(this.#puts), user.at.log, user.replica.clock, this.#gone);
@@ -98,7 +99,7 @@ export class MailAppender implements Appender {
     const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
       positions: messages.length,
       bytes: messages.reduce((sum, m) => sum + m.content.index.length + 300, 0),
-    }, after);
+    }, after && { after, behind });
     await Promise.all(this.#puts);
     const uids = first === null ? [] : messages.map((_, i) => user.state.uidAt(first + i * limits.slots));
     return { uidValidity: user.state.mailbox(this.#mailbox).uidValidity, uids };

@@ -149,11 +149,12 @@ class Delivery implements Transaction {
       flags: [],
       deliveryKey: arrived.index.messageId === null ? null : deliveryKey(user.keys.hashKey, this.#info.from, address, arrived.digest).toString('hex'),
     };
-    const put = (signal?: AbortSignal) => copy.spool.put(user.store, blobName(user.root, copy.blob), signal);
+    const name = blobName(user.root, copy.blob);
+    const put = (signal?: AbortSignal) => copy.spool.put(user.store, name, signal);
     // Both ids follow from the user alone: nothing need be opened, and Junk need not be there yet.
     const mailbox = mailboxId(user.record.id, junk ? '\\Junk' : 'INBOX', 1);
     const event = (after?: Promise<unknown>) =>
-      user.log.submit('delivered', () => ({ ops: [{ kind: 'MessageAdded', mailbox, at: replica.clock.now(), messages: [message] }], after }), { positions: 1, bytes: message.content.index.length + prefix.length + 300 });
+      user.log.submit('delivered', () => ({ ops: [{ kind: 'MessageAdded', mailbox, at: replica.clock.now(), messages: [message] }], after, behind: [name] }), { positions: 1, bytes: message.content.index.length + prefix.length + 300 });
     if (replica.mutations.eventBeforeBlob) {
       await event();
       return put();

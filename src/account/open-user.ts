@@ -3,7 +3,7 @@
 import { Corrupt, Unavailable, limits, reason } from '../base/index.ts';
 import type { MailboxId } from '../base/index.ts';
 import { PartGone } from '../log/index.ts';
-import type { Fold, FoldSource, SnapshotView } from '../log/index.ts';
+import type { Fold, FoldSource, Made, SnapshotView } from '../log/index.ts';
 import type { AccountNews } from '../imap/session.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
@@ -172,12 +172,12 @@ export class OpenUser {
 
   /**
    * Appends what `build` returns; it runs synchronously on the newest state, to which `pending` comes. What it puts there
-   * under its own name ends with it. The event appears only when `after` has resolved. Null when it had nothing to write.
+   * under its own name ends with it. The event appears only when what must be stored `before` is. Null when it had nothing to write.
    */
-  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }, after?: Promise<unknown>): Promise<number | null> {
+  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }, before?: Pick<Made<Op>, 'after' | 'behind'>): Promise<number | null> {
     const answer = this.at.log.submit('session', () => {
       const ops = build();
-      return ops && ops.length > 0 ? { ops, after } : null;
+      return ops && ops.length > 0 ? { ops, ...before } : null;
     }, estimate);
     if (this.replica.mutations.answerBeforePut) {
       answer.catch(() => {}).finally(() => this.pending.end(build));

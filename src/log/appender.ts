@@ -26,6 +26,7 @@ interface Built<Op> {
   first: Position;
   ops: Op[];
   after: Promise<unknown> | null;
+  behind: readonly string[];
 }
 
 export interface AppenderOptions<Op> {
@@ -126,7 +127,7 @@ export class Appender<Op> {
     if (built.length === 0) return;
     const after = comesAfter(built);
     try {
-      await this.#append(kind, built, listed, after.all);
+      await this.#append(kind, built, listed, after);
     } catch (e) {
       if (after.failed.size === 0) {
         for (const { job } of built) job.reject(e);
@@ -195,7 +196,7 @@ export class Appender<Op> {
           queue.unshift(job);
           break;
         }
-        built.push({ job, first: next, ops: made.ops, after: made.after ?? null });
+        built.push({ job, first: next, ops: made.ops, after: made.after ?? null, behind: made.behind ?? [] });
         next += n * limits.slots;
         bytes += jobBytes;
       } catch (e) {
@@ -205,7 +206,7 @@ export class Appender<Op> {
     return built;
   }
 
-  async #append(kind: EventKind, built: Built<Op>[], listed: ListTime, after: Promise<unknown> | undefined): Promise<void> {
+  async #append(kind: EventKind, built: Built<Op>[], listed: ListTime, before: Before): Promise<void> {
     const { codec, limits, root, authenticator, mutations } = this.#o;
     const ops = built.length === 1 ? built[0].ops : built.flatMap((b) => b.ops);
     const first = built[0].first;
@@ -218,7 +219,7 @@ export class Appender<Op> {
     const bytes = encodeEvent(authenticator, name, header, (clear) => codec.seal(kind, name, clear, ops));
     this.#seq++;
     if (!mutations.positionsNotSpent) this.#spent = last;
-    const modified = await this.#put(name, bytes, eventId(ref.writer, ref.seq), last, listed, after);
+    const modified = await this.#put(name, bytes, eventId(ref.writer, ref.seq), last, listed, before);
     this.#acknowledged(name, leaf, bytes, modified, header, ops);
     this.#o.onAppended({ root, name, bytes });
     for (const b of built) b.job.resolve({ ref, first: b.first });
@@ -257,7 +258,7 @@ export class Appender<Op> {
    * Resolves with the store's time when the PUT was acknowledged within the minute. Otherwise its outcome is unknown for
    * ever: a new writer id, the position stays spent, Unavailable.
    */
-  async #put(name: string, bytes: Buffer, id: string, last: Position, listed: ListTime, after: Promise<unknown> | undefined): Promise<number> {
+  async #put(name: string, bytes: Buffer, id: string, last: Position, listed: ListTime, { all: after, behind }: Before): Promise<number> {
     const { store, clock, limits, identity, listing, logger, random, mutations } = this.#o;
     const inTime = () => clock.monotonic() - listed.mono < limits.give_up_ms && clock.now() - listed.wall < limits.give_up_ms;
     const maySend = () => inTime() && identity.mayWrite();
@@ -275,7 +276,7 @@ export class Appender<Op> {
       for (let sends = 0; ; sends++) {
         if (!maySend()) throw late();
         try {
-          const { date } = await Promise.race([store.put(name, bytes, { signal: over.signal, maySend, after }), ended]);
+          const { date } = await Promise.race([store.put(name, bytes, { signal: over.signal, maySend, after, behind }), ended]);
           if (!maySend()) throw late();
           return date;
         } catch (e) {
@@ -297,16 +298,23 @@ export class Appender<Op> {
   }
 }
 
+/** What must be stored before an event, and the names of it where all are known. */
+interface Before {
+  all: Promise<unknown> | undefined;
+  behind: readonly string[] | undefined;
+}
+
 /** What all of one event wait for, and in the end whose part of it failed. */
-function comesAfter<Op>(built: Built<Op>[]): { all: Promise<unknown> | undefined; failed: Map<Job<Op>, unknown> } {
+function comesAfter<Op>(built: Built<Op>[]): Before & { failed: Map<Job<Op>, unknown> } {
   const failed = new Map<Job<Op>, unknown>();
   const waits = built.filter((b) => b.after !== null).map(({ job, after }) => after!.catch((e) => void failed.set(job, e)));
-  if (waits.length === 0) return { all: undefined, failed };
+  if (waits.length === 0) return { all: undefined, behind: undefined, failed };
   const all = Promise.all(waits).then(() => {
     if (failed.size > 0) throw new Unavailable('what an event tells of could not be stored');
   });
   all.catch(noop);
-  return { all, failed };
+  const named = built.every((b) => b.after === null || b.behind.length > 0);
+  return { all, behind: named ? built.flatMap((b) => b.behind) : undefined, failed };
 }
 
 function noop(): void {}

@@ -100,6 +100,8 @@ export interface Made<Op> {
   ops: Op[];
   /** The event appears only when this has resolved (a blob's PUT, already begun); when it rejects, so does the submission. */
   after?: Promise<unknown>;
+  /** Names of the objects that `after` waits for, in the log's own store. */
+  behind?: readonly string[];
 }
 
 /** What the caller knows of a submission before it is built, so that one event doesn't grow without end. */

@@ -2,7 +2,9 @@
 //
 // Without it a PUT fsyncs the new file and its folder, each a commit of the file system's own journal; that is most of the
 // time of a delivery. With it the object's bytes are appended here and made durable together with those of all other PUTs under
-// way, then the file is written and renamed in the page cache only: first durable, then visible, then acknowledged.
+// way, then the file is written and renamed in the page cache only: first durable, then visible, then acknowledged. A message and
+// its event need one fdatasync for both: a file of the journal is read from its beginning to the first record that is not
+// whole, so what stands behind another is never found without it.
 // Later a checkpoint fsyncs the files and folders, mostly after the kernel has written them anyway, and the journal's file
 // begins anew. After a power cut journal-recovery.ts brings back what the kernel had not written.
 //
@@ -39,7 +41,8 @@ interface Segment {
   /** Files, and the folders that they are in, that a checkpoint makes durable. */
   readonly files: Set<string>;
   readonly folders: Set<string>;
-  readonly names: Set<string>;
+  /** Of the last PUT of each name, its sequence number. */
+  readonly names: Map<string, number>;
   /** Records whose objects were neither shown nor given up. */
   open: number;
   running: Promise<void> | null;
@@ -47,10 +50,17 @@ interface Segment {
 }
 
 export interface Entry {
+  readonly name: string;
   readonly segment: Segment;
   readonly sequence: number;
   /** Resolves when the record is durable. */
   readonly durable: Promise<void>;
+  /** Records that stand before this one because it must never be found without them. */
+  readonly before: readonly Entry[];
+  /** Those that must never be found without this one. */
+  readonly behind: Entry[];
+  /** The object has its name. */
+  shown: boolean;
 }
 
 export interface JournalOptions {
@@ -74,6 +84,8 @@ export class DiskJournal {
   #sequence = 0;
   /** Sequence numbers of records that are open, ascending. */
   readonly #open = new Set<number>();
+  /** The open records by their names. */
+  readonly #under = new Map<string, Entry>();
   #marked = 0;
   #growing: Promise<void> | null = null;
   #checkpoint: Promise<void> | null = null;
@@ -104,26 +116,48 @@ export class DiskJournal {
     this.#segments = 1;
   }
 
-  /** Appends an object's file; null when there is no room just now. Call `end` when it was shown, or never will be. */
-  append(name: string, file: string, folder: string, pieces: readonly Uint8Array[], bytes: number): Entry | null {
+  /**
+   * Appends an object's file; call `end` when it was shown, or never will be. Null when there is no room just now, or where the
+   * objects `before` are not under way in the same file of the journal: only there one fdatasync is enough for all, and only
+   * there what comes first is always found first.
+   */
+  append(name: string, file: string, folder: string, pieces: readonly Uint8Array[], bytes: number, before: readonly string[] = []): Entry | null {
     const segment = this.#roomFor(spaceOf(name, bytes));
     if (!segment) return null;
+    const first: Entry[] = [];
+    for (const other of before) {
+      const entry = this.#under.get(other);
+      if (entry?.segment !== segment) return null;
+      first.push(entry);
+    }
     const sequence = this.#write(segment, 'put', name, pieces);
     if (sequence === null) return null;
     this.#open.add(sequence);
     segment.open++;
     segment.files.add(file);
     segment.folders.add(folder);
-    segment.names.add(name);
-    return { segment, sequence, durable: this.#flush(segment) };
+    segment.names.set(name, sequence);
+    const entry: Entry = { name, segment, sequence, durable: this.#flush(segment), before: first, behind: [], shown: false };
+    for (const other of first) other.behind.push(entry);
+    this.#under.set(name, entry);
+    return entry;
   }
 
-  /** `shown`: whether the object has its name now. What is given up must not come back. */
-  end(entry: Entry, name: string, shown: boolean): void {
-    if (!shown) this.forget(name)?.catch(() => {});
+  /** `shown`: whether the object has its name now. */
+  end(entry: Entry, shown: boolean): void {
+    entry.shown = shown;
+    if (!shown) this.giveUp(entry).catch(noop);
     this.#open.delete(entry.sequence);
+    if (this.#under.get(entry.name) === entry) this.#under.delete(entry.name);
     entry.segment.open--;
     this.#mark ??= this.#o.clock.after(MARK_MS, () => this.#noteShown());
+  }
+
+  /** What is given up must not come back, unless it was stored by another try since. First what must not be found without it. */
+  async giveUp({ name, sequence, behind }: Entry): Promise<void> {
+    if (behind.length > 0) await Promise.all(behind.map((other) => this.giveUp(other)));
+    const last = Math.max(...[this.#active, ...this.#full].map((segment) => segment.names.get(name) ?? 0));
+    if (last === sequence) await this.forget(name);
   }
 
   /** The object is about to be deleted, or replaced by a PUT that goes without the journal. Null when the journal says nothing of it. */
@@ -214,13 +248,9 @@ export class DiskJournal {
     return sequence;
   }
 
-  /** One fdatasync serves all that was written before it began. */
+  /** One fdatasync serves all that was written before it began; a message and its event come one right after the other. */
   #flush(segment: Segment): Promise<void> {
-    if (!segment.running) return (segment.running = this.#sync(segment));
-    return (segment.next ??= segment.running.then(
-      () => (segment.running = this.#sync(segment)),
-      () => (segment.running = this.#sync(segment)),
-    ));
+    return (segment.next ??= (segment.running ?? immediate()).catch(noop).then(() => (segment.running = this.#sync(segment))));
   }
 
   async #sync(segment: Segment): Promise<void> {
@@ -301,8 +331,11 @@ async function newSegment({ folder, id, boot, clock }: JournalOptions, n: number
     throw e;
   }
   await handle.close();
-  return { fd: fs.openSync(path, 'r+'), path, generation: 1, tail: BLOCK, began: clock.monotonic(), files: new Set(), folders: new Set(), names: new Set(), open: 0, running: null, next: null };
+  return { fd: fs.openSync(path, 'r+'), path, generation: 1, tail: BLOCK, began: clock.monotonic(), files: new Set(), folders: new Set(), names: new Map(), open: 0, running: null, next: null };
 }
+
+const immediate = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+function noop(): void {}
 
 async function syncFolder(folder: string): Promise<void> {
   const fd = fs.openSync(folder, 'r');

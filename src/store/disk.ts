@@ -131,30 +131,40 @@ export class DiskStore implements ObjectStore {
     const first = options?.firstModified ?? null;
     if (this.counts.put === PUTS_BEFORE_JOURNAL) this.#beginJournal();
     const store = () => this.#inLine(file, async () => (await this.#journaled(file, size, source, first, call)) ?? this.#direct(file, size, source, first, call));
+    const after = options?.after;
+    const together = async (): Promise<{ date: number } | null> => (options?.behind ? this.#inLine(file, () => this.#journaled(file, size, source, first, call, options)) : null);
     // What waits for another keeps no place in line.
-    const work = options?.after ? comeBefore(options.after).then(store) : store();
+    const work = after ? together().then((done) => done ?? comeBefore(after).then(store)) : store();
     return this.#bounded(work, size, call, options?.signal);
   }
 
-  /** Null when the journal does not take it. */
-  async #journaled(file: Temp, size: number, source: Source, first: number | null, call: Call): Promise<{ date: number } | null> {
+  /** Null when the journal does not take it; with `after` and `behind`, when it does not take it together with those. */
+  async #journaled(file: Temp, size: number, source: Source, first: number | null, call: Call, { after, behind }: PutOptions = {}): Promise<{ date: number } | null> {
     const journal = this.#journal;
     if (!journal || !Array.isArray(source)) return null;
     this.#check(call);
     const { folder, leaf, name } = file;
     const place = `${folder}/${leaf}`;
     const pieces = [...source, trailer(size, first)];
-    const entry = journal.append(name, place, folder, pieces, size + TRAILER_BYTES);
+    const entry = journal.append(name, place, folder, pieces, size + TRAILER_BYTES, behind);
     if (!entry) return null;
     let shown = false;
     try {
+      if (after) {
+        // At once: whoever waits for the same may write something else in its place.
+        after.catch(() => journal.giveUp(entry).catch(noop));
+        entry.durable.catch(noop); // awaited below, unless this one throws
+        await comeBefore(after);
+      }
       await entry.durable;
+      // One was given up, and stored in another try: that record stands behind this one.
+      if (!entry.before.every((other) => other.shown)) return null;
       this.#check(call);
       const done = this.#shows.show(folder, leaf, pieces);
       if (done) await done;
       shown = true;
     } finally {
-      journal.end(entry, name, shown);
+      journal.end(entry, shown);
     }
     this.#cache.forget(folder, leaf);
     return { date: this.#clock.now() };

@@ -51,6 +51,8 @@ export interface PutOptions {
    * appears, ever, and the PUT fails with Unavailable. `maySend` is asked afterwards.
    */
   after?: Promise<unknown>;
+  /** Names of the objects that `after` waits for, where all of them are PUTs at this store: it may make them durable in one go with this one. */
+  behind?: readonly string[];
   signal?: AbortSignal;
 }
 

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { Corrupt, silent, systemClock, systemRandom } from '../../src/base/index.ts';
+import { Corrupt, Unavailable, silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
 import type { ObjectStore } from '../../src/store/index.ts';
@@ -199,6 +199,87 @@ describe('disk: the journal', function () {
     }
     await store.put(nameOf(91), bytesOf(91)); // the journal takes nothing more, PUTs go without
     assert.ok((await store.get(nameOf(91)))!.bytes.equals(bytesOf(91)));
+  });
+
+  describe('an event behind its message', () => {
+    const event = 'users/u/log/event';
+    const blob = nameOf(1);
+    const [told, sealed] = [Buffer.from('event'), bytesOf(1)];
+    let root: string;
+    let store: ObjectStore;
+    let syncs: number;
+    const real = fs.fdatasync;
+    beforeEach(async () => {
+      root = `${folder}/store`;
+      store = await busy(root);
+      syncs = 0;
+      (fs as any).fdatasync = (fd: number, done: (e: Error | null) => void) => (syncs++, real(fd, done));
+    });
+    afterEach(() => void (fs.fdatasync = real));
+    /** After power cuts that took both files, and the journal from each of its blocks on: which of the two came back, in each case. */
+    const found = async (): Promise<Set<string>> => {
+      const cases = new Set<string>();
+      const ends = decodeRecords(fs.readFileSync(journals(root)[0]), 1);
+      let end = BLOCK;
+      for (const r of ends) end += Math.ceil((35 + Buffer.byteLength(r.name) + r.file.length) / BLOCK) * BLOCK;
+      for (let cut = BLOCK; cut <= end; cut += BLOCK) {
+        const left = powerCut(root, (at) => {
+          for (const name of [event, blob]) fs.rmSync(fileOf(at, name), { force: true });
+          const [path] = journals(at);
+          fs.writeFileSync(path, fs.readFileSync(path).fill(0, cut));
+        });
+        const after = await openAt(left);
+        cases.add(`${(await after.get(blob)) ? 'message' : ''} ${(await after.get(event)) ? 'event' : ''}`.trim());
+        await after.close();
+      }
+      return cases;
+    };
+
+    it('is durable with it, by one fdatasync, and never found without it', async () => {
+      const stored = store.put(blob, sealed);
+      await store.put(event, told, { after: stored, behind: [blob] });
+      assert.equal(syncs, 1);
+      assert.ok((await store.get(event))!.bytes.equals(told) && (await store.get(blob))!.bytes.equals(sealed));
+      assert.deepEqual(await found(), new Set(['', 'message', 'message event']));
+    });
+
+    it('never appears when the message is given up, whenever the power is cut', async () => {
+      const gone = new AbortController();
+      const stored = store.put(blob, sealed, { signal: gone.signal });
+      const put = store.put(event, told, { after: stored, behind: [blob] });
+      gone.abort();
+      await assert.rejects(stored, Unavailable);
+      await assert.rejects(put, Unavailable);
+      await store.put('warm/later', told);
+      assert.equal(await store.get(event), null);
+      assert.deepEqual(await found(), new Set(['', 'message', 'message event']), 'not without the message');
+      const left = powerCut(root, () => {});
+      const after = await openAt(left);
+      assert.equal(await after.get(event), null);
+      assert.equal(await after.get(blob), null);
+    });
+
+    it('appears, and stays, when the message was stored at the second try', async () => {
+      const gone = new AbortController();
+      const stored = store.put(blob, sealed, { signal: gone.signal }).catch(() => store.put(blob, sealed));
+      const put = store.put(event, told, { after: stored, behind: [blob] });
+      gone.abort();
+      await put;
+      assert.ok((await store.get(event))!.bytes.equals(told));
+      const left = powerCut(root, (at) => [event, blob].forEach((name) => fs.rmSync(fileOf(at, name))));
+      const after = await openAt(left);
+      assert.ok((await after.get(event))!.bytes.equals(told));
+      assert.ok((await after.get(blob))!.bytes.equals(sealed));
+      assert.ok(![...(await found())].includes('event'));
+    });
+
+    it('waits for a message that goes without the journal', async () => {
+      const large = Buffer.alloc(300_000, 5);
+      const stored = store.put(blob, large);
+      await store.put(event, told, { after: stored, behind: [blob] });
+      assert.equal(syncs, 2);
+      assert.ok((await store.get(blob))!.bytes.equals(large));
+    });
   });
 
   it('goes on in other files when one is full, and begins them anew after a checkpoint', async () => {
