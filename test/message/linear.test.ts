@@ -91,3 +91,46 @@ describe('message: linear time', () => {
     }).timeout(20_000);
   }
 });
+
+/**
+ * A header that counts what is looked at. A search for the line's end costs what it passes over; a search for anything else
+ * counts to the end of the header, wherever it finds something: compiled code does such a search for every line, whether
+ * its answer is used or not, and then a header of a megabyte took minutes.
+ */
+class Counted {
+  seen = 0;
+  readonly #text: string;
+  constructor(text: string) {
+    this.#text = text;
+  }
+  get length(): number {
+    return this.#text.length;
+  }
+  charCodeAt(at: number): number {
+    this.seen++;
+    return this.#text.charCodeAt(at);
+  }
+  indexOf(wanted: string, from = 0): number {
+    const at = this.#text.indexOf(wanted, from);
+    this.seen += (wanted === '\n' && at >= 0 ? at : this.#text.length) - from;
+    return at;
+  }
+  slice(from: number, to: number): string {
+    this.seen += to - from;
+    return this.#text.slice(from, to);
+  }
+}
+
+describe('message: work that is counted', () => {
+  for (const line of ['--b\r\n', 'x:\r\n', ':\r\n', ' \r\n', 'x: y\r\n z\r\n', '\r\r\r\n']) {
+    it(`header lines: ${JSON.stringify(line)}`, () => {
+      const [few, many] = [1000, 4000].map((n) => {
+        const header = new Counted(line.repeat(n));
+        readFields(header as unknown as string);
+        return header.seen;
+      });
+      assert.ok(few > 1000 || line.startsWith('\r\r'), 'the header was read');
+      assert.ok(many <= 4 * few + 100, `${few} for 1000 lines, ${many} for 4000`);
+    });
+  }
+});
