@@ -1,5 +1,6 @@
 // Chance enters the program here only, so that a simulation can own it.
 import { randomBytes } from 'node:crypto';
+import { ownCopy } from './bytes.ts';
 
 export interface Random {
   /** `n` unpredictable bytes. */
@@ -8,10 +9,25 @@ export interface Random {
   unit(): number;
 }
 
+/** Fetched at once: a call for each few bytes would cost as much as for so many. */
+const AHEAD_BYTES = 4096;
+/** More than this is asked for by itself. */
+const SMALL_BYTES = 128;
+let ahead = Buffer.alloc(0);
+
+/** Each byte is given out once, and is not here any more then. */
+function few(n: number): Buffer {
+  if (ahead.length < n) ahead = randomBytes(AHEAD_BYTES);
+  const bytes = ownCopy(ahead.subarray(0, n));
+  ahead.fill(0, 0, n);
+  ahead = ahead.subarray(n);
+  return bytes;
+}
+
 /** The machine's cryptographic source. */
 export const systemRandom: Random = {
-  bytes: (n) => randomBytes(n),
-  unit: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  bytes: (n) => (n <= SMALL_BYTES ? few(n) : randomBytes(n)),
+  unit: () => few(6).readUIntBE(0, 6) / 2 ** 48,
 };
 
 /** A repeatable source from one seed (mulberry32): for simulations and tests, never for secrets. */

@@ -7,8 +7,9 @@ import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import { PKESK_BYTES, SALT_BYTES, SEIPD_PARAMS, SEIPD_TAG } from './blob-layout.ts';
+import type { Ephemeral } from './ephemeral.ts';
 import type { BlobPublicKey, BlobSecretKey } from './keys.ts';
-import { asBuffer, hkdf, secretKey, x25519, x25519Point, x25519Public, x25519Secret } from './primitives.ts';
+import { asBuffer, hkdf, secretKey, x25519, x25519Public, x25519Secret } from './primitives.ts';
 
 const CONTENT_KEY_VERSION = 1;
 const SESSION_KEY_BYTES = 32;
@@ -65,10 +66,8 @@ export function finalAad(literalBytes: number): Buffer {
 const wrappingKey = (point: Uint8Array, recipient: Uint8Array, shared: Uint8Array): KeyObject =>
   secretKey(hkdf(Buffer.concat([point, recipient, shared], 96), NO_SALT, WRAP_INFO, 16));
 
-/** Writes the PKESK packet of `sessionKey` to `out`; `ephemeral` (32 bytes) must be new for each blob. */
-export function writePkesk(out: Buffer, key: BlobPublicKey, sessionKey: Uint8Array, ephemeral: Buffer): void {
-  const secret = x25519Secret(ephemeral);
-  const point = x25519Point(secret);
+/** Writes the PKESK packet of `sessionKey` to `out`; the ephemeral key must be new for each blob. */
+export function writePkesk(out: Buffer, key: BlobPublicKey, sessionKey: Uint8Array, { secret, point }: Ephemeral): void {
   const wrap = createCipheriv('id-aes128-wrap', wrappingKey(point, key.point, x25519(secret, x25519Public(key.point))), WRAP_IV);
   out.set(PKESK_HEAD);
   out.set(key.fingerprint, PKESK_HEAD.length);

@@ -20,6 +20,7 @@ import {
   SEIPD_TAG,
   TAG_BYTES,
 } from './blob-layout.ts';
+import { ephemeral } from './ephemeral.ts';
 import type { BlobPublicKey } from './keys.ts';
 import { secretKey } from './primitives.ts';
 
@@ -58,15 +59,15 @@ export class BlobSealer {
   #sealed = 0;
   #done = false;
 
-  /** To a user's public key. 96 bytes of chance: session key, salt, ephemeral key. */
+  /** To a user's public key. Chance: 64 bytes for session key and salt, an ephemeral key. */
   constructor(key: BlobPublicKey, random: Random) {
-    const chance = random.bytes(96);
+    const chance = random.bytes(64);
     const sessionKey = chance.subarray(0, 32);
     const head = Buffer.allocUnsafe(SEIPD_HEAD_BYTES);
     head.set(SEIPD_PARAMS);
     head.set(chance.subarray(32, 32 + SALT_BYTES), SEIPD_PARAMS.length);
     const front = Buffer.allocUnsafe(BODY_FROM);
-    writePkesk(front, key, sessionKey, chance.subarray(64));
+    writePkesk(front, key, sessionKey, ephemeral(random));
     front[PKESK_BYTES] = SEIPD_TAG;
     const salt = head.subarray(SEIPD_PARAMS.length);
     this.#content = { ...messageKey(sessionKey, salt), headHash: headHash(front.subarray(0, PKESK_BYTES), salt), plainBytes: 0 };

@@ -3,6 +3,7 @@
 // Format 1: version 1 | key id, 8 bytes | enc, 32 bytes | ciphertext | tag, 16 bytes. It proves no origin: see mac.ts.
 import { Corrupt } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
+import { ephemeral } from './ephemeral.ts';
 import { AES_256_GCM, decapsulate, encapsulate, keySchedule } from './hpke.ts';
 import type { EventPublicKey, EventSecretKey } from './keys.ts';
 import { keyOf, sealedKeyId } from './named.ts';
@@ -18,7 +19,7 @@ export const DELIVERED_OVERHEAD_BYTES = HEAD_BYTES + GCM_TAG_BYTES;
 
 /** Seals to a public key for one object name; `aad` is authenticated and not part of the result. */
 export function sealDelivered(key: EventPublicKey, name: string, aad: Uint8Array, plaintext: Uint8Array, random: Random): Buffer {
-  const { enc, shared } = encapsulate(x25519Secret(random.bytes(32)), x25519Public(key.point), key.point);
+  const { enc, shared } = encapsulate(ephemeral(random), x25519Public(key.point), key.point);
   const schedule = keySchedule(shared, Buffer.from(LABEL + name), AES_256_GCM);
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head[0] = VERSION;

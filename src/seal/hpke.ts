@@ -1,7 +1,8 @@
 // HPKE base mode, one message (RFC 9180 §5.1.1, §6.1): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. Only what
 // delivered events need; the AEAD is a parameter so that the RFC's own vectors (AES-128-GCM) can be run.
 import type { KeyObject } from 'node:crypto';
-import { hkdfExpand, hmacOnce, x25519, x25519Point } from './primitives.ts';
+import type { Ephemeral } from './ephemeral.ts';
+import { hkdfExpand, hmacOnce, x25519 } from './primitives.ts';
 
 const KEM_SUITE = Buffer.concat([Buffer.from('KEM'), Buffer.from([0x00, 0x20])]);
 const VERSION = Buffer.from('HPKE-v1');
@@ -48,10 +49,9 @@ export function keySchedule(shared: Buffer, info: Uint8Array, aead = AES_256_GCM
   };
 }
 
-/** Sender: `ephemeral` must be new for every message. */
-export function encapsulate(ephemeral: KeyObject, recipient: KeyObject, recipientPoint: Uint8Array): { enc: Buffer; shared: Buffer } {
-  const enc = x25519Point(ephemeral);
-  return { enc, shared: sharedSecret(x25519(ephemeral, recipient), enc, recipientPoint) };
+/** Sender: the ephemeral key must be new for every message. */
+export function encapsulate({ secret, point }: Ephemeral, recipient: KeyObject, recipientPoint: Uint8Array): { enc: Buffer; shared: Buffer } {
+  return { enc: point, shared: sharedSecret(x25519(secret, recipient), point, recipientPoint) };
 }
 
 /** Receiver. Throws Corrupt for an unusable `enc`. */

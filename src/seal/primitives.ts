@@ -35,10 +35,10 @@ export function x25519Secret(secret: Buffer): KeyObject {
 }
 const POINT_UNUSED = Buffer.alloc(32).toString('base64url');
 
+/** The point (32 bytes) of a public key. */
+export const pointOf = (key: KeyObject): Buffer => Buffer.from(key.export({ format: 'jwk' }).x!, 'base64url');
 /** The point that belongs to a secret. */
-export function x25519Point(secret: KeyObject): Buffer {
-  return Buffer.from(createPublicKey(secret).export({ format: 'jwk' }).x!, 'base64url');
-}
+export const x25519Point = (secret: KeyObject): Buffer => pointOf(createPublicKey(secret));
 
 /** The shared secret. A point of small order (from a forged object) throws Corrupt. */
 export function x25519(secret: KeyObject, point: KeyObject): Buffer {

@@ -1,9 +1,10 @@
 // RFC 9180, appendix A.1.1 (base mode, X25519, HKDF-SHA256, AES-128-GCM). AES-256-GCM: oracle.test.ts.
 import assert from 'node:assert/strict';
 import { createCipheriv } from 'node:crypto';
-import { Corrupt } from '../../src/base/index.ts';
+import { Corrupt, systemRandom } from '../../src/base/index.ts';
+import { ephemeral } from '../../src/seal/ephemeral.ts';
 import { AES_128_GCM, decapsulate, encapsulate, keySchedule } from '../../src/seal/hpke.ts';
-import { hkdf, hmac, hmacOnce, secretKey, x25519Public, x25519Secret } from '../../src/seal/primitives.ts';
+import { hkdf, hmac, hmacOnce, secretKey, x25519, x25519Point, x25519Public, x25519Secret } from '../../src/seal/primitives.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex');
 const INFO = hex('4f6465206f6e2061204772656369616e2055726e');
@@ -14,8 +15,20 @@ const POINT = hex('3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815
 const SHARED = 'fe0e18c9f024ce43799ae393c7e8fe8fce9d218875e8227b0187c04e7d2ea1fc';
 
 describe('seal: HPKE', () => {
+  it('never has the same ephemeral key twice, made ahead or not', async () => {
+    const points = new Set<string>();
+    for (let i = 0; i < 120; i++) {
+      const { secret, point } = ephemeral(systemRandom);
+      assert.ok(x25519Point(secret).equals(point));
+      assert.ok(x25519(secret, x25519Public(POINT)).equals(x25519(x25519Secret(SECRET), x25519Public(point))));
+      points.add(point.toString('hex'));
+      if (i % 40 === 39) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal(points.size, 120);
+  });
+
   it('has the numbers of RFC 9180 A.1.1', () => {
-    const { enc, shared } = encapsulate(x25519Secret(EPHEMERAL), x25519Public(POINT), POINT);
+    const { enc, shared } = encapsulate({ secret: x25519Secret(EPHEMERAL), point: x25519Point(x25519Secret(EPHEMERAL)) }, x25519Public(POINT), POINT);
     assert.ok(enc.equals(ENC));
     assert.equal(shared.toString('hex'), SHARED);
     assert.equal(decapsulate(ENC, x25519Public(ENC), x25519Secret(SECRET), POINT).toString('hex'), SHARED);
