@@ -73,7 +73,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
     ...told.flatMap((r) => [
       ...(r.orcpt === '' ? [] : [`Original-Recipient: ${printable(r.orcpt)}`]),
       `Final-Recipient: ${/[^\x00-\x7f]/.test(r.address) ? 'utf-8' : 'rfc822'}; ${r.address}`,
-      `Action: ${ACTION[notice]}`,
+      `Action: ${notice === 'success' && !r.said?.host ? 'delivered' : ACTION[notice]}`,
       `Status: ${r.said?.status ?? '4.0.0'}`,
       ...(r.said?.host ? [`Remote-MTA: dns; ${printable(r.said.host)}`, `Diagnostic-Code: smtp; ${printable(r.said.text)}`] : []),
       ...(r.said ? [`Last-Attempt-Date: ${o.date(r.said.at)}`] : []),

@@ -22,7 +22,7 @@
  *   fails later is told to the postmaster here, never to a sender outside.
  * - a server whose TLS is not what DANE or MTA-STS asks for gets no mail: it is put off, and returned after five days.
  *
- * Standards: RFC 5321 (§4.5.4 retries, §5 hosts), 6409 (submission), 3461, 3464, 6522 (notifications), 7505 (null MX),
+ * Standards: RFC 5321 (§4.5.4 retries, §5 hosts), 3030 (chunks), 6409 (submission), 3461, 3464, 6522 (notifications), 7505 (null MX),
  * 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS), 6376, 8463 (DKIM, in verify/).
  *
  * Failures: Refused and Malformed to the mail app, Unavailable while the store does not answer; what goes wrong on the

@@ -2,10 +2,11 @@
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
+import { Client } from './client.ts';
 import type { Host } from './dns.ts';
+import { NOTIFY } from './ops.ts';
 import type { Outcome } from './ops.ts';
 import { TlsFailure, checkTls } from './tls-check.ts';
 import type { Demand } from './tls-policy.ts';
@@ -26,7 +27,11 @@ export interface RemoteSettings {
 
 export interface Envelope {
   from: string;
-  to: { index: number; address: string }[];
+  /** `notify`: bits of NOTIFY; `orcpt`: as given, or empty. */
+  to: { index: number; address: string; notify?: number; orcpt?: string }[];
+  /** What a DSN should name and bring back (RFC 3461 §4.3, §4.4). */
+  envid?: string;
+  returnFull?: boolean;
   bytes: number;
   eightBit: boolean;
   utf8: boolean;
@@ -69,11 +74,19 @@ export function outcomeOf(index: number, response: string, host: string): Outcom
   return { recipient: index, result, status, text: printable(response), host, nextAt: 0 };
 }
 
+/** An outcome whose sender hears of success from the server that took it (RFC 3461 §5.2.1). */
+export interface RemoteOutcome extends Outcome {
+  told?: boolean;
+}
+
+/** As `NOTIFY=` has it; undefined: nothing was asked. */
+const notifyText = (bits: number): string | undefined => (bits === 0 ? undefined : (['never', 'success', 'failure', 'delay'] as const).filter((n) => bits & NOTIFY[n]).join(',').toUpperCase());
+
 export const printable = (text: string): string => text.replace(/[\x00-\x1f\x7f]+/g, ' ').trim().slice(0, TEXT_MAX);
 
 export class Remote {
   readonly host: Host;
-  readonly #connection: SMTPConnection;
+  readonly #connection: Client;
   #open = true;
   /** The last line of a message was handed over and nothing was heard since: it may have been delivered. */
   uncertain = false;
@@ -85,7 +98,7 @@ export class Remote {
   /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
   #giveUp: (e: Error) => void = () => {};
 
-  constructor(host: Host, connection: SMTPConnection) {
+  constructor(host: Host, connection: Client) {
     this.host = host;
     this.#connection = connection;
     connection.on('error', () => this.#ended());
@@ -126,7 +139,7 @@ export class Remote {
 
   static async #connect(host: Host, port: number, settings: RemoteSettings, demand: Demand, socket: Socket, inClear: boolean): Promise<Remote> {
     const must = demand.kind === 'dane' || demand.kind === 'encrypt' || (demand.kind === 'pkix' && demand.enforce);
-    const connection = new SMTPConnection({
+    const connection = new Client({
       connection: socket,
       host: host.name,
       port,
@@ -160,14 +173,14 @@ export class Remote {
   }
 
   get #socket(): Socket | null {
-    return (this.#connection as unknown as { _socket?: Socket | false })._socket || null;
+    return this.#connection._socket || null;
   }
 
   /**
    * One transaction. `mayEnd` is asked when all but the last line was handed over: when it says no, the connection is cut
    * and nothing is delivered. `over` cuts it at any time. NotConnected when the server never heard of the message.
    */
-  async send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
+  async send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]> {
     const { name } = this.host;
     if (envelope.requireTls && !this.proven) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.10 ${name} has no TLS that could be checked, which the sender requires`, name));
     if (envelope.requireTls && !this.#supports('REQUIRETLS')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.30 ${name} does not promise REQUIRETLS, which the sender requires`, name));
@@ -183,18 +196,22 @@ export class Remote {
   }
 
   #supports(extension: string): boolean {
-    return (this.#connection as unknown as { _supportedExtensions: string[] })._supportedExtensions.includes(extension);
+    return this.#connection.offers(extension);
   }
 
-  async #send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean): Promise<Outcome[]> {
+  async #send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean): Promise<RemoteOutcome[]> {
     const close = () => this.close();
-    const end = () => (this.uncertain = true);
+    const mayFinish = () => {
+      if (!mayEnd()) return false;
+      this.uncertain = true;
+      return true;
+    };
+    const { inChunks } = this.#connection;
+    this.#connection.mayEnd = mayFinish;
     async function* checked() {
       yield* message;
-      if (mayEnd()) {
-        end();
-        return;
-      }
+      // Chunks are followed by a line of their own, right before which it is asked.
+      if (inChunks || mayFinish()) return;
       close();
       throw new Unavailable('the time of this attempt is over');
     }
@@ -202,10 +219,14 @@ export class Remote {
     // An error that comes after the transaction is over concerns nobody.
     source.on('error', close);
     const to = envelope.to.map((r) => r.address);
+    const { envid = '', returnFull = false } = envelope;
+    const asks = envid !== '' || returnFull || envelope.to.some((r) => r.notify || r.orcpt);
+    const dsn = asks ? { ret: returnFull ? 'FULL' : 'HDRS', envid: envid || undefined } : undefined;
+    this.#connection.wishes = new Map(envelope.to.map((r) => [r.address, { notify: notifyText(r.notify ?? 0), orcpt: r.orcpt || undefined }]));
     try {
       const info = await new Promise<{ rejectedErrors?: NodemailerError[]; response: string }>((resolve, reject) => {
         this.#giveUp = reject;
-        this.#connection.send({ from: envelope.from, to, size: envelope.bytes, use8BitMime: envelope.eightBit, requireTLSExtensionEnabled: envelope.requireTls ?? false } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
+        this.#connection.send({ from: envelope.from, to, dsn, size: envelope.bytes, use8BitMime: envelope.eightBit, requireTLSExtensionEnabled: envelope.requireTls ?? false } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
       });
       this.uncertain = false;
       return this.#outcomes(envelope, info.response, info.rejectedErrors ?? []);
@@ -216,10 +237,14 @@ export class Remote {
     }
   }
 
-  #outcomes(envelope: Envelope, response: string, rejected: NodemailerError[]): Outcome[] {
+  #outcomes(envelope: Envelope, response: string, rejected: NodemailerError[]): RemoteOutcome[] {
     const { name } = this.host;
     const refused = new Map(rejected.map((e) => [e.recipient, e.response ?? '451 4.0.0 refused']));
-    return envelope.to.map((r) => outcomeOf(r.index, refused.get(r.address) ?? response, name));
+    const tells = this.#supports('DSN');
+    return envelope.to.map((r) => {
+      const outcome = outcomeOf(r.index, refused.get(r.address) ?? response, name);
+      return tells && outcome.result === 'delivered' ? { ...outcome, told: true } : outcome;
+    });
   }
 
   #failed(envelope: Envelope, e: NodemailerError): Outcome[] {

@@ -3,9 +3,8 @@
 import { Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import type { Dns, Host } from './dns.ts';
-import type { Outcome } from './ops.ts';
 import { NotConnected, Remote, outcomeOf } from './remote.ts';
-import type { Envelope, RemoteSettings } from './remote.ts';
+import type { Envelope, RemoteOutcome, RemoteSettings } from './remote.ts';
 import type { StsPolicy } from './sts.ts';
 import { NO_POLICY, targetsFor } from './tls-policy.ts';
 import type { AppliedPolicy, Demand, Target } from './tls-policy.ts';
@@ -66,7 +65,7 @@ export class Route {
    * Sends to recipients of one destination. `message` is asked for at each try. Never rejects for what the network or
    * another server does.
    */
-  async send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
+  async send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]> {
     const all = (text: string, host = '') => envelope.to.map((r) => outcomeOf(r.index, text, host));
     let targets: Target[];
     try {
@@ -78,7 +77,7 @@ export class Route {
     const from = this.#o.from?.(envelope.from.slice(envelope.from.lastIndexOf('@') + 1).toLowerCase()) ?? [];
     // Connections of other demands or from other addresses are others.
     const key = `${destination} ${envelope.anyTls ? 'any' : ''} ${from.join()}`;
-    let last = all('451 4.4.1 no host answers');
+    let last: RemoteOutcome[] = all('451 4.4.1 no host answers');
     for (let remote = await this.#kept(key); remote !== null; remote = await this.#kept(key)) {
       const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
       // It was kept again and would come again: a new connection may show more.
@@ -139,7 +138,7 @@ export class Route {
     return found.map((address) => ({ name: smarthost.host, address }));
   }
 
-  async #through(key: string, remote: Remote, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]> {
+  async #through(key: string, remote: Remote, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]> {
     const outcomes = await remote.send(envelope, message(), mayEnd, over);
     await this.#keep(key, remote);
     return outcomes;

@@ -7,16 +7,19 @@ import type { Clock, Logger, Random } from '../base/index.ts';
 import { isFinal, sentFrom } from './fold.ts';
 import type { QueueState, QueuedMessage } from './fold.ts';
 import type { Mailroom } from './mailroom.ts';
-import type { Outcome, QueueOp, QueuedSpec } from './ops.ts';
+import { NOTIFY } from './ops.ts';
+import type { Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { outcomeOf } from './remote.ts';
-import type { Envelope } from './remote.ts';
+import type { Envelope, RemoteOutcome } from './remote.ts';
 import { Teller } from './teller.ts';
+
+const spec = ({ address, notify, orcpt }: RecipientSpec) => ({ address, notify, orcpt });
 
 /** Where messages go; `Route` is one. */
 export interface Sender {
   destination(address: string): string;
-  send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<Outcome[]>;
+  send(destination: string, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]>;
   close(): void;
 }
 
@@ -278,9 +281,9 @@ export class Worker {
     const cancel = clock.after(Math.max(0, left() - answer / 10), () => over.abort());
     const stop = () => over.abort();
     this.#over.signal.addEventListener('abort', stop, { once: true });
-    let outcomes: Outcome[];
+    let outcomes: RemoteOutcome[];
     try {
-      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, address: message.recipients[index].address })), bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, returnFull: message.returnFull, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
@@ -292,9 +295,12 @@ export class Worker {
       this.#over.signal.removeEventListener('abort', stop);
     }
     const at = clock.now();
-    const settled = outcomes.map((o) => this.#settle(message, o, at));
+    const told = outcomes.filter((o) => o.told && message.recipients[o.recipient].notify & NOTIFY.success).map((o) => o.recipient);
+    const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at));
     for (const o of settled) this.counts[o.result]++;
-    await this.#write((state) => (state.messages.has(message.id) ? [{ kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
+    // In one event: who hears of success from the other server must not hear of it from another replica, too.
+    const success: QueueOp[] = told.length === 0 ? [] : [{ kind: 'Told', message: message.id, notice: 'success', recipients: told }];
+    await this.#write((state) => (state.messages.has(message.id) ? [...success, { kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
     for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
     queue.forget(message);
   }

@@ -260,6 +260,22 @@ describe('queue/worker', () => {
     assert.match(dsns()[1].text, /Action: relayed\r\nStatus: 2\.0\.0/);
   });
 
+  it('says nothing of success where the other server does (DSN), and of what arrived here that it arrived', async () => {
+    const [a, b] = await members(2);
+    net.tells = true;
+    await settled(world.submit(a, ['ben@there.test', 'cleo@here.test'], 'Subject: x\r\n\r\nthe body\r\n', { notify: ['SUCCESS'] }));
+    await pass(MINUTE);
+    assert.deepEqual([net.sent.length, world.waiting, b.queue.state.messages.size], [1, 0, 0]);
+    const notices = world.inboxes.got.filter((g) => g.from === '').map((g) => g.text);
+    assert.equal(notices.length, 1);
+    assert.match(notices[0], /Final-Recipient: rfc822; cleo@here\.test\r\nAction: delivered\r\n/);
+    // What fails there is ours to tell all the same.
+    net.answer = () => '550 5.1.1 who';
+    await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { notify: ['SUCCESS', 'FAILURE'] }));
+    await pass(MINUTE);
+    assert.equal(world.inboxes.got.filter((g) => g.from === '' && /Action: failed/.test(g.text)).length, 1);
+  });
+
   it('keeps a notice until the store of the user takes it', async () => {
     const [a] = await members(1);
     net.answer = () => '550 5.7.1 no';

@@ -164,6 +164,8 @@ export class FakeNet implements Sender {
   readonly sent: { destination: string; from: string; to: string[]; text: string }[] = [];
   /** Answers instead; null: accepted. */
   answer: (address: string) => string | null | Promise<string | null> = () => null;
+  /** Whether it tells senders of success itself (DSN). */
+  tells = false;
   /** Runs before the last line, and before what is checked there. */
   before: () => Promise<void> | void = () => {};
   /** Runs after the other server has taken it, before anyone knows. */
@@ -187,7 +189,7 @@ export class FakeNet implements Sender {
     }
     if (to.length > 0) this.sent.push({ destination, from: envelope.from, to, text: Buffer.concat(pieces).toString() });
     await this.after();
-    return outcomes;
+    return outcomes.map((o) => (this.tells && o.result === 'delivered' ? { ...o, told: true } : o));
   }
   close(): void {}
 }
