@@ -115,6 +115,14 @@ describe('smtp/chunks', () => {
     assert.equal(house.post.aborted, 1);
   });
 
+  for (const lmtp of [false, true]) it(`does not offer BINARYMIME, nor take it (${lmtp ? 'LMTP' : 'SMTP'})`, async () => {
+    house = await new House(lmtp).start();
+    const d = await house.open();
+    assert.match(await d.say(`${lmtp ? 'LHLO' : 'EHLO'} x.test`, '250'), /^(?![^]*BINARYMIME)[^]*CHUNKING/);
+    for (const body of ['BINARYMIME', 'binarymime', 'BINARY', '']) await d.say(`MAIL FROM:<bob@b.test> BODY=${body}`, '501 5.5.4');
+    await d.say('MAIL FROM:<bob@b.test> BODY=8BITMIME', '250');
+  });
+
   it('makes line ends CRLF, whatever is cut where', () => {
     const bytes = fc.string({ unit: fc.constantFrom('a', '\r', '\n', '\r\n', '.'), maxLength: 30 });
     fc.assert(fc.property(bytes, fc.array(fc.nat(30), { maxLength: 5 }), (text, cuts) => {
