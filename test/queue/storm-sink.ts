@@ -21,6 +21,7 @@ export class Sink {
   port = 0;
   readonly #random: { unit(): number };
   readonly #sockets = new Set<Socket>();
+  #connections = 0;
   readonly #server: Server;
 
   constructor(seed: number) {
@@ -59,11 +60,23 @@ export class Sink {
     if (begin === 'busy') return void socket.end('421 4.3.2 busy\r\n');
     if (begin === 'deaf') return;
     let [buffer, by, data] = ['', '', false];
+    // Every other connection offers chunks.
+    const chunking = this.#connections++ % 2 === 1;
+    /** Of a chunk, what is still to come. */
+    let [left, last] = [0, false];
     let tokens: string[] = [];
     say('220 there');
     socket.on('data', (piece) => {
       buffer += piece.toString('latin1');
       for (;;) {
+        if (left > 0) {
+          if (mood === 'cutInMessage') return void socket.destroy();
+          const part = Math.min(left, buffer.length);
+          [buffer, left] = [buffer.slice(part), left - part];
+          if (left > 0) return;
+          chunked();
+          continue;
+        }
         const end = data ? buffer.indexOf('\r\n.\r\n') : buffer.indexOf('\r\n');
         if (end < 0) {
           if (data && buffer.length > 20 && mood === 'cutInMessage') socket.destroy();
@@ -78,6 +91,11 @@ export class Sink {
         } else command(line);
       }
     });
+    const chunked = () => {
+      if (tokens.length === 0) say('554 5.5.1 no recipients');
+      else if (last) atEnd();
+      else say('250 2.0.0 octets');
+    };
     let mood: Mood = 'good';
     const atEnd = () => {
       if (mood === 'cutInMessage') return void socket.destroy();
@@ -90,7 +108,7 @@ export class Sink {
       const [verb] = line.toUpperCase().split(/[ :]/);
       if (verb === 'EHLO') {
         by = line.slice(5);
-        say('250-there\r\n250 PIPELINING');
+        say(`250-there\r\n${chunking ? '250-CHUNKING\r\n' : ''}250 PIPELINING`);
       } else if (verb === 'MAIL') {
         tokens = [];
         mood = this.#mood(['later', 'cut', 'laterAtEnd', 'cutInMessage', 'mute', 'answerLost']);
@@ -109,6 +127,10 @@ export class Sink {
         if (tokens.length === 0) return void say('554 5.5.1 no recipients');
         data = true;
         say('354 go');
+      } else if (verb === 'BDAT') {
+        const [, bytes, end] = /^BDAT (\d+)( LAST)?$/.exec(line)!;
+        [left, last] = [Number(bytes), end !== undefined];
+        if (left === 0) chunked();
       } else if (verb === 'QUIT') socket.end('221 2.0.0 bye\r\n');
       else say('250 2.0.0 ok');
     };
