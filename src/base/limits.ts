@@ -60,6 +60,8 @@ export const limits = {
   mailboxes_max: 20_000,
   /** Bytes of a mailbox's full name in UTF-8. */
   mailbox_name_bytes_max: 1000,
+  /** Bytes of a name or pattern as a client writes it: what takes three times as many in modified UTF-7. */
+  mailbox_wire_bytes_max: 8 * KIB,
   /** Levels of a mailbox's name. */
   mailbox_depth_max: 32,
   /** All patterns of one LIST, references included: each costs its length times every name's. */

@@ -11,6 +11,8 @@ const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Lower case, internationalised labels in their ASCII form. Throws Malformed. */
 export function normaliseDomain(domain: string): string {
   if (domain.length <= DOMAIN_BYTES_MAX && PLAIN.test(domain) && !domain.includes('--')) return domain;
+  // What is far too long is not even turned: that takes quadratic time.
+  if (domain.length > 4 * DOMAIN_BYTES_MAX) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   const ascii = domainToASCII(domain.normalize('NFC').toLowerCase()).replace(/\.$/, '');
   if (!ascii || ascii.length > DOMAIN_BYTES_MAX || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   return ascii;
@@ -19,7 +21,7 @@ export function normaliseDomain(domain: string): string {
 /** Splits at the last `@`, removes the quotes that the local part doesn't need. Throws Malformed. */
 export function normaliseAddress(address: string): { local: string; domain: string } {
   const at = address.lastIndexOf('@');
-  if (at < 1) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  if (at < 1 || at > 4 * LOCAL_BYTES_MAX) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
   let local = address.slice(0, at);
   if (/^".*"$/.test(local)) local = local.slice(1, -1).replace(/\\(.)/g, '$1');
   local = local.normalize('NFC').toLowerCase();

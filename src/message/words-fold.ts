@@ -11,7 +11,41 @@ const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.leng
 
 /** Two texts match where one's folded form contains the other's. */
 export function fold(text: string): string {
-  return isAscii(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
+  return isAscii(text) ? text.toUpperCase() : decomposed(text).toUpperCase();
+}
+
+/** What is decomposed at once. */
+const PIECE_CHARS = 512;
+/** More marks on one letter than any script has. */
+const MARKS_MAX = 32;
+const MARK = /^\p{M}/u;
+
+/**
+ * NFKD. The engine sorts the marks on one letter in quadratic time, and a message may be a million marks: so long texts are
+ * decomposed in pieces, cut where nothing is sorted across.
+ */
+function decomposed(text: string): string {
+  if (text.length <= PIECE_CHARS) return text.normalize('NFKD');
+  let all = '';
+  for (let at = 0; at < text.length; ) {
+    let end = Math.min(at + PIECE_CHARS, text.length);
+    for (let marks = 0; end < text.length && marks < MARKS_MAX && !isStarter(text, end); marks++) end++;
+    if (isLowSurrogate(text.charCodeAt(end))) end++;
+    all += text.slice(at, end).normalize('NFKD');
+    at = end;
+  }
+  return all;
+}
+
+/** Whether a text can be cut before this place. */
+function isStarter(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  // Below are no marks; other text is asked character by character.
+  return code < 0x300 || (!isLowSurrogate(code) && !MARK.test(text.slice(at, at + 2)));
+}
+
+function isLowSurrogate(code: number): boolean {
+  return code >= 0xdc00 && code < 0xe000;
 }
 
 const OTHER_LETTERS: Record<string, string> = { Ø: 'O', Ł: 'L', Đ: 'D', Ð: 'D', Þ: 'TH', Æ: 'AE', Œ: 'OE', Ħ: 'H', ı: 'I' };

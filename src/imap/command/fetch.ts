@@ -1,5 +1,5 @@
 // FETCH and UID FETCH: RFC 9051 §6.4.5, §6.4.9; CHANGEDSINCE and VANISHED: RFC 7162 §3.1.4.1, §3.2.6; PARTIAL: RFC 9394
-// §3.2.
+// §3.3.
 import { Malformed, Refused } from '../../base/index.ts';
 import { FetchAnswers } from '../fetch/answer.ts';
 import { changedSince, writeVanishedEarlier } from '../fetch/changed.ts';

@@ -1,6 +1,7 @@
 // LIST: RFC 9051 §6.3.9 with the extended forms of RFC 5258, RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE), RFC
 // 9590 (METADATA).
 import { Malformed, Refused, limits } from '../../base/index.ts';
+import { Pace } from '../fetch/pace.ts';
 import { nameTree, parentsOf } from '../list/names.ts';
 import type { Named } from '../list/names.ts';
 import { compilePattern } from '../list/pattern.ts';
@@ -125,9 +126,10 @@ async function matching(context: Context, names: Map<string, Named>, { selection
     (!selection.has('SUBSCRIBED') || named.subscribed) && (!selection.has('SPECIAL-USE') || named.specialUse !== null);
   const found = new Set<Named>();
   const hidden: Named[] = [];
-  let looked = 0;
+  // One long pattern and one long name take milliseconds.
+  const pace = new Pace(context.clock);
   for (const named of names.values()) {
-    if (++looked % 256 === 0) await new Promise(setImmediate);
+    if (pace.due) await pace.rest();
     if (selective && !chosen(named)) continue;
     if (pattern(named.name)) found.add(named);
     else if (selection.has('RECURSIVEMATCH')) hidden.push(named);
@@ -140,7 +142,7 @@ async function matching(context: Context, names: Map<string, Named>, { selection
       seen.add(parent);
       if (pattern(parent)) info.add(names.get(parent)!);
     }
-    if (seen.size % 256 === 255) await new Promise(setImmediate);
+    if (pace.due) await pace.rest();
   }
   context.logger.debug('list', { names: names.size, found: found.size });
   return [...names.values()].filter((named) => found.has(named) || info.has(named)).map((named) => ({ named, childInfo: info.has(named) }));

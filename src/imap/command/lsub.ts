@@ -1,4 +1,5 @@
 // LSUB: RFC 3501 §6.3.9; clients of today use LIST (SUBSCRIBED).
+import { Pace } from '../fetch/pace.ts';
 import { nameTree } from '../list/names.ts';
 import { quoteMailbox } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -14,15 +15,15 @@ export const lsub = command<{ reference: string; pattern: string }>({
     return { reference, pattern: args.listMailbox() };
   },
 
-  async run({ out, session, enabled }, { reference, pattern }) {
+  async run({ out, session, enabled, clock }, { reference, pattern }) {
     const matches = compile(reference, [pattern]);
     const entries = await session.mailboxes();
     const there = new Set(entries.map((entry) => entry.name));
     // Only what is subscribed, and parents that `%` stops at (marked \Noselect).
     const names = nameTree([], await session.subscriptions());
-    let looked = 0;
+    const pace = new Pace(clock);
     for (const { name, subscribed } of names.values()) {
-      if (++looked % 256 === 0) await new Promise(setImmediate);
+      if (pace.due) await pace.rest();
       if (!matches(name) || (!subscribed && !pattern.endsWith('%'))) continue;
       const attributes = subscribed && there.has(name) ? '' : '\\Noselect';
       out.line(`* LSUB (${attributes}) "/" ${quoteMailbox(name, enabled.utf8)}`);

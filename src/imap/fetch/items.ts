@@ -39,7 +39,7 @@ export interface FetchRequest {
   changedSince: ModSeq | null;
   /** RFC 7162 §3.2.6. */
   vanished: boolean;
-  /** RFC 9394 §3.2: of the messages named, only these. */
+  /** RFC 9394 §3.3: of the messages named, only these. */
   partial: Partial | null;
 }
 

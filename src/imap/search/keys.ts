@@ -209,6 +209,12 @@ class KeyParser {
   }
 }
 
+/** How many keys a program has. */
+export function sizeOf(key: Key): number {
+  if (key.op === 'and' || key.op === 'or') return key.keys.reduce((sum, inner) => sum + sizeOf(inner), 1);
+  return key.op === 'not' ? 1 + sizeOf(key.key) : 1;
+}
+
 /** Whether a key of that kind stands anywhere in the tree. */
 export function uses(key: Key, op: Key['op']): boolean {
   if (key.op === op) return true;

@@ -8,6 +8,7 @@ import { ownFields } from '../fetch/locate.ts';
 import { lowerBound } from '../fetch/uidset.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
+import { finder } from './contains.ts';
 import { fold, loosely } from './fold.ts';
 import type { Key } from './keys.ts';
 import type { TextSieve } from './text-sieve.ts';
@@ -201,11 +202,12 @@ type Matcher = (text: string, c: Candidate) => boolean;
 
 function matcher(key: Key & { op: 'header' | 'body' | 'text' }): Matcher {
   const wanted = fold(key.text);
-  if (!key.fuzzy) return (text) => text.includes(wanted);
-  const loose = loosely(wanted);
+  const has = finder(wanted);
+  if (!key.fuzzy) return has;
+  const hasLoosely = finder(loosely(wanted));
   return (text, c) => {
-    if (text.includes(wanted)) return true;
-    if (!loosely(text).includes(loose)) return false;
+    if (has(text)) return true;
+    if (!hasLoosely(loosely(text))) return false;
     c.loose = true;
     return true;
   };

@@ -55,7 +55,7 @@ export function parseReturn(args: Args): Returned {
   return { options, partial, items };
 }
 
-/** UIDs ascending that SAVE keeps, and whose MODSEQs count (RFC 5182 §2.4, RFC 7162 §3.1.10, RFC 9394 §3.1). */
+/** UIDs ascending that SAVE keeps, and whose MODSEQs count (RFC 5182 §2.4, RFC 7162 §3.1.10, RFC 9394 §3.2). */
 export function named({ uids, ordered }: Found, { options, partial }: Returned): Uint32Array {
   if (options.has('ALL') || options.has('COUNT') || uids.length === 0) return uids;
   const some = new Set<Uid>();

@@ -9,7 +9,7 @@ import type { MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
 import { quote } from '../wire/index.ts';
 import { worthKeeping } from '../kept.ts';
-import { uses } from './keys.ts';
+import { sizeOf, uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { WHOLE_BYTES, bodyBytes, loadBody, loadHeader } from './load.ts';
 import { Candidate, NO, UNKNOWN, YES, compile } from './program.ts';
@@ -18,8 +18,11 @@ import { chunkOf, makeColumn, missingColumns, sieve } from './sieve.ts';
 import { TextSieve } from './text-sieve.ts';
 
 const RECORDS = 256;
-/** Messages that the index is asked for at once: about a millisecond. */
+/** Messages that the index is asked for at once: about a millisecond. Fewer where the program is long. */
 const TOGETHER = 16_384;
+const TOGETHER_MIN = 16;
+/** Up to so many keys a program is a short one. */
+const KEYS_FEW = 8;
 
 /** What a search needs of its connection: also of a mailbox that is not the selected one. */
 export type Searching = Pick<Context, 'view' | 'selected' | 'out' | 'clock' | 'tag'>;
@@ -89,10 +92,11 @@ class Run {
   async #sift(): Promise<void> {
     const { index } = this.#view;
     const ask = sieve(this.#key, this.#view, this.#context.clock.now());
+    const together = Math.max(TOGETHER_MIN, Math.floor(TOGETHER / Math.ceil(sizeOf(this.#key) / KEYS_FEW)));
     this.#open = [];
     this.#left = this.#uids.length;
-    for (let from = 0; from < this.#uids.length; from += TOGETHER) {
-      const chunk = chunkOf(index, this.#uids.subarray(from, from + TOGETHER));
+    for (let from = 0; from < this.#uids.length; from += together) {
+      const chunk = chunkOf(index, this.#uids.subarray(from, from + together));
       const answers = ask(chunk, chunk.there);
       for (let k = answers.indexOf(UNKNOWN); k >= 0; k = answers.indexOf(UNKNOWN, k + 1)) {
         this.#open.push(from + k);
@@ -124,7 +128,7 @@ class Run {
         c.loose = false;
         this.#decide(c, k, this.#open);
       }
-      if ((n & 63) === 63 && this.#pace.due) await this.#rest();
+      if (this.#pace.due) await this.#rest();
     }
   }
 

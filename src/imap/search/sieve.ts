@@ -9,6 +9,7 @@ import { column, keptColumn } from '../kept.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import { eachRecord } from '../sort/ranks.ts';
 import type { View } from '../view.ts';
+import { finder } from './contains.ts';
 import { fold } from './fold.ts';
 import type { Key } from './keys.ts';
 import { NO, UNKNOWN, YES, dayTest } from './program.ts';
@@ -129,10 +130,11 @@ export function sieve(key: Key, view: View, now: number): Sieve {
       const name = columnOf(key);
       const wanted = fold(key.text);
       if (name === null || wanted.includes('\n') || wanted.includes(MORE)) return unknown;
+      const has = finder(wanted);
       return columnSieve<(string | null)[]>(index, name, (values) => (place) => {
         const text = values[place];
         if (text === null) return NO;
-        if (text.includes(wanted) && !(wanted === '' && text === MORE)) return YES;
+        if (has(text) && !(wanted === '' && text === MORE)) return YES;
         return text.startsWith(MORE) ? UNKNOWN : NO;
       });
     }

@@ -1,6 +1,6 @@
 // A cursor over one complete command. All text is latin1 (one character is one byte); callers decode what may be more
 // than ASCII. Every method takes its token or throws Malformed with a text that a client's author can use.
-import { Malformed, limits } from '../../base/index.ts';
+import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { Flag } from '../../base/index.ts';
 import { parseDate, parseDateTime } from './date.ts';
 import { parseSequenceSet } from './sequence-set.ts';
@@ -271,6 +271,8 @@ export class Args {
 
   /** Decodes wire bytes of a name by what the client has enabled. */
   mailboxText(bytes: string): string {
+    // Also because marks without end on one letter take quadratic time to compose.
+    if (bytes.length > limits.mailbox_wire_bytes_max) throw new Refused('a name or pattern is too long', 'LIMIT');
     return this.utf8 ? decodeUtf8(bytes).normalize('NFC') : decodeUtf7(bytes).normalize('NFC');
   }
 

@@ -53,6 +53,8 @@ export class CommandReader {
   #left = 0;
   #pieces: Buffer[] = [];
   #inMessages = false;
+  /** Where the mailbox begins in a command that takes a message; -1: it is another. Known from its first literal on. */
+  #append = -1;
 
   push(chunk: Buffer): void {
     this.#queue.push(chunk);
@@ -125,6 +127,7 @@ export class CommandReader {
     this.#left = 0;
     this.#pieces = [];
     this.#inMessages = false;
+    this.#append = -1;
   }
 
   #lineMax(): number {
@@ -180,8 +183,9 @@ export class CommandReader {
     const eight = header[1] !== '';
     const at = this.#text.length - header[0].length;
     if (this.#refused === null && this.authenticated) {
-      const name = APPEND.exec(this.#text);
-      if (this.#inMessages || (name !== null && at > name[0].length)) return this.#message(bytes, synchronizing, eight);
+      // In its first line: to look at a command of many literals again for each would cost the square of its length.
+      if (this.#literals.length === 0) this.#append = APPEND.exec(line)?.[0].length ?? -1;
+      if (this.#inMessages || (this.#append >= 0 && at > this.#append)) return this.#message(bytes, synchronizing, eight);
     }
     const most = this.authenticated ? limits.imap_literal_bytes_max : limits.imap_line_unauthenticated_bytes_max;
     if (bytes > most || this.#bytes + bytes > (this.authenticated ? limits.imap_command_bytes_max : 2 * most)) this.#refused ??= 'literal too large';
