@@ -41,6 +41,8 @@ export class Client extends Base {
   wishes: ReadonlyMap<string, Wishes> = new Map();
   /** Asked when all but the end of a message in chunks was handed over: false cuts the connection. */
   mayEnd: () => boolean = () => true;
+  /** Whether chunks may be used where they are offered. */
+  mayChunk = true;
   /** DATA's handler, while the replies to a pipelined envelope come. */
   #afterEnvelope: Reply | null = null;
 
@@ -48,7 +50,7 @@ export class Client extends Base {
     return this._supportedExtensions.includes(extension) || (this._ehloLines ?? []).some((line) => line.toUpperCase() === extension);
   }
   get inChunks(): boolean {
-    return this.offers('CHUNKING');
+    return this.mayChunk && this.offers('CHUNKING');
   }
 
   /** There is no DATA before chunks: once all recipients were answered they may come. */

@@ -23,6 +23,8 @@ export interface RemoteSettings {
   implicitTls: boolean;
   /** Own addresses to connect from, of either kind; none: as the machine likes. */
   from?: readonly string[];
+  /** No chunks, though the server offers them: it was seen not to know them. */
+  plain?: boolean;
 }
 
 export interface Envelope {
@@ -94,6 +96,8 @@ export class Remote {
   proven = false;
   /** What would have been wrong, where a policy is only tested or nothing is asked. */
   tlsFailure: TlsFailure | null = null;
+  /** It offers chunks and does not know their command: the next connection does without. */
+  knowsNoChunks = false;
   onClosed: () => void = () => {};
   /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
   #giveUp: (e: Error) => void = () => {};
@@ -153,6 +157,7 @@ export class Remote {
       socketTimeout: limits.queue_silence_ms_max,
       logger: noLogger,
     });
+    connection.mayChunk = !settings.plain;
     const remote = new Remote(host, connection);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -254,6 +259,12 @@ export class Remote {
     const response = e.response && /^[45]\d\d/.test(e.response) ? e.response : null;
     if (response === null) this.close();
     else this.uncertain = false;
+    // That is about the command, not about the message.
+    if (e.command === 'BDAT' && /^50\d/.test(response ?? '')) {
+      this.knowsNoChunks = true;
+      this.close();
+      return envelope.to.map((r) => outcomeOf(r.index, `451 4.5.1 offers CHUNKING, and answers ${response}`, this.host.name));
+    }
     return envelope.to.map((r) => outcomeOf(r.index, response ?? `451 4.4.2 ${reason(e)}`, this.host.name));
   }
 

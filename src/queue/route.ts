@@ -44,12 +44,15 @@ export interface TlsSession {
 
 /** All mail goes there. */
 const SMARTHOST = 'smarthost';
+const PLAIN_MAX = 1000;
 /** After these another server of the destination is tried (REQUIRETLS). */
 const NEXT = ['5.7.10', '5.7.30'];
 
 export class Route {
   readonly #o: RouteOptions;
   readonly #idle = new Map<string, Remote[]>();
+  /** Names of hosts that offer chunks and do not know them. */
+  readonly #plain = new Set<string>();
   #closed = false;
 
   constructor(options: RouteOptions) {
@@ -104,7 +107,7 @@ export class Route {
 
   async #connect(destination: string, { host, demand, policy }: Target, anyTls: boolean, from: readonly string[]): Promise<Remote> {
     const { smarthost, mxPort, onSession, hostname, clock } = this.#o;
-    const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from };
+    const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from, plain: this.#plain.has(host.name) };
     const counted = (failure: TlsSession['failure']) => {
       if (!smarthost && !anyTls) onSession?.({ domain: destination, policy, host, failure });
     };
@@ -140,6 +143,7 @@ export class Route {
 
   async #through(key: string, remote: Remote, envelope: Envelope, message: () => AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]> {
     const outcomes = await remote.send(envelope, message(), mayEnd, over);
+    if (remote.knowsNoChunks && this.#plain.size < PLAIN_MAX) this.#plain.add(remote.host.name);
     await this.#keep(key, remote);
     return outcomes;
   }

@@ -71,8 +71,8 @@ export class Teller {
     } catch (e) {
       // A full mailbox may have room again; a sender who is gone can be told no more.
       if (!(e instanceof Refused) || (e.code === 'OVERQUOTA' && clock.now() - at < queue.limits.queue_age_ms_max)) throw e;
-      // Of forwarded mail nobody else hears.
-      logger[m.user === '' ? 'error' : 'warn']('a notice has no recipient', { message: m.id, why: e.message });
+      // Of forwarded mail, which alone has fields before it and no user, nobody else hears.
+      logger[m.user === '' && m.prefix.length > 0 ? 'error' : 'warn']('a notice has no recipient', { message: m.id, why: e.message });
     }
     await write((state) => (state.messages.has(m.id) ? [{ kind: 'Told', message: m.id, notice, recipients }] : []));
     queue.forget(m);

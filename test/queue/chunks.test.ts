@@ -157,6 +157,17 @@ describe('queue/chunks', () => {
     assert.deepEqual([there.messages.length, there.commands.filter((c) => /^EHLO/.test(c)).length], [1, 1]);
   });
 
+  it('does without for a server that offers them and does not know them, and returns no mail for it', async () => {
+    const there = await scripted('CHUNKING', 'PIPELINING');
+    there.answer = (c) => (/^BDAT/.test(c) ? '502 5.5.1 command not recognized' : null);
+    const r = keep(route(there.port));
+    const [first] = await send(r, ['ben@there.test']);
+    assert.deepEqual([first.result, first.status, /502 5\.5\.1 command/.test(first.text)], ['deferred', '4.5.1', true]);
+    assert.deepEqual((await send(r, ['ben@there.test'])).map((o) => o.result), ['delivered']);
+    assert.ok(there.messages[0].includes('...and more'));
+    assert.ok(there.commands.includes('DATA'));
+  });
+
   it('ends no message when the time is over, and asks right before its end', async () => {
     const there = await scripted('CHUNKING', 'PIPELINING');
     // Asked for each connection that is begun, too: then there is no chunk yet.
