@@ -143,6 +143,19 @@ export class View {
   }
 
   /**
+   * As `resolve`, leniently, without naming each: lowest and highest UID of each range, ascending. Programs of thousands of
+   * sets would hold the mailbox thousands of times.
+   */
+  ranges(set: SequenceSet, byUid: boolean): Uint32Array {
+    const count = this.#count;
+    if (count === 0) return NO_UIDS;
+    const ranges = set.resolved(byUid ? this.#uids[count - 1] : count);
+    if (byUid) return ranges;
+    const last = lowerBound(ranges, ranges.length, count + 1) + 1;
+    return ranges.subarray(0, last - (last % 2)).map((seq) => this.#uids[Math.min(seq, count) - 1]);
+  }
+
+  /**
    * Writes what changed since the last poll: VANISHED or EXPUNGE (held back unless `allowExpunge`), EXISTS, and FETCH
    * with the flags of changed messages. `told` (ascending): messages whose flags as they are now the caller tells the
    * client itself, or keeps from it (.SILENT). `own`: the client asked for what is gone.

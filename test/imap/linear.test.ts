@@ -1,6 +1,7 @@
 // Nothing that a client can send is quadratic: input made to be slow, at one length and at sixteen times that. Time is the
 // processor's, the best of several runs; the line is drawn far from both linear and quadratic work.
 import assert from 'node:assert/strict';
+import { systemClock } from '../../src/base/index.ts';
 import { copyUrl } from '../../src/imap/catenate.ts';
 import { parseFetch } from '../../src/imap/fetch/items.ts';
 import { compilePattern } from '../../src/imap/list/pattern.ts';
@@ -8,8 +9,11 @@ import { parseClientFinal, parseClientFirst } from '../../src/imap/sasl/scram.ts
 import { finder } from '../../src/imap/search/contains.ts';
 import { fold, loosely } from '../../src/imap/search/fold.ts';
 import { parseKeys } from '../../src/imap/search/keys.ts';
+import { search } from '../../src/imap/search/run.ts';
+import { View } from '../../src/imap/view.ts';
 import { Args, CommandReader, decodeUtf7, decodeUtf8, encodeUtf7, formatSet, parseSequenceSet, quote, quoteUtf8 } from '../../src/imap/wire/index.ts';
 import { decodeCharset } from '../../src/message/index.ts';
+import { FakeSelected, FakeUser } from './fake.ts';
 
 const TIMES = 16;
 
@@ -108,6 +112,25 @@ describe('imap: linear time', () => {
       assert.ok(large < 8000 || large / Math.max(small, 100) < TIMES * 6, `${n}: ${small} us, ${n * TIMES}: ${large} us`);
     }).timeout(20_000);
   }
+
+  it('a program of thousands of sets names the messages of few, and gives way', async () => {
+    const user = new FakeUser('a@b', 'x');
+    const inbox = user.mailbox('INBOX');
+    for (let i = 0; i < 1000; i++) inbox.add('x');
+    let named = 0;
+    class Counting extends View {
+      override resolve(...asked: Parameters<View['resolve']>): Uint32Array {
+        named++;
+        return super.resolve(...asked);
+      }
+    }
+    const selected = new FakeSelected(inbox, true);
+    const view = new Counting(selected);
+    const out = { line() {}, write() {}, raw() {}, full: false, drain: async () => {} };
+    const text = `a SEARCH ${'UID 1:*,5 1:*,7 '.repeat(5000)}ALL`;
+    assert.equal((await search({ out, clock: systemClock, selected, view, tag: 'a' }, parseKeys(new Args(text, [], 9), ''))).length, 1000);
+    assert.ok(named <= 16, `${named}`);
+  });
 
   it('finds what includes() finds, long texts too', () => {
     for (const wanted of ['', 'a', 'b'.repeat(250), 'ab'.repeat(200), `${'a'.repeat(300)}b`, `b${'a'.repeat(300)}`, `${'ab'.repeat(150)}c${'ab'.repeat(150)}`]) {

@@ -241,12 +241,16 @@ class Run {
   }
 }
 
+/** Sets of one program that narrow it from the beginning; further ones are keys like others. */
+const NARROWING_MAX = 16;
+
 /** The messages to look at: those of the sets that all must be in, else all. */
 export function universe(key: Key, view: View): Uint32Array {
   const keys = key.op === 'and' ? key.keys : [key];
   let some: Uint32Array | null = null;
+  let sets = 0;
   for (const one of keys) {
-    if (one.op !== 'uid' && one.op !== 'seq') continue;
+    if ((one.op !== 'uid' && one.op !== 'seq') || ++sets > NARROWING_MAX) continue;
     const named = view.resolve(one.set, one.op === 'uid', true);
     some = some === null ? named : both(some, named);
   }

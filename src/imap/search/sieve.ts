@@ -4,7 +4,7 @@
 import type { Flag, Uid } from '../../base/index.ts';
 import { decodeWords } from '../../message/index.ts';
 import { ownFields } from '../fetch/locate.ts';
-import { gallop } from '../fetch/uidset.ts';
+import { gallop, lowerBound } from '../fetch/uidset.ts';
 import { column, keptColumn } from '../kept.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import { eachRecord } from '../sort/ranks.ts';
@@ -105,7 +105,7 @@ export function sieve(key: Key, view: View, now: number): Sieve {
       return flagSieve(index, key.flag, true);
     case 'seq':
     case 'uid':
-      return memberSieve(view.resolve(key.set, key.op === 'uid', true));
+      return key.set.saved ? memberSieve(view.saved) : rangeSieve(view.ranges(key.set, key.op === 'uid'));
     case 'larger':
       return by((i) => index.size(i) > key.bytes);
     case 'smaller':
@@ -201,6 +201,22 @@ function memberSieve(members: Uint32Array): Sieve {
       if (active[k] === 0) continue;
       from = gallop(members, members.length, uids[k], from);
       if (members[from] === uids[k]) answers[k] = YES;
+    }
+    return answers;
+  };
+}
+
+/** Lowest and highest UID of each range, ascending. */
+function rangeSieve(ranges: Uint32Array): Sieve {
+  return ({ uids }, active) => {
+    const answers = new Uint8Array(active.length);
+    let r = -1;
+    for (let k = 0; k < answers.length; k++) {
+      if (active[k] === 0) continue;
+      // The first range that does not end before this message, whichever end of a range is met first.
+      if (r < 0) r = lowerBound(ranges, ranges.length, uids[k]) & ~1;
+      else if (r < ranges.length && ranges[r + 1] < uids[k]) r = gallop(ranges, ranges.length, uids[k], r) & ~1;
+      if (r < ranges.length && ranges[r] <= uids[k]) answers[k] = YES;
     }
     return answers;
   };
