@@ -67,6 +67,34 @@ describe('imap: extensions', () => {
     assert.equal([...world.user.mailboxes.values()].reduce((sum, box) => sum + box.listeners.size, 0), 1, 'what was looked into is given back');
   });
 
+  it('keeps a search of the selected mailbox up to date (MULTISEARCH with CONTEXT=SEARCH)', async () => {
+    assert.match((await wire.command('A1', 'ESEARCH IN (personal) RETURN (UPDATE ALL) ALL'))[0], /^A1 BAD /);
+    await wire.command('s', 'SELECT INBOX');
+    const inbox = world.user.mailbox('INBOX');
+    const of = (tag: string) => `(TAG "${tag}" MAILBOX "INBOX" UIDVALIDITY ${inbox.uidValidity})`;
+    await play(wire, `
+      C: A2 ESEARCH IN (personal) RETURN (UPDATE CONTEXT COUNT) FLAGGED
+      S: A2 OK ESEARCH completed
+      C: A3 ESEARCH RETURN (UPDATE MIN) UNFLAGGED
+      S: * ESEARCH ${of('A3')} UID MIN ${uids[0]}
+      S: A3 OK ESEARCH completed
+      C: A4 STORE 2 +FLAGS.SILENT (\\Flagged)
+      S: * ESEARCH ${of('A2')} UID ADDTO (0 ${uids[1]})
+      S: * ESEARCH ${of('A3')} UID REMOVEFROM (0 ${uids[1]})
+      S: A4 OK STORE completed
+      C: A3 ESEARCH RETURN (UPDATE MIN) UNFLAGGED
+      S: A3 BAD …
+      C: A5 CANCELUPDATE "A2" "A3"
+      S: A5 OK CANCELUPDATE completed
+      C: A6 ESEARCH IN (mailboxes Archive) RETURN (UPDATE COUNT) ALL
+      S: * NO [NOUPDATE "A6"] …
+      S: A6 OK ESEARCH completed
+      C: A7 ESEARCH IN (personal) RETURN (CONTEXT MAX) ALL
+      S: * ESEARCH ${of('A7')} UID MAX ${uids.at(-1)}
+      S: A7 OK ESEARCH completed
+    `);
+  });
+
   it('knows no sequence numbers once the client says so (UIDONLY)', async () => {
     await play(wire, `
       C: A1 ENABLE UIDONLY

@@ -315,6 +315,9 @@ describe('imap SEARCH: PARTIAL and FUZZY', () => {
     assert.equal(await found(client, 'FUZZY (OR SUBJECT resume BODY zurich)'), '2 4');
     assert.equal(await found(client, 'NOT FUZZY SUBJECT resume'), '1 3 4 5');
     assert.equal(await found(client, 'FUZZY SUBJECT {7}', ['résumé'.slice(0, 5)]), '2');
+    // What matches as it is written comes first, unless it is asked otherwise.
+    assert.equal(await esearch(client, 'SORT RETURN (ALL RELEVANCY) (RELEVANCY) UTF-8 FUZZY OR SUBJECT resume SUBJECT nest'), '* ESEARCH (TAG "A1") ALL 1:2 RELEVANCY (100 50)');
+    assert.equal(await esearch(client, 'SORT RETURN (ALL RELEVANCY) (REVERSE RELEVANCY) UTF-8 FUZZY OR SUBJECT resume SUBJECT nest'), '* ESEARCH (TAG "A1") ALL 2,1 RELEVANCY (50 100)');
     assert.equal(await esearch(client, 'SEARCH RETURN (RELEVANCY ALL) FUZZY OR SUBJECT resume SUBJECT nest'), '* ESEARCH (TAG "A1") ALL 1:2 RELEVANCY (100 50)');
     const mailbox = new Mailbox();
     mailbox.add(mail({ Subject: Buffer.from('Smørrebrød æble Łódź').toString('latin1') }));

@@ -42,8 +42,9 @@ export const esearch = command<Parsed>({
       args.sp();
     }
     const { options } = returned;
-    // §2.2: these are about one mailbox.
-    if (options.has('UPDATE') || options.has('CONTEXT')) throw new Malformed('ESEARCH keeps no result up to date');
+    // §2.2: only the selected mailbox is kept up to date.
+    if (options.has('UPDATE') && !context.isOpen) throw new Malformed('no mailbox is selected');
+    if (options.has('UPDATE') && context.view.contexts.has(args.tag)) throw new Malformed('this tag names a search that is kept up to date');
     const here = sources.every(({ kind }) => kind === 'selected');
     if (options.has('SAVE') && !here) throw new Malformed('SAVE is for the selected mailbox');
     if (!context.isOpen && sources.some(({ kind }) => kind === 'selected')) throw new Malformed('no mailbox is selected');
@@ -61,10 +62,15 @@ export const esearch = command<Parsed>({
 
   async run(context, parsed) {
     const tests = parsed.sources.map(sourceTest);
-    const selected = parsed.sources.some(({ kind }) => kind === 'selected') ? context.selected.name : null;
-    const all = tests.length === 1 && selected !== null ? [] : await context.session.mailboxes();
-    const wanted = all.filter((mailbox) => mailbox.name !== selected && tests.some((test) => test(mailbox)));
+    const updating = parsed.returned.options.has('UPDATE');
+    const open = context.isOpen ? context.selected.name : null;
+    const named = parsed.sources.some(({ kind }) => kind === 'selected');
+    const all = tests.length === 1 && named ? [] : (await context.session.mailboxes()).filter((mailbox) => tests.some((test) => test(mailbox)));
+    // A result that is kept up to date is the selected mailbox's, whatever source it comes from.
+    const selected = named || (updating && all.some(({ name }) => name === open)) ? open : null;
+    const wanted = all.filter(({ name }) => name !== selected);
     if (selected !== null) await one(context, parsed, context.selected, context.view);
+    else if (updating) context.out.line(`* NO [NOUPDATE ${quote(parsed.tag)}] the selected mailbox is not searched`);
     const began = context.clock.monotonic();
     for (const { name } of wanted) {
       if (context.clock.monotonic() - began > limits.search_ms_max) throw new Refused('The search takes too long', 'LIMIT');
@@ -88,13 +94,18 @@ async function one(context: Context, { tag, returned, key }: Parsed, selected: S
   const { out, clock, enabled } = context;
   takeAll(universe(key, view), context.limits);
   const loose = new Set<Uid>();
+  const { version } = view.index;
   const uids = await search({ out, clock, selected, view, tag }, key, null, loose);
   const found = { uids, ordered: uids, loose };
   if (returned.options.has('SAVE')) view.saved = named(found, returned);
-  if (uids.length === 0) return;
-  let text = resultText(found, returned, (uid) => uid);
-  if (text === '') return;
-  if (uses(key, 'modseq')) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
-  out.line(`* ESEARCH (TAG ${quote(tag)} MAILBOX ${quoteMailbox(selected.name, enabled.utf8)} UIDVALIDITY ${view.index.uidValidity}) UID${text}`);
+  const correlator = `TAG ${quote(tag)} MAILBOX ${quoteMailbox(selected.name, enabled.utf8)} UIDVALIDITY ${view.index.uidValidity}`;
+  let text = uids.length === 0 ? '' : resultText(found, returned, (uid) => uid);
+  if (text !== '' && uses(key, 'modseq')) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
+  // §2.1: nothing of mailboxes without a match.
+  if (text !== '') out.line(`* ESEARCH (${correlator}) UID${text}`);
+  if (returned.options.has('UPDATE') && context.isOpen && view === context.view) {
+    const kept = view.contexts.add(view, { tag, correlator, byUid: true, key, order: null, items: returned.items ?? [] }, version, found);
+    if (!kept) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+  }
   if (out.full) await out.drain();
 }

@@ -19,24 +19,24 @@ import { search } from './run.ts';
 
 const NO_UIDS = new Uint32Array(0);
 
+/** A search as it was asked for. */
 interface Asked {
-  key: Key;
-  order: readonly SortKey[] | null;
-  items: readonly Item[];
-}
-
-interface Updating {
   tag: string;
+  /** What its answers say that they belong to. */
+  correlator: string;
   byUid: boolean;
   key: Key;
   /** Null: SEARCH, whose positions are always 0. */
   order: readonly SortKey[] | null;
+  /** Of new messages that come into the result (RFC 5465 §7); empty: nothing. */
+  items: readonly Item[];
+}
+
+interface Updating extends Asked {
   uids: Uint32Array;
   ordered: Uint32Array;
   /** Of the mailbox's index: what changed up to there is in the result. */
   version: number;
-  /** Of new messages that come into the result (RFC 5465 §7); empty: nothing. */
-  items: readonly Item[];
   /** Messages above this UID are new. */
   last: Uid;
 }
@@ -52,11 +52,12 @@ export class Contexts {
     return this.#all.has(tag);
   }
 
-  /** False when this search can't be kept up to date: too many are, or it changes with the clock or with numbers. */
-  add(view: View, tag: string, byUid: boolean, { key, order, items }: Asked, version: number, found: Found): boolean {
-    const moving = (['older', 'younger', 'seq'] as const).some((op) => uses(key, op));
-    if (moving || this.#all.size >= limits.search_contexts_max) return false;
-    this.#all.set(tag, { tag, byUid, key, order, uids: found.uids, ordered: found.ordered, version, items, last: lastUid(view) });
+  /** False when this search can't be kept up to date: too many are, or it changes with the clock, with numbers or with how well messages match. */
+  add(view: View, asked: Asked, version: number, found: Found): boolean {
+    const moving = (['older', 'younger', 'seq'] as const).some((op) => uses(asked.key, op));
+    const weighed = asked.order?.some(({ criterion }) => criterion === 'RELEVANCY') === true;
+    if (moving || weighed || this.#all.size >= limits.search_contexts_max) return false;
+    this.#all.set(asked.tag, { ...asked, uids: found.uids, ordered: found.ordered, version, last: lastUid(view) });
     return true;
   }
 
@@ -110,7 +111,7 @@ export class Contexts {
       one.ordered = ordered;
       one.uids = sortedUnique(ordered.slice().sort());
     }
-    out.line(esearch(one.tag, one.byUid, text));
+    out.line(esearch(one.correlator, one.byUid, text));
   }
 }
 

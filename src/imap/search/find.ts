@@ -43,14 +43,15 @@ export async function find(context: Context, request: Request, byUid: boolean): 
     return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
   }
   const { options, partial } = returned;
+  const correlator = `TAG ${quote(tag)}`;
   if (options.has('SAVE')) view.saved = named(found, returned);
   const silent = partial === null && !['MIN', 'MAX', 'ALL', 'COUNT'].some((option) => options.has(option as 'ALL'));
   if (!silent) {
     let text = resultText(found, returned, name);
     if (byModSeq && found.uids.length > 0) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
-    out.line(esearch(tag, byUid, text));
+    out.line(esearch(correlator, byUid, text));
   }
-  if (updating && !view.contexts.add(view, tag, byUid, { key, order, items: returned.items ?? [] }, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+  if (updating && !view.contexts.add(view, { tag, correlator, byUid, key, order, items: returned.items ?? [] }, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
   return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
 }
 
@@ -58,7 +59,7 @@ async function run(context: Context, { key, order, returned }: Request, among: U
   const loose = new Set<Uid>();
   try {
     const uids = await search(context, key, among, loose);
-    return { uids, ordered: order === null ? uids : await sorted(context, uids, order), loose };
+    return { uids, ordered: order === null ? uids : await sorted(context, uids, order, loose), loose };
   } catch (e) {
     // RFC 5182 §2.1: a search that fails leaves nothing behind.
     if (returned?.options.has('SAVE')) context.view.saved = new Uint32Array(0);

@@ -5,7 +5,7 @@ import type { Uid } from '../../base/index.ts';
 import { parseItems } from '../fetch/items.ts';
 import type { Item } from '../fetch/items.ts';
 import type { View } from '../view.ts';
-import { formatSet, quote } from '../wire/index.ts';
+import { formatSet } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 import { parsePartial, within } from './partial.ts';
 import type { Partial } from './partial.ts';
@@ -87,9 +87,9 @@ export function resultText(found: Found, wanted: Returned, name: (uid: Uid) => n
   return text;
 }
 
-/** `* ESEARCH (TAG "A1") UID …`, without MODSEQ. */
-export function esearch(tag: string, byUid: boolean, text: string): string {
-  return `* ESEARCH (TAG ${quote(tag)})${byUid ? ' UID' : ''}${text}`;
+/** `* ESEARCH (TAG "A1") UID …`, without MODSEQ. `correlator`: `TAG "A1"`. */
+export function esearch(correlator: string, byUid: boolean, text: string): string {
+  return `* ESEARCH (${correlator})${byUid ? ' UID' : ''}${text}`;
 }
 
 export function highestModSeq(view: View, uids: Uint32Array): number {

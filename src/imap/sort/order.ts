@@ -1,16 +1,17 @@
-// SORT's criteria (RFC 5256 §3, RFC 5957 §3) and the order that they make.
+// SORT's criteria (RFC 5256 §3, RFC 5957 §3; RELEVANCY: RFC 6203 §6) and the order that they make.
 import { Malformed } from '../../base/index.ts';
+import type { Uid } from '../../base/index.ts';
 import type { Searching } from '../search/run.ts';
 import type { Args } from '../wire/index.ts';
 import { ranksOf } from './ranks.ts';
 import type { Criterion } from './ranks.ts';
 
 export interface SortKey {
-  criterion: Criterion;
+  criterion: Criterion | 'RELEVANCY';
   reverse: boolean;
 }
 
-const CRITERIA = new Set<string>(['ARRIVAL', 'CC', 'DATE', 'FROM', 'SIZE', 'SUBJECT', 'TO', 'DISPLAYFROM', 'DISPLAYTO']);
+const CRITERIA = new Set<string>(['ARRIVAL', 'CC', 'DATE', 'FROM', 'SIZE', 'SUBJECT', 'TO', 'DISPLAYFROM', 'DISPLAYTO', 'RELEVANCY']);
 /** More can only repeat: each criterion and its reverse. */
 const KEYS_MAX = 2 * CRITERIA.size;
 
@@ -25,7 +26,7 @@ export function parseOrder(args: Args): SortKey[] {
       return;
     }
     if (!CRITERIA.has(word)) throw new Malformed(`unknown sort criterion ${word}`);
-    keys.push({ criterion: word as Criterion, reverse });
+    keys.push({ criterion: word as SortKey['criterion'], reverse });
     reverse = false;
     if (keys.length > KEYS_MAX) throw new Malformed(`more than ${KEYS_MAX} sort criteria`);
   });
@@ -33,14 +34,19 @@ export function parseOrder(args: Args): SortKey[] {
   return keys;
 }
 
-/** `uids` (ascending) in the order asked for; what is equal stays in the mailbox's order. */
-export async function sorted(context: Searching, uids: Uint32Array, keys: readonly SortKey[]): Promise<Uint32Array> {
+const NOBODY: ReadonlySet<Uid> = new Set();
+
+/** `uids` (ascending) in the order asked for; what is equal stays in the mailbox's order. `loose`: those that match less well. */
+export async function sorted(context: Searching, uids: Uint32Array, keys: readonly SortKey[], loose: ReadonlySet<Uid> = NOBODY): Promise<Uint32Array> {
   if (uids.length < 2) return uids;
   // A criterion that came before decides nothing more when it comes again.
-  const seen = new Set<Criterion>();
+  const seen = new Set<SortKey['criterion']>();
   const wanted = keys.filter(({ criterion }) => !seen.has(criterion) && seen.add(criterion));
   const columns: { ranks: Uint32Array; reverse: boolean }[] = [];
-  for (const { criterion, reverse } of wanted) columns.push({ ranks: await ranksOf(context, criterion, uids), reverse });
+  for (const { criterion, reverse } of wanted) {
+    const ranks = criterion === 'RELEVANCY' ? uids.map((uid) => (loose.has(uid) ? 1 : 0)) : await ranksOf(context, criterion, uids);
+    columns.push({ ranks, reverse });
+  }
   return inOrder(columns, uids.length).map((k) => uids[k]);
 }
 
