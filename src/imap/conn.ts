@@ -194,7 +194,8 @@ export class Connection implements Context, Owner, Told {
       const parsed = command.parse(args, byUid, this);
       args.end();
       const done = await command.run(this, parsed, byUid);
-      this.teller.tell(byUid || command.keepsNumbers !== true || this.enabled.uidonly);
+      const numbers = command.keepsNumbers === true && (!byUid || command.namesNumbers?.(parsed) === true);
+      this.teller.tell(!numbers || this.enabled.uidonly);
       if (this.teller.more) await this.teller.rest();
       answer = `OK ${done === '' ? `${byUid ? 'UID ' : ''}${name} completed` : done}`;
     } catch (e) {
@@ -258,6 +259,8 @@ export class Connection implements Context, Owner, Told {
   }
 
   enableCondstore(qresync = false): void {
+    // RFC 7162 §3.1.
+    if (!this.enabled.condstore && this.#opened !== null) this.out.line(`* OK [HIGHESTMODSEQ ${this.#opened.view.sureModSeq}] newest change`);
     this.enabled.condstore = true;
     if (qresync) this.enabled.qresync = true;
     this.#applyEnabled();

@@ -30,6 +30,8 @@ export class Teller {
   #request: NotifyRequest | null = null;
   #watch: AccountWatch | null = null;
   #due = false;
+  /** The client was told to keep a lower HIGHESTMODSEQ than it has seen. */
+  #withheld = false;
   #running: Promise<void> = Promise.resolve();
   /** New messages up to here need no items any more. */
   #itemsUpTo: Uid = 0;
@@ -42,8 +44,12 @@ export class Teller {
 
   /** Untagged updates of the selected mailbox. */
   tell(allowExpunge: boolean): void {
-    const view = this.#conn.openView;
-    if (view?.behind) view.poll(this.#conn.out, { allowExpunge: allowExpunge || this.#expungesAnytime });
+    const { openView: view, out } = this.#conn;
+    if (view?.behind) view.poll(out, { allowExpunge: allowExpunge || this.#expungesAnytime });
+    // RFC 7162 §3.2, §6: MODSEQs that the client has seen are above those of what it does not know to be gone.
+    if (view === null || !view.qresync || (!view.holds && !this.#withheld)) return;
+    this.#withheld = view.holds;
+    out.line(`* OK [HIGHESTMODSEQ ${view.sureModSeq}] ${view.holds ? 'what vanished since is told later' : 'all is told'}`);
   }
 
   get #expungesAnytime(): boolean {
@@ -85,6 +91,7 @@ export class Teller {
 
   /** A mailbox was selected: the view is new. */
   attach(view: View): void {
+    this.#withheld = false;
     this.#itemsUpTo = lastUid(view);
     this.#adjust(view);
   }

@@ -164,6 +164,8 @@ export class Transport {
     this.out.moveTo(this.#socket);
     this.#listen();
     this.#socket.resume();
+    // Its end may have come while it was compressed: it does not come again.
+    if (this.#socket.readableEnded) this.onEnd();
   }
 
   /** COMPRESS is on. */

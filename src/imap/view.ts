@@ -25,9 +25,9 @@ const NO_UIDS = new Uint32Array(0);
 export class View {
   readonly selected: Selected;
   readonly index: MailboxIndex;
-  /** The client uses CONDSTORE: every FETCH answer about flags bears MODSEQ (RFC 7162 §3.1). */
+  /** The client uses CONDSTORE: every FETCH answer about flags bears MODSEQ and UID (RFC 7162 §3.1, §3.2.4). */
   condstore = false;
-  /** The client enabled QRESYNC: VANISHED instead of EXPUNGE, UID in every FETCH (RFC 7162 §3.2.10, §3.2.4). */
+  /** The client enabled QRESYNC, and so CONDSTORE: VANISHED instead of EXPUNGE (RFC 7162 §3.2.10). */
   qresync = false;
   /** The client enabled UIDONLY (RFC 9586): it knows no sequence numbers. */
   uidonly = false;
@@ -48,6 +48,7 @@ export class View {
   #count: number;
   #version: number;
   #modSeq: ModSeq;
+  #sure: ModSeq;
   #held: Uid[] = [];
   #flagSets = new Set<number>();
   #announced: Set<Flag>;
@@ -60,7 +61,7 @@ export class View {
     this.#uids = this.index.uids;
     this.#count = this.index.count;
     this.#version = this.index.version;
-    this.#modSeq = this.index.highestModSeq;
+    this.#modSeq = this.#sure = this.index.highestModSeq;
     this.#announced = new Set(this.index.flagsInUse());
     let rendered = renderedFlags.get(this.index);
     if (!rendered) renderedFlags.set(this.index, (rendered = []));
@@ -80,6 +81,16 @@ export class View {
   /** True when poll() with the same rights would write something or give up sequence numbers. */
   get behind(): boolean {
     return this.index.version !== this.#version || this.#held.length > 0 || this.#stale;
+  }
+
+  /** Expunges wait for a command that allows them. */
+  get holds(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** The client was told of all that happened up to here, expunges too: what it may keep as HIGHESTMODSEQ. */
+  get sureModSeq(): ModSeq {
+    return this.#sure;
   }
 
   /** True when the client knows of just the messages that are there. */
@@ -186,6 +197,7 @@ export class View {
       this.#uids = index.uids;
       this.#count = index.count;
     }
+    if (this.#held.length === 0 && added && removals && flags) this.#sure = this.#modSeq;
     if (this.#count !== before - removed) out.write(`* ${this.#count} EXISTS\r\n`);
     if (!flags) return;
     if (this.#untold !== null) flagged.push(...this.#flaggedSince(this.#untold));
@@ -195,7 +207,8 @@ export class View {
 
   /** `* n FETCH (…)` with flags of one message that is still there, as this client wants them. */
   flagsAnswer(seq: number, i: number, withUid: boolean, withFlags = true): string {
-    const uid = !this.uidonly && (withUid || this.qresync) ? `UID ${this.index.uids[i]} ` : '';
+    // RFC 7162 §3.2.4: with CONDSTORE too, since QRESYNC is here.
+    const uid = !this.uidonly && (withUid || this.condstore) ? `UID ${this.index.uids[i]} ` : '';
     const modSeq = this.condstore ? `MODSEQ (${this.index.modSeq(i)})` : '';
     const flags = withFlags ? `FLAGS ${this.flagsText(this.index.flagSet(i))}` : '';
     return `* ${this.uidonly ? `${this.index.uids[i]} UIDFETCH` : `${seq} FETCH`} (${uid}${flags}${flags && modSeq ? ' ' : ''}${modSeq})\r\n`;

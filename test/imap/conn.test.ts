@@ -49,7 +49,7 @@ describe('imap: connection', () => {
     for (const text of ['UNAUTHENTICATE', 'COMPRESS DEFLATE', 'SORT (DATE) UTF-8 ALL', 'UID SORT (DATE) UTF-8 ALL', 'GETMETADATA "" /private/comment']) {
       assert.equal((await wire.command('c', text))[0], 'c BAD unknown command', text);
     }
-    assert.deepEqual(await wire.command('d', 'ENABLE IMAP4rev2 CONDSTORE'), ['* ENABLED CONDSTORE', 'd OK ENABLE completed']);
+    assert.deepEqual(await wire.command('d', 'ENABLE IMAP4rev2 CONDSTORE'), ['* OK [HIGHESTMODSEQ 1] newest change', '* ENABLED CONDSTORE', 'd OK ENABLE completed']);
     wire.close();
     await strict.stop();
   });

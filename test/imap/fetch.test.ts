@@ -209,7 +209,7 @@ describe('imap FETCH', () => {
     const { mailbox, client } = one();
     client.enable();
     const text = await client.send('FETCH 1 BODY[TEXT]<0.5>');
-    assert.equal(text, `* 1 FETCH (BODY[TEXT]<0> ${literal('Three')} FLAGS (\\Seen) MODSEQ (${mailbox.mails[0].modSeq}))\r\nA1 OK FETCH completed\r\n`);
+    assert.equal(text, `* 1 FETCH (BODY[TEXT]<0> ${literal('Three')} UID ${mailbox.mails[0].uid} FLAGS (\\Seen) MODSEQ (${mailbox.mails[0].modSeq}))\r\nA1 OK FETCH completed\r\n`);
   });
 
   it('limits itself to what changed, and says what vanished (CONDSTORE, QRESYNC)', async () => {

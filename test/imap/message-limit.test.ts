@@ -52,6 +52,7 @@ describe('imap: MESSAGELIMIT', () => {
       S: * 3 EXPUNGE
       S: g OK [MESSAGELIMIT 3 ${uids[2]}] EXPUNGE took a part of them
       C: h ENABLE QRESYNC
+      S: * OK [HIGHESTMODSEQ …] …
       S: * ENABLED …
       S: h OK ENABLE completed
     `);

@@ -177,7 +177,7 @@ describe('imap SEARCH', () => {
     const { client, uids, mailbox } = five();
     mailbox.setFlags(uids[1], ['\\Seen']);
     const { modSeq } = mailbox.mails[1];
-    assert.equal(await client.send(`SEARCH MODSEQ ${modSeq}`), `* SEARCH 2 (MODSEQ ${modSeq})\r\n* 2 FETCH (FLAGS (\\Seen) MODSEQ (${modSeq}))\r\nA1 OK SEARCH completed\r\n`);
+    assert.equal(await client.send(`SEARCH MODSEQ ${modSeq}`), `* SEARCH 2 (MODSEQ ${modSeq})\r\n* 2 FETCH (UID ${uids[1]} FLAGS (\\Seen) MODSEQ (${modSeq}))\r\nA1 OK SEARCH completed\r\n`);
     assert.equal(client.enabled.condstore, true);
     assert.equal(await client.send(`SEARCH MODSEQ "/flags/\\\\draft" all ${modSeq + 1}`), '* SEARCH\r\nA1 OK SEARCH completed\r\n');
     assert.equal(await client.send('SEARCH RETURN (MIN) MODSEQ 1'), `* ESEARCH (TAG "A1") MIN 1 MODSEQ ${mailbox.mails[0].modSeq}\r\nA1 OK SEARCH completed\r\n`);

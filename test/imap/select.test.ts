@@ -107,12 +107,21 @@ describe('imap: selected mailbox', () => {
   it('CONDSTORE by SELECT, STATUS and ENABLE', async () => {
     await wire.command('s', 'SELECT INBOX (CONDSTORE)');
     inbox().setFlags(64, []);
-    assert.deepEqual(await wire.command('a', 'NOOP'), ['* 1 FETCH (FLAGS () MODSEQ (320))', 'a OK NOOP completed']);
+    assert.deepEqual(await wire.command('a', 'NOOP'), ['* 1 FETCH (UID 64 FLAGS () MODSEQ (320))', 'a OK NOOP completed']);
     const second = await dial(world.port, { login: true });
     await second.command('s', 'SELECT INBOX');
-    await second.command('t', 'STATUS Sent (HIGHESTMODSEQ)');
+    inbox().setFlags(64, ['\\Draft']);
+    // What the mailbox's is for this client is told once, and no more than it has heard of (RFC 7162 §3.1).
+    assert.deepEqual((await second.command('t', 'STATUS Sent (HIGHESTMODSEQ)')).slice(0, 3), ['* OK [HIGHESTMODSEQ 320] newest change', '* STATUS "Sent" (HIGHESTMODSEQ 1)', '* 1 FETCH (UID 64 FLAGS (\\Draft) MODSEQ (384))']);
+    assert.equal((await second.command('u', 'STATUS Sent (HIGHESTMODSEQ)')).length, 2);
     inbox().setFlags(64, ['\\Seen']);
-    assert.deepEqual(await second.command('a', 'NOOP'), ['* 1 FETCH (FLAGS (\\Seen) MODSEQ (384))', 'a OK NOOP completed']);
+    assert.deepEqual(await second.command('a', 'NOOP'), ['* 1 FETCH (UID 64 FLAGS (\\Seen) MODSEQ (448))', 'a OK NOOP completed']);
+    for (const [k, text] of ['FETCH 1 (MODSEQ)', 'FETCH 1 (FLAGS) (CHANGEDSINCE 1)', 'STORE 1 (UNCHANGEDSINCE 1) +FLAGS (x)', 'SEARCH MODSEQ 1', 'ENABLE CONDSTORE', 'ENABLE QRESYNC'].entries()) {
+      const third = await dial(world.port, { login: true });
+      await third.command('s', 'EXAMINE INBOX');
+      assert.equal((await third.command(`a${k}`, text))[0], '* OK [HIGHESTMODSEQ 448] newest change', text);
+      third.close();
+    }
     second.close();
   });
 
@@ -141,6 +150,34 @@ describe('imap: selected mailbox', () => {
       S: h BAD …
       C: i SELECT INBOX (QRESYNC (1048577 1 (1:2)))
       S: i BAD …
+    `);
+  });
+
+  it('QRESYNC: a client that has seen MODSEQs above what it does not know to be gone keeps a lower one', async () => {
+    await wire.command('e', 'ENABLE QRESYNC');
+    await wire.command('s', 'SELECT INBOX');
+    const before = inbox().highestModSeq;
+    inbox().remove([64]);
+    inbox().setFlags(192, ['\\Flagged']);
+    const { highestModSeq } = inbox();
+    await play(wire, `
+      C: a FETCH 3 (FLAGS)
+      S: * 3 FETCH (UID 192 FLAGS (\\Flagged))
+      S: * 3 FETCH (UID 192 FLAGS (\\Flagged) MODSEQ (${highestModSeq}))
+      S: * OK [HIGHESTMODSEQ ${before}] …
+      S: a OK FETCH completed
+      C: b UID SEARCH 1:2
+      S: * SEARCH 128
+      S: * OK [HIGHESTMODSEQ ${before}] …
+      S: b OK UID SEARCH completed
+      C: c UID SEARCH UID 1:*
+      S: * SEARCH 128 192 256
+      S: * VANISHED 64
+      S: * OK [HIGHESTMODSEQ ${highestModSeq}] …
+      S: c OK UID SEARCH completed
+      C: d FETCH 1 (FLAGS)
+      S: * 1 FETCH (UID 128 FLAGS …)
+      S: d OK FETCH completed
     `);
   });
 

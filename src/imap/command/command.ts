@@ -101,6 +101,8 @@ export interface Command<A = unknown> {
    * command is not behind UID (RFC 9051 §7.5.1: FETCH, STORE and SEARCH by sequence number).
    */
   readonly keepsNumbers?: boolean;
+  /** Behind UID too, where this is true: a search by sequence numbers (RFC 7162 §3.2.10.2). */
+  namesNumbers?(parsed: A): boolean;
   parse(args: Args, byUid: boolean, context: Context): A;
   run(context: Context, parsed: A, byUid: boolean): Promise<string>;
 }

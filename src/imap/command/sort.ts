@@ -12,6 +12,7 @@ export const sort = command<Request>({
   when: 'selected',
   uid: true,
   keepsNumbers: true,
+  namesNumbers: ({ key }) => uses(key, 'seq'),
 
   parse(args, _byUid, context) {
     args.sp();

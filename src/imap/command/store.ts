@@ -52,6 +52,7 @@ export const store = command({
     const part = taken(view.resolve(set, byUid), context.limits);
     const { uids } = part;
     if (selected.readOnly) throw new Refused('The mailbox is open for reading only', 'READ-ONLY');
+    const knewAll = !view.behind;
     // What the client knows of each message must be what the change starts from: then .SILENT may keep the result.
     view.poll(out, { allowExpunge: false });
     const there = uids.filter((uid) => view.index.find(uid) >= 0);
@@ -63,6 +64,8 @@ export const store = command({
     view.poll(out, { allowExpunge: false, told });
     // With CONDSTORE the client needs the new MODSEQ also of a silent store (RFC 7162 §3.1.3).
     if (!silent || enabled.condstore) await answer(context, told, byUid, !silent);
+    // What it should have started from (§3.1.3), unless it has just heard of it.
+    if (knewAll && modified.length > 0) await answer(context, modified, byUid, true);
     if (there.length < uids.length && !byUid) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     const done = (text: string) => withCode(text, 'STORE', part, (line) => out.line(line));
     if (modified.length === 0) return done('');

@@ -13,6 +13,7 @@ export const thread = command<{ algorithm: Algorithm; key: Key }>({
   when: 'selected',
   uid: true,
   keepsNumbers: true,
+  namesNumbers: ({ key }) => uses(key, 'seq'),
 
   parse(args, _byUid, context) {
     args.sp();

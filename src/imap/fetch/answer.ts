@@ -58,6 +58,8 @@ export class FetchAnswers {
     this.#plain = items.map((item) => (item.kind === 'section' ? null : renderer(context, item.kind)));
     const asked = (kind: string) => items.some((item) => item.kind === kind);
     this.#flagsToo = [];
+    // RFC 7162 §3.2.4.
+    if (enabled.condstore && !enabled.uidonly && !asked('UID')) this.#flagsToo.push(renderer(context, 'UID'));
     if (!asked('FLAGS')) this.#flagsToo.push(renderer(context, 'FLAGS'));
     if (enabled.condstore && !asked('MODSEQ')) this.#flagsToo.push(renderer(context, 'MODSEQ'));
   }
