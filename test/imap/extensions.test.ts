@@ -333,6 +333,15 @@ describe('imap: IMAP4rev2', () => {
       C: A5 LIST "" &*
       S: * LIST (\\HasNoChildren) "/" "&AOk-"
       S: A5 OK LIST completed
+      C: A6 RENAME "${sent}" Bar
+      S: * LIST () "/" "Bar" ("OLDNAME" ("${sent}"))
+      S: A6 OK RENAME completed
+      C: A7 RENAME Bar "${sent}"
+      S: * LIST () "/" "Caf\xc3\xa9" ("OLDNAME" ("Bar"))
+      S: A7 OK RENAME completed
+      C: A8 DELETE "${sent}"
+      S: * LIST (\\NonExistent) "/" "Caf\xc3\xa9" ("OLDNAME" ("${sent}"))
+      S: A8 OK DELETE completed
     `);
   });
 });

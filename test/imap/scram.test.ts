@@ -109,6 +109,14 @@ describe('imap: SCRAM', () => {
     assert.match((await scram(wire, { header: 'n,a=ann@example.org,' })).answer, /^x OK/);
   });
 
+  it('leaves a client whose password it can not take to LOGIN and PLAIN, on the same connection', async () => {
+    for (const text of ['LOGIN ann@example.org secret', `AUTHENTICATE PLAIN ${base64('\0ann@example.org\0secret')}`]) {
+      wire = await dial(world.port);
+      assert.match((await scram(wire, { password: 'chosen' })).answer, /^x NO \[AUTHENTICATIONFAILED\]/);
+      assert.match((await wire.command('a', text)).at(-1)!, /^a OK \[CAPABILITY /, text);
+    }
+  });
+
   it('is not there when it is switched off', async () => {
     world.backend.scramAllowed = false;
     wire = await dial(world.port);
