@@ -61,6 +61,18 @@ describe('imap STORE', () => {
     assert.match(await client.send(`STORE 2 (UNCHANGEDSINCE ${since}) +FLAGS.SILENT (\\Deleted)`), /^\* 2 FETCH \(UID \d+ FLAGS \(work\) MODSEQ \(\d+\)\)\r\nA1 OK \[MODIFIED 2\]/);
   });
 
+  it('knows a keyword in any case, by the spelling that the mailbox has', async () => {
+    const { mailbox, client } = three();
+    await client.send('STORE 1 +FLAGS Work WORK work');
+    assert.deepEqual(mailbox.mails[0].flags, ['Work']);
+    await client.send('STORE 2:3 FLAGS (wORK other)');
+    assert.deepEqual(mailbox.mails.map((mail) => mail.flags), [['Work'], ['Work', 'other'], ['Work', 'other']]);
+    // Others may have made two spellings of it at once.
+    mailbox.setFlags(mailbox.mails[2].uid, ['Work', 'WORK']);
+    await client.send('STORE 1:3 -FLAGS work');
+    assert.deepEqual(mailbox.mails.map((mail) => mail.flags), [[], ['other'], []]);
+  });
+
   it('refuses what cannot be stored', async () => {
     const { mailbox, client, uids } = three();
     for (const text of ['STORE 1 FLAGS (\\Recent)', 'STORE 1 FLAGS (\\Own)', 'STORE 1 FLAG (\\Seen)', 'STORE 9 FLAGS ()', 'STORE 1 FLAGS (a b', 'STORE 1 (NONE 1) FLAGS ()', 'STORE 1 FLAGS', `STORE 1 FLAGS (${'k'.repeat(300)})`]) {

@@ -43,11 +43,12 @@ export const store = command({
       do flags.push(args.flag());
       while (args.skip(' '));
     }
-    return { set, mode, silent, flags: [...new Set(flags)], unchangedSince: unchangedSince as ModSeq | null };
+    return { set, mode, silent, flags, unchangedSince: unchangedSince as ModSeq | null };
   },
 
-  async run(context, { set, mode, silent, flags, unchangedSince }, byUid) {
+  async run(context, { set, mode, silent, flags: sent, unchangedSince }, byUid) {
     const { view, out, enabled, selected } = context;
+    const flags = spelt(view, mode, sent);
     if (unchangedSince !== null) context.enableCondstore();
     const part = taken(view.resolve(set, byUid), context.limits);
     const { uids } = part;
@@ -73,6 +74,17 @@ export const store = command({
     return done(`[MODIFIED ${formatSet(names)}] Some of the messages were changed meanwhile`);
   },
 });
+
+/** Keywords are equal in any case (RFC 9051 §2.3.2): the mailbox's spelling counts, and all there are when one is removed. */
+function spelt({ index }: View, mode: Mode, flags: Flag[]): Flag[] {
+  if (flags.every((flag) => flag.startsWith('\\'))) return flags;
+  const spellings = Map.groupBy(index.flagsInUse(), (flag) => flag.toLowerCase());
+  const names = Map.groupBy(flags, (flag) => flag.toLowerCase());
+  return [...names].flatMap(([name, written]) => {
+    const known = spellings.get(name) ?? written;
+    return mode === 'remove' ? known : [known[0]];
+  });
+}
 
 async function answer(context: Context, uids: Uint32Array, byUid: boolean, withFlags: boolean): Promise<void> {
   const { view, out, clock } = context;

@@ -221,11 +221,15 @@ export class Args {
     return keyword;
   }
 
-  /** `(\Seen work)`, each flag once. */
+  /** `(\Seen work)`, each flag once, in whatever case. */
   flagList(): Flag[] {
-    const flags = new Set<Flag>();
-    this.list(() => flags.add(this.flag()));
-    return [...flags];
+    const flags = new Map<string, Flag>();
+    this.list(() => {
+      const flag = this.flag();
+      const name = flag.toLowerCase();
+      if (!flags.has(name)) flags.set(name, flag);
+    });
+    return [...flags.values()];
   }
 
   /** `(` items separated by one space `)`; `()` has none. Nesting has a limit. */
