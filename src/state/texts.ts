@@ -3,6 +3,8 @@ import { ByteReader, Corrupt } from '../base/index.ts';
 
 const SEGMENT_BITS = 20;
 const SEGMENT_BYTES = 1 << SEGMENT_BITS;
+/** Of the first segment; it doubles until it is as large as the others. Most mailboxes are small. */
+const FIRST_BYTES = 1 << 13;
 /** Stands for "the same as the first". */
 const SAME = 255;
 
@@ -20,12 +22,21 @@ export class Texts {
 
   #room(n: number): number {
     if (this.#used + n > SEGMENT_BYTES) {
-      this.#segments.push(Buffer.allocUnsafeSlow(SEGMENT_BYTES));
+      this.#segments.push(Buffer.allocUnsafeSlow(this.#segments.length === 0 ? FIRST_BYTES : SEGMENT_BYTES));
       this.#used = 0;
     }
-    const at = (this.#segments.length - 1) * SEGMENT_BYTES + this.#used;
+    const last = this.#segments.length - 1;
+    const at = last * SEGMENT_BYTES + this.#used;
     this.#used += n;
+    if (this.#used > this.#segments[last].length) this.#grow();
     return at;
+  }
+  #grow(): void {
+    const old = this.#segments[0];
+    let bytes = old.length;
+    while (bytes < this.#used) bytes *= 2;
+    this.#segments[0] = Buffer.allocUnsafeSlow(bytes);
+    this.#segments[0].set(old);
   }
   add(ids: MessageIds): number {
     const texts = [ids.emailId, ids.threadId, ids.blob, ids.words ?? ''];
