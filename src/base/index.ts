@@ -6,6 +6,7 @@ export * from './admission.ts';
 export * from './bytes.ts';
 export * from './clock.ts';
 export * from './errors.ts';
+export * from './lean-http.ts';
 export * from './limits.ts';
 export * from './logger.ts';
 export * from './mail.ts';

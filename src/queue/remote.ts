@@ -2,9 +2,9 @@
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { Unavailable, limits, reason } from '../base/index.ts';
+import { Unavailable, leanHttp, limits, reason } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
-import { Client } from './client.ts';
+import type { Client } from './client.ts';
 import type { Host } from './dns.ts';
 import { NOTIFY } from './ops.ts';
 import type { Outcome } from './ops.ts';
@@ -143,6 +143,9 @@ export class Remote {
 
   static async #connect(host: Host, port: number, settings: RemoteSettings, demand: Demand, socket: Socket, inClear: boolean): Promise<Remote> {
     const must = demand.kind === 'dane' || demand.kind === 'encrypt' || (demand.kind === 'pkix' && demand.enforce);
+    // The library, and what it loads, is 2 MB that a replica without mail to send has no use for.
+    leanHttp();
+    const { Client } = await import('./client.ts');
     const connection = new Client({
       connection: socket,
       host: host.name,

@@ -1,5 +1,4 @@
 // Files written in the page cache, made durable in their own place.
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { isAbsent } from './disk-error.ts';
 import type { DiskFolders } from './disk-folders.ts';
@@ -25,7 +24,8 @@ export async function settle(files: string[], paths: string[], folders: DiskFold
 }
 
 /** False where there is no such program, or it can not. */
-function syncfs(folder: string): Promise<boolean> {
+async function syncfs(folder: string): Promise<boolean> {
+  const { execFile } = await import('node:child_process');
   return new Promise((resolve) => execFile('sync', ['-f', folder], { env: { PATH: process.env.PATH } }, (e) => resolve(e === null)));
 }
 

@@ -1,12 +1,14 @@
 // SPF, DKIM, ARC and DMARC of one message, by a library that is loaded with the first one. The body passes through and is
 // not kept.
 import { PassThrough } from 'node:stream';
+import { leanHttp } from '../../base/index.ts';
 import { recordTags } from './dmarc-seen.ts';
 import type { DmarcFacts } from './dmarc-seen.ts';
 import type { Ask } from './questions.ts';
 
 type Library = Awaited<ReturnType<typeof load>>;
 const load = async () => {
+  leanHttp();
   const [dkim, spf, dmarc, arc] = await Promise.all([import('mailauth/lib/dkim/verify.js'), import('mailauth/lib/spf/index.js'), import('mailauth/lib/dmarc/index.js'), import('mailauth/lib/arc/index.js')]);
   return { dkimVerify: dkim.dkimVerify, spf: spf.spf, evaluateDmarc: dmarc.evaluateDmarc, arc: arc.arc };
 };
