@@ -17,6 +17,7 @@ import { MailAdmin } from './mail-admin.ts';
 import type { Queue } from './queue/index.ts';
 import { openReceiving } from './receiving.ts';
 import type { Receiving } from './receiving.ts';
+import { rehearse } from './rehearsal.ts';
 import { Sending, queueOf } from './sending.ts';
 import { openCertificate } from './tls.ts';
 
@@ -124,6 +125,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
     sending = new Sending({ config: { ...config, drain_ms: connectionsMs(config.drain_ms) }, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
+    await rehearse(logger);
     const serving: Serving = {};
     const ports = await listen(config, core, users, sending, receiving, () => certificate.context(), stopping, serving);
     if (web) ports.http = await web.listen({ core, replica, users, receiver, serving, receiving, sending });

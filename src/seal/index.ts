@@ -29,7 +29,7 @@ export { NAMED_OVERHEAD_BYTES, openNamed, sealNamed, sealedKeyId } from './named
 export { DELIVERED_OVERHEAD_BYTES, deliveryKey, openDelivered, sealDelivered } from './delivered.ts';
 export { createSymmetricKey, decodeUserPublic, encodeUserPublic, openRing, sealRing } from './keys.ts';
 export type { BlobPublicKey, BlobSecretKey, EventPublicKey, EventSecretKey, SymmetricKey, UserPublic, UserRing, UserSecrets } from './keys.ts';
-export { createUserSecrets, exportSecretKey } from './openpgp.ts';
+export { createPassingSecrets, createUserSecrets, exportSecretKey } from './openpgp.ts';
 export { Token, createAppPassword, createRecoveryCode, findToken, parseToken } from './token.ts';
 export type { TokenKind } from './token.ts';
 export { createRootKey, unwrapWithPassword, unwrapWithScram, unwrapWithToken, wrapInfo, wrapWithPassword, wrapWithToken } from './wrap.ts';

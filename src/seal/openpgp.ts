@@ -54,6 +54,17 @@ export function createEventKey(random: Random): EventSecretKey {
 /** All keys of a new user. `nowMs` (wall clock) dates the OpenPGP key. */
 export async function createUserSecrets(random: Random, nowMs: number): Promise<UserSecrets> {
   const { key, certificate } = await createBlobKey(nowMs);
+  return secretsWith(key, certificate, random);
+}
+
+/** The same without openpgp.js, and so without what its owner could export: for an account that ends with the process. */
+export function createPassingSecrets(random: Random): UserSecrets {
+  const { secret, point } = createEventKey(random);
+  return secretsWith({ fingerprint: random.bytes(32), point, secret, openpgp: NONE }, NONE, random);
+}
+const NONE = Buffer.alloc(0);
+
+function secretsWith(key: BlobSecretKey, certificate: Buffer, random: Random): UserSecrets {
   const event = createEventKey(random);
   return {
     ring: { blobs: [key], events: [event], sessions: [createSymmetricKey(random)] },

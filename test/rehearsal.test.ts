@@ -1,0 +1,27 @@
+// What a replica does before it listens.
+import assert from 'node:assert/strict';
+import v8 from 'node:v8';
+import { rehearse } from '../src/rehearsal.ts';
+import type { Logger } from '../src/base/index.ts';
+
+describe('the rehearsal', () => {
+  it('plays the whole of it, leaves nothing behind, and lets the compilers in', async () => {
+    const said: string[] = [];
+    const note = (what: string) => void said.push(what);
+    const logger: Logger = { debug: note, info: note, warn: note, error: note, room: () => logger };
+    const handles = () => process.getActiveResourcesInfo().filter((what) => /TCP|Timeout/.test(what)).length;
+    const before = handles();
+    const flags: string[] = [];
+    const set = v8.setFlagsFromString;
+    v8.setFlagsFromString = (flag) => void flags.push(flag);
+    try {
+      await rehearse(logger);
+    } finally {
+      v8.setFlagsFromString = set;
+    }
+    assert.deepEqual(said, ['rehearsed']);
+    assert.deepEqual(flags, ['--opt', '--maglev']);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(handles(), before, process.getActiveResourcesInfo().join(' '));
+  });
+});
