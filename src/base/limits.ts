@@ -104,6 +104,8 @@ export const limits = {
   imap_command_messages_max: 4_000_000,
   /** Annotations that changed and of which a client that asked (NOTIFY) has not heard yet, because it does not read. */
   imap_notify_entries_max: 10_000,
+  /** Event groups of one NOTIFY: every mailbox is looked at by each. */
+  imap_notify_groups_max: 100,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
   /** Messages of a mailbox for which what SORT compares is kept: about 60 bytes each for each criterion in use. */

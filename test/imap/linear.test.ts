@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { systemClock } from '../../src/base/index.ts';
 import { copyUrl } from '../../src/imap/catenate.ts';
 import { parseFetch } from '../../src/imap/fetch/items.ts';
+import { sourceTest } from '../../src/imap/list/sources.ts';
 import { compilePattern } from '../../src/imap/list/pattern.ts';
 import { parseClientFinal, parseClientFirst } from '../../src/imap/sasl/scram.ts';
 import { finder } from '../../src/imap/search/contains.ts';
@@ -90,6 +91,7 @@ const CASES: [string, number, (n: number) => () => unknown][] = [
   ['strings to write', 4000, (n) => () => [quote('"\\'.repeat(n)), quoteUtf8('"\\é'.repeat(n))]],
   ['patterns of LIST, names', 500, (n) => { const has = compilePattern('', '*a%b'.repeat(20)); return () => has('ab/'.repeat(n)); }],
   ['patterns of LIST, patterns', 500, (n) => { const has = compilePattern('', '*a%b'.repeat(n)); return () => has('ab/'.repeat(20)); }],
+  ['names of mailboxes to watch', 50, (n) => { const names = Array.from({ length: n }, (_, k) => `a/${k}`); const has = sourceTest({ kind: 'subtree', names, delayed: false }); return () => names.map((name) => has({ name: `b/${name}/c`, subscribed: false, specialUse: null })); }],
   ['URLs', 2000, (n) => tolerant(() => void copyUrl(nobody, `imap://${';AUTH='.repeat(n)}@`, async () => {}).catch(() => {}))],
   ['URLs, paths', 2000, (n) => tolerant(() => void copyUrl(nobody, `/${'/;UID='.repeat(n)}`, async () => {}).catch(() => {}))],
   ['SCRAM, first', 1000, (n) => tolerant(() => parseClientFirst(Buffer.from(`n,,${'n='.repeat(n)}`).toString('base64'), false, false))],

@@ -306,5 +306,6 @@ describe('imap: NOTIFY', () => {
       assert.match(await refused(text), /^x BAD /, text);
     }
     assert.match(await refused('ESEARCH IN (selected-delayed) ALL'), /^x BAD /);
+    assert.match(await refused(`NOTIFY SET${' (personal NONE)'.repeat(101)}`), /^x NO \[NOTIFICATIONOVERFLOW\] /);
   });
 });

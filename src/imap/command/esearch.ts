@@ -30,7 +30,10 @@ export const esearch = command<Parsed>({
     const sources: Source[] = [];
     args.sp();
     if (args.skip('IN ')) {
-      args.list(() => sources.push(parseSource(args)));
+      args.list(() => {
+        sources.push(parseSource(args));
+        if (sources.length > limits.imap_sources_max) throw new Refused(`More than ${limits.imap_sources_max} sources`, 'LIMIT');
+      });
       // §2.2: that one is NOTIFY's.
       if (sources.some(({ delayed }) => delayed)) throw new Malformed('selected-delayed is for NOTIFY');
       if (sources.length === 0) throw new Malformed('where to search expected');

@@ -2,7 +2,6 @@
 import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { MailboxEntry } from '../session.ts';
 import type { Args } from '../wire/index.ts';
-import { compilePattern } from './pattern.ts';
 
 /** Which mailboxes are meant (RFC 7377 §2.2, RFC 5465 §6): a kind, and the names that go with it. */
 export interface Source {
@@ -53,15 +52,20 @@ export function sourceTest({ kind, names }: Source): (mailbox: Place) => boolean
       return () => true;
     case 'subscribed':
       return ({ subscribed }) => subscribed;
-    case 'mailboxes': {
-      const wanted = new Set(names);
-      return ({ name }) => wanted.has(name);
-    }
+    case 'mailboxes':
     case 'subtree':
     case 'subtree-one': {
-      const below = names.map((name) => ({ name, matches: compilePattern(`${name}/`, kind === 'subtree' ? '*' : '%') }));
-      return ({ name }) => below.some((one) => one.name === name || (name.startsWith(`${one.name}/`) && one.matches(name)));
+      // By the name and its parents, however many names are given.
+      const wanted = new Set(names);
+      if (kind === 'mailboxes') return ({ name }) => wanted.has(name);
+      return ({ name }) => {
+        if (wanted.has(name)) return true;
+        for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
+          if (wanted.has(name.slice(0, at))) return true;
+          if (kind === 'subtree-one') return false;
+        }
+        return false;
+      };
     }
   }
 }
-

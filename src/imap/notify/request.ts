@@ -54,7 +54,7 @@ export function parseRequest(args: Args): NotifyRequest {
   if (args.skip('STATUS ')) request.status = true;
   let groups = 0;
   do {
-    if (++groups > limits.imap_sources_max) throw new Refused(`More than ${limits.imap_sources_max} event groups`, 'LIMIT');
+    if (++groups > limits.imap_notify_groups_max) throw new Refused(`More than ${limits.imap_notify_groups_max} event groups`, 'NOTIFICATIONOVERFLOW');
     parseGroup(args, request);
   } while (args.skip(' '));
   return request;
