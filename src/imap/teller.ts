@@ -86,7 +86,8 @@ export class Teller {
     const view = this.#conn.openView;
     if (view === null || uids.length === 0 || view.index.find(uids[0]) < 0) return;
     view.made = true;
-    if (this.#request !== null || !view.contexts.empty) for (const uid of uids) this.#made.add(uid);
+    // Only where something will be told of new messages, and then be forgotten here.
+    if (this.#request?.selected?.items.length || !view.contexts.empty) for (const uid of uids) this.#made.add(uid);
   }
 
   /** A mailbox was selected: the view is new. */

@@ -122,6 +122,7 @@ export class FakeSession implements Session {
   }
   async subscribe(name: string, on: boolean): Promise<void> {
     await this.user.operation('subscribe');
+    if (on === this.user.subscriptions.has(name)) return;
     if (on) this.user.subscriptions.add(name);
     else this.user.subscriptions.delete(name);
     this.user.tell({ names: true });

@@ -259,6 +259,14 @@ describe('imap: NOTIFY', () => {
       assert.match((await wire.command('b', text)).join('|'), /^b OK [^|]*$/, text);
     }
     assert.deepEqual(await wire.command('c', 'NOOP'), ['c OK NOOP completed']);
+    // What others do to a name of which its own command changed nothing.
+    const other = await dial(world.port, { login: true });
+    await other.command('1', 'SUBSCRIBE Sent');
+    assert.equal(await wire.line(), '* LIST (\\Subscribed \\HasNoChildren \\Sent) "/" "Sent"');
+    await wire.command('c1', 'SUBSCRIBE Sent');
+    await other.command('2', 'UNSUBSCRIBE Sent');
+    assert.equal(await wire.line(), '* LIST (\\HasNoChildren \\Sent) "/" "Sent"');
+    other.close();
     // That the message is there is told, but not what is in it.
     const lines = await wire.command('d', 'APPEND INBOX {3+}\r\nabc');
     assert.equal(lines.length, 2);

@@ -84,7 +84,8 @@ export class AccountWatch {
 
   /** Called behind the client's own command, before `write`. */
   own({ names = [], annotations }: OwnDoing): void {
-    for (const name of names) this.#ownNames.add(name);
+    // What changed nothing must not hide what others do to that name later.
+    if (this.#namesChanged) for (const name of names) this.#ownNames.add(name);
     if (annotations === undefined) return;
     const mailbox = annotations.name === null ? null : (this.#names.mailboxes.find(({ name }) => name === annotations.name)?.id ?? null);
     const of = this.#annotations.get(mailbox);
