@@ -174,9 +174,12 @@ export class Client {
     const letter = this.#ledger.letters.get(token);
     if (!letter || letter.moved || letter.copies > 0 || letter.doomed || !letter.acked) return;
     letter.doomed = true;
-    await this.#ok(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`, copy);
+    // Without it nothing was marked: a repair has just given the message another UID.
+    const told = await this.#ok(`UID STORE ${uid} +FLAGS (\\Deleted)`, copy);
+    const marked = told.some((line) => new RegExp(`^\\d+ FETCH .*UID ${uid}\\b`).test(line) && line.includes('\\Deleted'));
     await this.#ok(`UID EXPUNGE ${uid}`, copy);
-    letter.removed = true;
+    if (!marked) return;
+    letter.removed = uid;
     this.#ledger.counts.removed++;
   }
 

@@ -14,8 +14,8 @@ export interface Letter {
   moved: boolean;
   copies: number;
   doomed: boolean;
-  /** The removal was answered OK. */
-  removed: boolean;
+  /** The UID whose \Deleted was shown, and whose removal was answered OK; 0: none. */
+  removed: number;
   /** Keywords whose STORE showed them and was answered OK. */
   readonly keywords: Set<string>;
 }
@@ -31,7 +31,7 @@ export class Ledger {
   longest = { ms: 0, what: '' };
 
   letter(person: Person, kind: Letter['kind'], token: string, bytes: Buffer): Letter {
-    const letter: Letter = { token, person, bytes, kind, acked: false, tries: 0, moved: false, copies: 0, doomed: false, removed: false, keywords: new Set() };
+    const letter: Letter = { token, person, bytes, kind, acked: false, tries: 0, moved: false, copies: 0, doomed: false, removed: 0, keywords: new Set() };
     this.letters.set(token, letter);
     return letter;
   }
