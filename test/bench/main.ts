@@ -64,7 +64,7 @@ async function measure(row: Row, bench: Bench): Promise<Result> {
 async function storeOf(args: Arguments, folder: string, atEnd: Bench['atEnd']): Promise<(name: string) => Record<string, string>> {
   if (args.store === 'disk') return (name) => ({ COLOMBIER_STORE: `disk:${join(folder, name, 'store')}` });
   const { startGarage } = await import('../real/garage.ts');
-  const garage = await startGarage({ buckets: ['main', 'counted'], folder });
+  const garage = await startGarage({ buckets: ['main', 'counted', 'smtp'], folder });
   atEnd.push(() => garage.stop());
   return (name) => ({
     COLOMBIER_STORE: `s3:${name}`,

@@ -47,7 +47,7 @@ async function open(bench: Bench): Promise<Stage> {
   const [smtp, submission] = await freePorts(2);
   // All checks off: it listens at loopback alone.
   const env = { COLOMBIER_SMTP_PORT: String(smtp), COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SMARTHOST: `127.0.0.1:${sink.port}` };
-  const colombier = await bench.startColombier('counted', { env, users: SENDERS });
+  const colombier = await bench.startColombier('smtp', { env, users: SENDERS });
   bench.atEnd.push(() => colombier.stop());
   let postfix: Postfix | null = null;
   const { dovecot } = bench;
