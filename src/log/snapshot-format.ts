@@ -157,8 +157,16 @@ export function encodeManifest(authenticator: Authenticator, name: string, clear
   return Buffer.concat([clear, Buffer.from([mac.length]), mac, sealed]);
 }
 
-/** Reads the clear half and verifies all. Effects are empty until the private half is read. Throws Corrupt. */
-export function decodeManifest(authenticator: Authenticator, name: string, bytes: Buffer): { body: ManifestBody; sealed: Buffer } {
+/** A manifest that is authentic, and what stands before the events that it covers. */
+export interface OpenedManifest {
+  head: Omit<ManifestBody, 'covers'>;
+  sealed: Buffer;
+  /** Of the covered events. */
+  rest: ByteReader;
+}
+
+/** Verifies all, and reads no further than the parts' ids: the covered events are many. Throws Corrupt. */
+export function openManifest(authenticator: Authenticator, name: string, bytes: Buffer): OpenedManifest {
   const outer = new ByteReader(bytes);
   checkVersion(outer.u8());
   const half = outer.bytes();
@@ -168,7 +176,11 @@ export function decodeManifest(authenticator: Authenticator, name: string, bytes
   authenticator.verify(name, [clear, sealed], mac);
   const r = new ByteReader(half);
   const [floor, position, digest, born, messages, size] = [r.varint(), r.varint(), Buffer.from(r.raw(16)), r.varint(), r.varint(), r.varint()];
-  const partIds = readTable(r);
+  return { head: { floor, position, digest, born, messages, bytes: size, partIds: readTable(r) }, sealed, rest: r };
+}
+
+/** The covered events of an opened manifest. Their effects are empty until the private half is read. Throws Corrupt. */
+export function readCovers(r: ByteReader): CoveredEvent[] {
   const writers = readTable(r);
   const covers = Array.from({ length: r.count(28) }, (): CoveredEvent => {
     const kind = KINDS[r.u8()];
@@ -181,7 +193,7 @@ export function decodeManifest(authenticator: Authenticator, name: string, bytes
     return { ref: { position: last, writer, seq }, first: last - span, kind, seen, born: eventBorn, modified, messages: added, bytes: addedBytes, effects: [], repaired: [], lost: null };
   });
   r.finish();
-  return { body: { floor, position, digest, born, messages, bytes: size, partIds, covers }, sealed };
+  return covers;
 }
 
 /** The ids of covered events. */

@@ -7,8 +7,7 @@ import { digestBytes } from './event.ts';
 import type { Listing } from './listing.ts';
 import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
-import { readManifests } from './snapshot.ts';
-import type { Manifest } from './snapshot.ts';
+import { readPartIds } from './snapshot.ts';
 import { encodeManifest, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
 import type { CoveredEvent } from './snapshot-format.ts';
 import type { Tail } from './tail.ts';
@@ -32,11 +31,12 @@ const PART_BITS = 130;
  * lost its own to a collection that didn't see it; one that goes right after this look makes the new snapshot hollow too,
  * before anything is collected because of it.
  */
-async function keepable(w: Reading, manifests: readonly Manifest[]): Promise<Set<string>> {
-  if (manifests.length === 0) return new Set();
+async function keepable(w: Reading): Promise<Set<string>> {
+  const named = await readPartIds(w);
+  if (named.length === 0) return new Set();
   const { rows } = await listAll(w.store, partName(w.root, ''), w.limits.list_keys_max);
   const there = new Set(rows.map((row) => row.name));
-  return new Set(manifests.flatMap((m) => m.partIds).filter((id) => there.has(partName(w.root, id))));
+  return new Set(named.filter((id) => there.has(partName(w.root, id))));
 }
 
 /**
@@ -47,9 +47,8 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   const { listing, tail, box, store, root, clock, limits } = w;
   const began = clock.monotonic();
   const born = listing.listed!.date;
-  const manifests = await readManifests(w);
   // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
-  const present = await keepable(w, manifests);
+  const present = await keepable(w);
   await source.prepare?.(present);
   // From here to the end of `encode` nothing may be applied: no await.
   if (!w.open()) return false;

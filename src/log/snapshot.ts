@@ -7,8 +7,8 @@ import { digestNumber, eventId } from './event.ts';
 import { NotListed, authentic } from './guard.ts';
 import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
-import { coveredIds, decodeManifest } from './snapshot-format.ts';
-import type { ManifestBody } from './snapshot-format.ts';
+import { coveredIds, openManifest, readCovers } from './snapshot-format.ts';
+import type { ManifestBody, OpenedManifest } from './snapshot-format.ts';
 
 export interface Manifest extends ManifestBody {
   name: string;
@@ -25,42 +25,53 @@ export interface Manifest extends ManifestBody {
  * may be gone, and the log may have been collected without asking it. Throws Unavailable, Corrupt.
  */
 export async function readManifests(reading: Reading): Promise<Manifest[]> {
+  const read = await opened(reading, ({ head, sealed, rest }, name, modified, stored): Manifest => {
+    const covers = readCovers(rest);
+    return { ...head, covers, name, modified, digestNumber: digestNumber(head.digest), named: coveredIds(covers), sealed, stored };
+  });
+  return read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
+}
+
+/** Ids of the parts that manifests which count name. Of the covered events, which are many, nothing is read. Throws as `readManifests`. */
+export const readPartIds = async (reading: Reading): Promise<string[]> => (await opened(reading, ({ head }) => head.partIds)).flat();
+
+type Take<T> = (manifest: OpenedManifest, name: string, modified: number, stored: Buffer) => T;
+
+async function opened<T>(reading: Reading, take: Take<T>): Promise<T[]> {
   const { store, root, limits, logger } = reading;
   const prefix = snapshotPrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
   const read = await Promise.all(
     rows.map(async (row) => {
       const named = parseSnapshotLeaf(row.name.slice(prefix.length));
-      if (!named) {
-        logger.error('not the name of a snapshot', { name: row.name });
-        return null;
-      }
-      return readManifest(reading, row.name, named);
+      if (named) return open(reading, row.name, named, take);
+      logger.error('not the name of a snapshot', { name: row.name });
+      return null;
     }),
   );
-  return read.filter((m) => m !== null).sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
+  return read.filter((m) => m !== null);
 }
 
-async function readManifest(reading: Reading, name: string, named: { floor: Position; position: Position }): Promise<Manifest | null> {
+async function open<T>(reading: Reading, name: string, named: { floor: Position; position: Position }, take: Take<T>): Promise<T | null> {
   const object = await reading.store.get(name);
   // Seen by some reads only, or collected meanwhile: nothing depends on it.
   if (!object) return null;
-  let decoded: ReturnType<typeof decodeManifest>;
+  let manifest: OpenedManifest;
   try {
-    decoded = await authentic(reading, () => decodeManifest(reading.authenticator, name, object.bytes));
+    manifest = await authentic(reading, () => openManifest(reading.authenticator, name, object.bytes));
   } catch (e) {
     if (!(e instanceof NotListed)) throw e;
     reading.logger.error('a snapshot counts for nothing', { name, reason: reason(e) });
     return null;
   }
-  const { body, sealed } = decoded;
-  if (body.floor !== named.floor || body.position !== named.position) throw new Corrupt(`a snapshot is not what its name says: ${name}`);
+  const { head } = manifest;
+  if (head.floor !== named.floor || head.position !== named.position) throw new Corrupt(`a snapshot is not what its name says: ${name}`);
   const modified = object.firstModified ?? object.modified;
-  if (modified - body.born > reading.limits.snapshot_window_ms) {
+  if (modified - head.born > reading.limits.snapshot_window_ms) {
     reading.logger.warn('a snapshot landed too late to count', { name });
     return null;
   }
-  return { ...body, name, modified, digestNumber: digestNumber(body.digest), named: coveredIds(body.covers), sealed, stored: object.bytes };
+  return take(manifest, name, modified, object.bytes);
 }
 
 /**
