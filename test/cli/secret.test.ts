@@ -1,35 +1,16 @@
 // Another cluster secret, from the first command to a replica that never had the former one.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync, utimesSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { deliver, dialogue } from './dialogue.ts';
 import { CliSystem } from './system.ts';
 import { FakeSystem } from './fake-server.ts';
 import type { ServedReplica } from './system.ts';
 
-/** Says lines, one after each answer that matches; gives all that was heard. */
-function dialogue(port: number, steps: [say: string, until: RegExp][]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
-    const todo = [...steps];
-    let [heard, since, until] = ['', 0, /./];
-    socket.setTimeout(20_000, () => socket.destroy(new Error(`silence after: ${heard}`)));
-    socket.on('error', reject).on('close', () => resolve(heard));
-    socket.on('data', (b) => {
-      heard += b;
-      while (until.test(heard.slice(since))) {
-        const step = todo.shift();
-        if (!step) return void socket.end();
-        since = heard.length;
-        socket.write(step[0]);
-        until = step[1];
-      }
-    });
-  });
-}
-const imap = (r: ServedReplica, ...commands: string[]) => dialogue(r.ports.imap, [['a LOGIN bob@x.test first-password\r\n', /^a OK/m], ['b SELECT INBOX\r\n', /^b OK/m], ...commands.map((c, i): [string, RegExp] => [`c${i} ${c}\r\n`, new RegExp(`^c${i} OK`, 'm')])]);
+const PATIENCE_MS = 20_000;
+const imap = (r: ServedReplica, ...commands: string[]) => dialogue(r.ports.imap, [['a LOGIN bob@x.test first-password\r\n', /^a OK/m], ['b SELECT INBOX\r\n', /^b OK/m], ...commands.map((c, i): [string, RegExp] => [`c${i} ${c}\r\n`, new RegExp(`^c${i} OK`, 'm')])], PATIENCE_MS);
 const lmtp = (r: ServedReplica, to: string, id: number) =>
-  dialogue(r.ports.lmtp, [['LHLO x\r\n', /^250 /m], ['MAIL FROM:<s@far.test>\r\n', /^250/m], [`RCPT TO:<${to}>\r\n`, /^250/m], ['DATA\r\n', /^354/m], [`Message-ID: <${id}@far.test>\r\nSubject: m${id}\r\n\r\nText ${id}\r\n.\r\n`, /^250/m], ['QUIT\r\n', /^221/m]]);
+  deliver(r.ports.lmtp, to, `Message-ID: <${id}@far.test>\r\nSubject: m${id}\r\n\r\nText ${id}`, PATIENCE_MS);
 
 /** All that is stored is two hours older. */
 function age(folder: string): void {

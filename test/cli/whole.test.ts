@@ -1,39 +1,15 @@
 // From the command line to the disk and back: every command that touches users, with and without a running replica.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
 import * as openpgp from 'openpgp';
 import { silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
 import type { Stores } from '../../src/store/index.ts';
+import { deliver, dialogue } from './dialogue.ts';
 import { CliSystem } from './system.ts';
 import type { ServedReplica } from './system.ts';
 
-/** Says lines, one after each answer that matches; gives all that was heard. */
-function dialogue(port: number, steps: [say: string, until: RegExp][]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
-    const todo = [...steps];
-    let heard = '';
-    let since = 0;
-    socket.setTimeout(15_000, () => socket.destroy(new Error(`silence after: ${heard}`)));
-    socket.on('error', reject);
-    socket.on('close', () => resolve(heard));
-    let until = /./;
-    socket.on('data', (b) => {
-      heard += b;
-      while (until.test(heard.slice(since))) {
-        const step = todo.shift();
-        if (!step) return void socket.end();
-        since = heard.length;
-        socket.write(step[0]);
-        until = step[1];
-      }
-    });
-  });
-}
 const login = async (r: ServedReplica, user: string, password: string) => dialogue(r.ports.imap, [[`a LOGIN ${user} "${password}"\r\n`, /^a /m]]);
-const lmtp = (r: ServedReplica, to: string, message: string) =>
-  dialogue(r.ports.lmtp, [['LHLO x\r\n', /^250 /m], ['MAIL FROM:<s@far.test>\r\n', /^250/m], [`RCPT TO:<${to}>\r\n`, /^250/m], ['DATA\r\n', /^354/m], [`${message}\r\n.\r\n`, /^250/m], ['QUIT\r\n', /^221/m]]);
+const lmtp = (r: ServedReplica, to: string, message: string) => deliver(r.ports.lmtp, to, message);
 
 describe('the command line, whole', function () {
   this.timeout(90_000);

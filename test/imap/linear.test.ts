@@ -15,19 +15,7 @@ import { View } from '../../src/imap/view.ts';
 import { Args, CommandReader, decodeUtf7, decodeUtf8, encodeUtf7, formatSet, parseSequenceSet, quote, quoteUtf8 } from '../../src/imap/wire/index.ts';
 import { decodeCharset } from '../../src/message/index.ts';
 import { FakeSelected, FakeUser } from './fake.ts';
-
-const TIMES = 16;
-
-function microseconds(work: () => unknown): number {
-  let best = Infinity;
-  for (let i = 0; i < 4; i++) {
-    const before = process.cpuUsage();
-    work();
-    const spent = process.cpuUsage(before);
-    best = Math.min(best, spent.user + spent.system);
-  }
-  return best;
-}
+import { TIMES, microseconds } from '../linear.ts';
 
 /** What is refused has been read too. */
 function tolerant(work: () => unknown): () => void {

@@ -2,19 +2,7 @@
 // quadratic 256-fold; the line is drawn far from both, and time is the processor's, the best of several runs.
 import assert from 'node:assert/strict';
 import { baseSubject, decodeText, decodeWords, encodeIndex, filterHeader, MessageScanner, parseAddresses, parseDate, parseIds, parseParameters, readFields, renderBody, scanMessage } from '../../src/message/index.ts';
-
-const TIMES = 16;
-
-function microseconds(work: () => unknown): number {
-  let best = Infinity;
-  for (let i = 0; i < 4; i++) {
-    const before = process.cpuUsage();
-    work();
-    const spent = process.cpuUsage(before);
-    best = Math.min(best, spent.user + spent.system);
-  }
-  return best;
-}
+import { TIMES, microseconds } from '../linear.ts';
 
 function message(text: string): () => unknown {
   const bytes = Buffer.from(text, 'latin1');
