@@ -28,7 +28,7 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   users: [maybeText],
   user: [text],
   userRemove: [text],
-  quota: [text, maybeCount],
+  quota: [text, maybeCount, maybeCount],
   spamScores: [text, (v) => typeof v === 'object' && v !== null && Object.keys(v).length === 2 && maybeCount((v as Record<string, unknown>).junk) && maybeCount((v as Record<string, unknown>).reject)],
   password: [text, proof, text],
   appPassword: [text, proof, text],

@@ -77,8 +77,8 @@ export class LocalAdmin implements Admin {
   userRemove(address: string): Promise<void> {
     return this.#a.userRemove(address);
   }
-  quota(address: string, bytes: number | null): Promise<void> {
-    return this.#a.quota(address, bytes);
+  quota(address: string, bytes: number | null, messages: number | null): Promise<void> {
+    return this.#a.quota(address, bytes, messages);
   }
   spamScores(address: string, scores: SpamScores): Promise<void> {
     return this.#a.spamScores(address, scores);

@@ -60,7 +60,7 @@ class Stage {
     };
     this.#logins = new Logins(this.directory, clock, random);
     this.users = new Users({ replica, logins: this.#logins, plaintextFromLoopback: true });
-    this.receiver = new MailReceiver({ replica, logOf: (record) => this.users.logs.of(record), usedBytes: (user) => this.users.usedBytes(user) });
+    this.receiver = new MailReceiver({ replica, logOf: (record) => this.users.logs.of(record), used: (user) => this.users.used(user) });
   }
 
   async stop(): Promise<void> {

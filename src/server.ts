@@ -122,7 +122,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   try {
     const certificate = await openCertificate(config, core.clock, core.random, logger);
     stopping.push(async () => certificate.close());
-    const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), usedBytes: (user) => users!.usedBytes(user) });
+    const receiver = new MailReceiver({ replica, logOf: (record) => users!.logs.of(record), used: (user) => users!.used(user) });
     sending = new Sending({ config: { ...config, drain_ms: connectionsMs(config.drain_ms) }, replica, logins, receiver, plaintextAllowed: (remote) => users!.plaintextAllowed(remote) });
     await sending.start();
     await rehearse(logger);

@@ -2,7 +2,7 @@
 import { ByteWriter, Refused, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { normaliseAddress, normaliseDomain, elsewhere, leadingTo } from '../directory/index.ts';
-import type { Directory, DirectoryState, SpamScores, StoredWrap, UserRecord } from '../directory/index.ts';
+import type { Directory, DirectoryOp, DirectoryState, SpamScores, StoredWrap, UserRecord } from '../directory/index.ts';
 import { createAppPassword, createRecoveryCode, createRootKey, createUserSecrets, decodeUserPublic, encodeUserPublic, exportSecretKey, openRing, sealRing, wrapInfo, wrapWithPassword, wrapWithToken } from '../seal/index.ts';
 import type { Token } from '../seal/index.ts';
 import { keyName, userRoot } from '../store/index.ts';
@@ -138,7 +138,7 @@ export class Administration {
     return rows.filter((u) => wanted === null || u.address.endsWith(`@${wanted}`)).sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
-  async user(address: string): Promise<{ id: string; address: string; addresses: string[]; appPasswords: { id: string; name: string; createdMs: number }[]; hasPassword: boolean; quotaBytes: number | null; spamScores: SpamScores | null; keyFingerprint: string }> {
+  async user(address: string): Promise<{ id: string; address: string; addresses: string[]; appPasswords: { id: string; name: string; createdMs: number }[]; hasPassword: boolean; quotaBytes: number | null; quotaMessages: number | null; spamScores: SpamScores | null; keyFingerprint: string }> {
     const record = await this.#user(address);
     const addresses = this.#state.addressesOf(record.id).map((c) => pretty(c.address));
     const wraps = [...record.wraps.values()];
@@ -149,6 +149,7 @@ export class Administration {
       appPasswords: wraps.filter((w) => w.kind === 'app').map((w) => ({ id: w.id, name: w.label.replace(/^\d+ /, ''), createdMs: Number(/^\d+/.exec(w.label)?.[0] ?? 0) })),
       hasPassword: wraps.some((w) => w.kind === 'password'),
       quotaBytes: record.quotaBytes || null,
+      quotaMessages: this.#state.messageQuotaOf(record.id) || null,
       spamScores: this.#state.scoresOf(record.id),
       keyFingerprint: decodeUserPublic(record.publicKeys).blob.fingerprint.toString('hex').toUpperCase(),
     };
@@ -172,10 +173,16 @@ export class Administration {
     this.#o.logins.forget(record.id);
   }
 
-  /** `bytes` null: as much as there is room. What is there already stays, whatever the limit. */
-  async quota(address: string, bytes: number | null): Promise<void> {
+  /** 0: no limit; null: stays as it is. What is there already stays, whatever the limit. */
+  async quota(address: string, bytes: number | null, messages: number | null): Promise<void> {
     const record = await this.#user(address);
-    await this.#o.directory.write((state) => (state.users.has(record.id) ? [{ kind: 'QuotaChanged', user: record.id, quotaBytes: bytes ?? 0 }] : []));
+    await this.#o.directory.write((state) => {
+      const ops: DirectoryOp[] = [];
+      if (!state.users.has(record.id)) return ops;
+      if (bytes !== null) ops.push({ kind: 'QuotaChanged', user: record.id, quotaBytes: bytes });
+      if (messages !== null && messages !== state.messageQuotaOf(record.id)) ops.push({ kind: 'MessageQuotaChanged', user: record.id, messages });
+      return ops;
+    });
   }
 
   async spamScores(address: string, scores: SpamScores): Promise<void> {

@@ -9,6 +9,7 @@ import { storeBeside } from './beside.ts';
 import { Incoming } from './incoming.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { OpenUser } from './open-user.ts';
+import type { Usage } from './usage.ts';
 
 /** RFC 8474 THREADID: the same for all messages that name one root, without looking at any other message. */
 export function threadIdOf(hashKey: Buffer, arrived: Arrived, blob: string): string {
@@ -26,8 +27,8 @@ export class MailAppender implements Appender {
   readonly #user: OpenUser;
   readonly #mailbox: MailboxId;
   #current: Begun | null = null;
-  /** Bytes of all messages so far, as announced. */
-  #announced = 0;
+  /** Of all messages so far, as announced, less what they take the place of. */
+  readonly #more: Usage;
   readonly #copies: SealedCopy[] = [];
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
@@ -36,16 +37,18 @@ export class MailAppender implements Appender {
   /** Ends those that nobody waits for any more. */
   readonly #gone = new AbortController();
 
-  constructor(user: OpenUser, mailbox: MailboxId) {
+  /** `freed`: what goes when these messages are there. */
+  constructor(user: OpenUser, mailbox: MailboxId, freed: Usage) {
     this.#user = user;
     this.#mailbox = mailbox;
+    this.#more = { bytes: -freed.bytes, messages: -freed.messages };
   }
 
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
     if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
-    const { quotaBytes } = this.#user.at.record;
-    this.#announced += bytes;
-    if (quotaBytes > 0 && this.#user.state.quota().bytes + this.#announced > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA');
+    this.#more.bytes += bytes;
+    this.#more.messages++;
+    this.#user.checkRoom(() => this.#more);
     const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);
     this.#incoming.push(incoming);
     this.#current = { incoming, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };

@@ -3,6 +3,7 @@ import { limits } from '../base/index.ts';
 import type { Flag, MailboxId, Uid } from '../base/index.ts';
 import type { Op } from '../state/index.ts';
 import type { OpenUser } from './open-user.ts';
+import type { Usage } from './usage.ts';
 
 /** Messages of one event: an event spans at most event_positions_span_max positions, one slot in `slots` is ours. */
 const MESSAGES_PER_EVENT_MAX = limits.event_positions_span_max / limits.slots / 2;
@@ -27,6 +28,19 @@ function flagsOf(user: OpenUser, mailbox: MailboxId, uids: readonly Uid[]): { fl
     return n;
   });
   return { flagSets, flagSetOf };
+}
+
+/** Of those that are there. */
+function sizeOf(user: OpenUser, mailbox: MailboxId, uids: ArrayLike<Uid>): Usage {
+  const index = user.state.mailbox(mailbox);
+  const sum: Usage = { bytes: 0, messages: 0 };
+  for (let k = 0; k < uids.length; k++) {
+    const i = index.find(uids[k]);
+    if (i < 0) continue;
+    sum.bytes += index.size(i);
+    sum.messages++;
+  }
+  return sum;
 }
 
 async function copyChunk(user: OpenUser, from: MailboxId, to: MailboxId, uids: ArrayLike<Uid>, move: boolean, before: () => Op[]): Promise<Copied> {
@@ -55,10 +69,11 @@ async function copyChunk(user: OpenUser, from: MailboxId, to: MailboxId, uids: A
 
 /**
  * Copies (or moves) messages of a mailbox whose rows are loaded. All or none: when a later part fails, the copies made
- * by the earlier ones are expunged again. `before` gives operations that come first (each of one position).
+ * by the earlier ones are expunged again. Refused(OVERQUOTA). `before` gives operations that come first (each of one position).
  */
 export async function copyMessages(user: OpenUser, from: MailboxId, to: MailboxId, uids: ArrayLike<Uid>, move: boolean, before: () => Op[] = () => []): Promise<Copied> {
   const all: Copied = { from: [], to: [] };
+  if (!move) user.checkRoom(() => sizeOf(user, from, uids));
   try {
     for (let at = 0; at < Math.max(1, uids.length); at += MESSAGES_PER_EVENT_MAX) {
       const chunk = Array.prototype.slice.call(uids, at, at + MESSAGES_PER_EVENT_MAX) as Uid[];

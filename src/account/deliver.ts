@@ -12,6 +12,8 @@ import { storeBeside } from './beside.ts';
 import { Incoming } from './incoming.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { Replica } from './replica.ts';
+import { checkRoom, roomOf } from './room.ts';
+import type { Usage } from './usage.ts';
 import type { UserLog } from './user-log.ts';
 
 interface Target {
@@ -27,7 +29,7 @@ export interface DeliveryOptions {
   replica: Replica;
   logOf: (record: UserRecord) => UserLog;
   /** Bytes that a user's mail takes, near enough; asked only for users with a limit. */
-  usedBytes: (user: UserLog) => Promise<number>;
+  used: (user: UserLog) => Promise<Usage>;
 }
 
 export class MailReceiver implements Receiver {
@@ -58,8 +60,8 @@ export class MailReceiver implements Receiver {
       if (!this.#o.replica.directory.state.hasDomain(domain)) throw new Refused('Relay access denied', null, '550 5.7.1');
       throw new Refused('No such user here', null, '550 5.1.1');
     }
-    const { quotaBytes } = found.record;
-    if (quotaBytes > 0 && (await this.#o.usedBytes(this.#o.logOf(found.record))) + (declaredBytes ?? 0) > quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
+    const room = roomOf(this.#o.replica, found.record);
+    if (room.bytes !== null || room.messages !== null) checkRoom(room, await this.#o.used(this.#o.logOf(found.record)), { bytes: declaredBytes ?? 1, messages: 1 });
     const target: Target = { record: found.record, address: found.address };
     return { address, target };
   }

@@ -12,8 +12,10 @@ import { pack, unpack } from './codec.ts';
 import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
+import { checkRoom, roomOf } from './room.ts';
 import { UserSearch } from './search.ts';
 import { mayEvictRows } from './state-memory.ts';
+import type { Usage } from './usage.ts';
 import type { UserLog } from './user-log.ts';
 
 /** Hears of changes of one mailbox. */
@@ -140,6 +142,12 @@ export class OpenUser {
     await turn;
     this.onGrown();
     this.#notify();
+  }
+
+  /** Refused(OVERQUOTA). `more` is asked only where there is a limit. */
+  checkRoom(more: () => Usage): void {
+    const room = roomOf(this.replica, this.at.record);
+    if (room.bytes !== null || room.messages !== null) checkRoom(room, this.state.quota(), more());
   }
 
   /** Asks the store: all that was acknowledged before the call is in the state afterwards. Unavailable. */

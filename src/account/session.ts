@@ -7,6 +7,7 @@ import type { MailboxInfo, Op } from '../state/index.ts';
 import { MailAppender } from './appender.ts';
 import { copyMessages } from './copies.ts';
 import type { OpenUser } from './open-user.ts';
+import { roomOf } from './room.ts';
 import { SelectedMailbox } from './selected.ts';
 
 const none = (): Refused => new Refused('No such mailbox', 'NONEXISTENT');
@@ -185,18 +186,19 @@ export class UserSession implements Session {
     await this.#user.write(() => (this.#user.state.subscriptions().includes(wanted) === on ? null : [{ kind: 'SubscriptionChanged', name: wanted, on }]));
   }
 
-  async append(name: string): Promise<Appender> {
+  async append(name: string, instead: { bytes: number } | null = null): Promise<Appender> {
     const target = await this.#user.mailboxNamed(name);
     if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
-    const { quotaBytes } = this.#user.at.record;
-    if (quotaBytes > 0 && this.#user.state.quota().bytes >= quotaBytes) throw new Refused('Mailbox is full', 'OVERQUOTA');
+    const freed = instead === null ? { bytes: 0, messages: 0 } : { bytes: instead.bytes, messages: 1 };
+    this.#user.checkRoom(() => ({ bytes: 1 - freed.bytes, messages: 1 - freed.messages }));
     await this.#user.need({ kind: 'rows', mailbox: target.id });
-    return new MailAppender(this.#user, target.id);
+    return new MailAppender(this.#user, target.id, freed);
   }
 
   async quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }> {
     const used = this.#user.state.quota();
-    return { bytes: used.bytes, bytesMax: this.#user.at.record.quotaBytes || null, messages: used.messages, messagesMax: null };
+    const room = roomOf(this.#user.replica, this.#user.at.record);
+    return { bytes: used.bytes, bytesMax: room.bytes, messages: used.messages, messagesMax: room.messages };
   }
 
   async metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]> {

@@ -12,6 +12,7 @@ import type { Replica } from './replica.ts';
 import { UserSession } from './session.ts';
 import { StateMemory } from './state-memory.ts';
 import { totalsOf } from './usage.ts';
+import type { Usage } from './usage.ts';
 import { UserLogs } from './user-log.ts';
 import type { UserLog } from './user-log.ts';
 
@@ -53,7 +54,7 @@ export class Users implements Backend {
   readonly #o: UsersOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #memory = new StateMemory();
-  readonly #used = new Map<string, { at: number; bytes: number; told: number }>();
+  readonly #used = new Map<string, { at: number; used: Usage; told: Usage }>();
   /** Users whose state is being put away: who logs in meanwhile waits. */
   readonly #closing = new Map<string, Promise<void>>();
   #stopped = false;
@@ -220,19 +221,22 @@ export class Users implements Backend {
     }
   }
 
-  /** Bytes that a user's mail takes, near enough: of the open state, or asked of the store at most once a minute. */
-  async usedBytes(user: UserLog): Promise<number> {
+  /** What a user's mail takes, near enough: of the open state, or asked of the store at most once a minute. */
+  async used(user: UserLog): Promise<Usage> {
     const open = this.find(user.record.id);
-    if (open) return open.state.quota().bytes;
+    if (open) return open.state.quota();
     const now = this.#o.replica.clock.monotonic();
     const known = this.#used.get(user.record.id);
     // What came since then, here or by hints, the log has counted.
-    if (known && now - known.at < USED_MS_MAX) return known.bytes + Math.max(0, user.log.totals().bytes - known.told);
-    const told = user.log.totals().bytes;
-    const { bytes } = await totalsOf(this.#o.replica, user.record);
+    if (known && now - known.at < USED_MS_MAX) {
+      const { bytes, messages } = user.log.totals();
+      return { bytes: known.used.bytes + Math.max(0, bytes - known.told.bytes), messages: known.used.messages + Math.max(0, messages - known.told.messages) };
+    }
+    const told = { ...user.log.totals() };
+    const used = await totalsOf(this.#o.replica, user.record);
     if (this.#used.size >= USED_USERS_MAX) this.#used.delete(this.#used.keys().next().value!);
-    this.#used.set(user.record.id, { at: now, bytes, told });
-    return bytes;
+    this.#used.set(user.record.id, { at: now, used, told });
+    return used;
   }
 
   /** True while a PUT has no answer: the slot must stay ours for a while. */

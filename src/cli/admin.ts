@@ -24,6 +24,7 @@ export interface UserDetails extends UserSummary {
   appPasswords: { id: string; name: string; createdMs: number }[];
   hasPassword: boolean;
   quotaBytes: number | null;
+  quotaMessages: number | null;
   spamScores: SpamScores | null;
   keyFingerprint: string | null;
 }
@@ -170,7 +171,8 @@ export interface Admin extends MailAdminMethods {
   user(address: string): Promise<UserDetails>;
   userRemove(address: string): Promise<void>;
   /** `bytes` null: no limit. */
-  quota(address: string, bytes: number | null): Promise<void>;
+  /** 0: no limit; null: stays as it is. */
+  quota(address: string, bytes: number | null, messages: number | null): Promise<void>;
   spamScores(address: string, scores: SpamScores): Promise<void>;
   /** A new password; mail stays readable because the proof opens the keys. */
   password(address: string, proof: Proof, password: string): Promise<void>;

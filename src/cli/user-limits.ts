@@ -14,6 +14,11 @@ export function bytesOf(text: string): number {
   return bytes;
 }
 
+function messagesOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Malformed(`--messages ${text.slice(0, 40)}: expected a number of messages`);
+  return Number(text);
+}
+
 /** In tenths. Malformed. */
 function scoreOf(name: string, text: string): number {
   if (!/^\d{1,4}(\.\d)?$/.test(text)) throw new Malformed(`--${name} ${text.slice(0, 40)}: expected a score, such as 6 or 12.5`);
@@ -29,14 +34,23 @@ function given(c: Context, name: string): string | null {
 
 export const quota: Run = async (c) => {
   const [address] = c.words;
-  const text = given(c, 'bytes');
-  const bytes = text === null ? null : bytesOf(text);
+  const [bytesText, messagesText] = [given(c, 'bytes'), given(c, 'messages')];
+  const bytes = bytesText === null ? null : bytesOf(bytesText);
+  const messages = messagesText === null ? null : messagesOf(messagesText);
   const admin = await c.admin();
-  if (bytes !== null || c.options.has('none')) await admin.quota(address, bytes);
+  if (c.options.has('none')) await admin.quota(address, 0, 0);
+  else if (bytes !== null || messages !== null) await admin.quota(address, bytes, messages);
   const user = await admin.user(address);
-  const used = user.bytes === null ? '' : `, ${size(user.bytes)} used`;
-  c.out(`${user.address}: ${user.quotaBytes === null ? 'no quota' : `quota ${size(user.quotaBytes)}`}${used}\n`);
+  const limits = quotaText(user);
+  const used = user.bytes === null ? '' : `, ${size(user.bytes)} in ${user.messages} messages used`;
+  c.out(`${user.address}: ${limits === null ? 'no quota' : `quota ${limits}`}${used}\n`);
 };
+
+/** For people; null: no limit. */
+export function quotaText({ quotaBytes, quotaMessages }: { quotaBytes: number | null; quotaMessages: number | null }): string | null {
+  const limits = [...(quotaBytes === null ? [] : [size(quotaBytes)]), ...(quotaMessages === null ? [] : [`${quotaMessages} messages`])];
+  return limits.join(' and ') || null;
+}
 
 /** For people. */
 export function scoresText(scores: SpamScores | null): string {

@@ -4,7 +4,7 @@ import type { Proof } from './admin.ts';
 import type { Context, Run } from './context.ts';
 import { facts, size, table } from './print.ts';
 import { secrets } from './secret-input.ts';
-import { scoresText } from './user-limits.ts';
+import { quotaText, scoresText } from './user-limits.ts';
 
 /** A password that nobody chose: 80 bits in groups that can be typed. */
 export function generatedPassword(): string {
@@ -35,7 +35,7 @@ export const show: Run = async (c) => {
     ['Addresses', u.addresses.join(', ') || '-'],
     ['Messages', String(u.messages ?? '-')],
     ['Size', u.bytes === null ? '-' : size(u.bytes)],
-    ['Quota', u.quotaBytes === null ? 'none' : size(u.quotaBytes)],
+    ['Quota', quotaText(u) ?? 'none'],
     ['Spam', scoresText(u.spamScores)],
     ['Password', u.hasPassword ? 'set' : 'none'],
     ['Key', u.keyFingerprint ?? '-'],

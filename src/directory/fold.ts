@@ -36,8 +36,8 @@ interface DirectoryEvent {
   ops: { first: number; op: DirectoryOp }[];
 }
 
-/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores; each is written where it is enough. */
-const VERSION = 4;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores, version 4 no quota of messages; each is written where it is enough. */
+const VERSION = 5;
 const stampOf = (position: number, writer: string): string => `${position.toString(16).padStart(16, '0')}-${writer}`;
 
 export class DirectoryState {
@@ -56,6 +56,7 @@ export class DirectoryState {
   readonly #removedKeys = new Set<string>();
   /** Last change for each user: the greater stamp wins. */
   readonly #scores = new Map<string, SpamScores & { stamp: string }>();
+  readonly #messageQuotas = new Map<string, { messages: number; stamp: string }>();
   /** Grows with every event: a cache of anything read here is valid while it stays. */
   version = 0;
 
@@ -83,6 +84,7 @@ export class DirectoryState {
         this.users.delete(op.user);
         this.#earlyWraps.delete(op.user);
         this.#scores.delete(op.user);
+        this.#messageQuotas.delete(op.user);
         break;
       case 'QuotaChanged': {
         const user = this.users.get(op.user);
@@ -117,13 +119,20 @@ export class DirectoryState {
         this.#domainKeys.delete(`${op.domain}/${op.selector}`);
         break;
       case 'SpamScoresChanged':
-        this.#setScores(op.user, { junk: op.junk, reject: op.reject, stamp });
+        this.#setLater(this.#scores, op.user, { junk: op.junk, reject: op.reject, stamp });
+        break;
+      case 'MessageQuotaChanged':
+        this.#setLater(this.#messageQuotas, op.user, { messages: op.messages, stamp });
     }
   }
 
-  #setScores(user: string, scores: SpamScores & { stamp: string }): void {
-    const was = this.#scores.get(user);
-    if (!this.#removedUsers.has(user) && (!was || was.stamp < scores.stamp)) this.#scores.set(user, scores);
+  #setLater<T extends { stamp: string }>(of: Map<string, T>, user: string, said: T): void {
+    const was = of.get(user);
+    if (!this.#removedUsers.has(user) && (!was || was.stamp < said.stamp)) of.set(user, said);
+  }
+  /** How many messages a user may have; 0: no limit. */
+  messageQuotaOf(user: string): number {
+    return this.#messageQuotas.get(user)?.messages ?? 0;
   }
   /** Of a user's own; null: none. */
   scoresOf(user: string): SpamScores | null {
@@ -227,8 +236,9 @@ export class DirectoryState {
   encode(): Buffer {
     const keys = this.#domainKeys.size + this.#removedKeys.size > 0;
     const away = [...this.#claims.values()].some((c) => elsewhere(c.user) !== null);
-    const scores = this.#scores.size > 0;
-    const w = new ByteWriter(4096).u8(scores ? VERSION : away ? 3 : keys ? 2 : 1);
+    const counted = this.#messageQuotas.size > 0;
+    const scores = counted || this.#scores.size > 0;
+    const w = new ByteWriter(4096).u8(counted ? VERSION : scores ? 4 : away ? 3 : keys ? 2 : 1);
     const sorted = <T>(items: Iterable<T>, key: (t: T) => string): T[] => [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
     w.varint(this.#domains.size);
     for (const [name, d] of sorted(this.#domains, ([n]) => n)) w.string(name).string(d.stamp).u8(d.on ? 1 : 0);
@@ -252,6 +262,10 @@ export class DirectoryState {
     if (scores) {
       w.varint(this.#scores.size);
       for (const [user, s] of sorted(this.#scores, ([u]) => u)) encodeScores(w.string(user).string(s.stamp), s);
+    }
+    if (counted) {
+      w.varint(this.#messageQuotas.size);
+      for (const [user, q] of sorted(this.#messageQuotas, ([u]) => u)) w.string(user).string(q.stamp).varint(q.messages);
     }
     return w.done();
   }
@@ -294,7 +308,8 @@ export class DirectoryState {
         this.#domainKeys.delete(place);
       }
     }
-    if (version >= 4) for (let n = r.count(4); n > 0; n--) this.#setScores(r.string(), { stamp: r.string(), ...decodeScores(r) });
+    if (version >= 4) for (let n = r.count(4); n > 0; n--) this.#setLater(this.#scores, r.string(), { stamp: r.string(), ...decodeScores(r) });
+    if (version >= 5) for (let n = r.count(3); n > 0; n--) this.#setLater(this.#messageQuotas, r.string(), { stamp: r.string(), messages: r.varint() });
     r.finish();
   }
 }

@@ -1,5 +1,5 @@
 // What happened in the directory, and its stored form: version 1, 2 where keys of domains are in it, 3 where addresses lead
-// elsewhere, or 4 where users have spam scores of their own. A claim is known by the place of its AddressClaimed:
+// elsewhere, 4 where users have spam scores of their own, or 5 where messages are counted against a quota. A claim is known by the place of its AddressClaimed:
 // (writer, seq, index of the operation in its event).
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 
@@ -31,7 +31,9 @@ export type DirectoryOp =
   /** A domain signs its mail with it (DKIM). `secret`: PKCS #8, DER. `at`: ms since 1970. */
   | { kind: 'DomainKeyAdded'; domain: string; key: DomainKey }
   | { kind: 'DomainKeyRemoved'; domain: string; selector: string }
-  | ({ kind: 'SpamScoresChanged'; user: string } & SpamScores);
+  | ({ kind: 'SpamScoresChanged'; user: string } & SpamScores)
+  /** `messages` 0: no limit. */
+  | { kind: 'MessageQuotaChanged'; user: string; messages: number };
 
 /** From which score on a user's mail is taken for spam, in tenths; null: as the program that scores it says. */
 export interface SpamScores {
@@ -49,14 +51,14 @@ export interface DomainKey {
   at: number;
 }
 
-/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores; each is written where it is enough. */
-const VERSION = 4;
+/** Version 1 knows no keys of domains, version 2 no addresses that lead elsewhere, version 3 no spam scores, version 4 no quota of messages; each is written where it is enough. */
+const VERSION = 5;
 const ELSEWHERE = '>';
 /** Whether a claim's user is an address elsewhere, and that address. */
 export const elsewhere = (user: string): string | null => (user.startsWith(ELSEWHERE) ? user.slice(ELSEWHERE.length) : null);
 export const leadingTo = (address: string): string => ELSEWHERE + address;
-const versionOf = (op: DirectoryOp): number => (op.kind === 'SpamScoresChanged' ? 4 : op.kind === 'AddressClaimed' && elsewhere(op.user) !== null ? 3 : KINDS.indexOf(op.kind) > KINDS_OF_1 ? 2 : 1);
-const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved', 'SpamScoresChanged'] as const;
+const versionOf = (op: DirectoryOp): number => (op.kind === 'MessageQuotaChanged' ? 5 : op.kind === 'SpamScoresChanged' ? 4 : op.kind === 'AddressClaimed' && elsewhere(op.user) !== null ? 3 : KINDS.indexOf(op.kind) > KINDS_OF_1 ? 2 : 1);
+const KINDS = ['DomainAdded', 'DomainRemoved', 'UserAdded', 'UserRemoved', 'QuotaChanged', 'WrapAdded', 'WrapRemoved', 'AddressClaimed', 'AddressConfirmed', 'ClaimEnded', 'AddressRemoved', 'Restored', 'DomainKeyAdded', 'DomainKeyRemoved', 'SpamScoresChanged', 'MessageQuotaChanged'] as const;
 const KINDS_OF_1 = KINDS.indexOf('Restored');
 const ALGORITHMS = ['rsa', 'ed25519'] as const;
 const WRAP_KINDS = ['password', 'app', 'recovery'] as const;
@@ -137,6 +139,9 @@ export function encodeDirectoryOps(ops: DirectoryOp[]): Buffer {
         break;
       case 'SpamScoresChanged':
         encodeScores(w.string(op.user), op);
+        break;
+      case 'MessageQuotaChanged':
+        w.string(op.user).varint(op.messages);
     }
   }
   return w.done();
@@ -172,6 +177,8 @@ function decodeOp(r: ByteReader): DirectoryOp {
       return { kind, domain: r.string(), selector: r.string() };
     case 'SpamScoresChanged':
       return { kind, user: r.string(), ...decodeScores(r) };
+    case 'MessageQuotaChanged':
+      return { kind, user: r.string(), messages: r.varint() };
     default:
       throw new Corrupt('directory: an operation of a newer version');
   }

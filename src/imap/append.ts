@@ -151,6 +151,12 @@ class Messages {
     this.#replaces = replaces;
   }
 
+  /** What REPLACE removes in the end. */
+  #instead(): { bytes: number } | null {
+    const { index } = this.#conn.view;
+    return this.#replaces === null ? null : { bytes: index.size(index.find(this.#replaces())) };
+  }
+
   /** Takes all up to the next literal or the end. Afterwards the literal belongs to the message that was begun. */
   async text(args: Args, arrival: AppendArrival | MessagesEnd): Promise<void> {
     if (this.#count === 0) {
@@ -170,7 +176,7 @@ class Messages {
       const bytes = form === 'catenate' ? 0 : literalHeader(args, arrival);
       // RFC 3502 §6.3.11: an empty message takes the command back.
       if (form !== 'catenate' && bytes === 0) throw new Refused('message is empty, nothing was appended');
-      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox)));
+      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox, this.#instead())));
       this.appender.begin(flags, date, bytes);
       if (form !== 'catenate' || (await this.#catenated(args, arrival))) return;
     }

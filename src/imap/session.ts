@@ -96,8 +96,11 @@ export interface Session {
   /** INBOX: moves its messages into a new mailbox. Children are renamed with their parent. */
   rename(from: string, to: string): Promise<void>;
   subscribe(name: string, on: boolean): Promise<void>;
-  /** Begins APPEND or MULTIAPPEND: all messages or none. Refused(TRYCREATE) when there is no such mailbox. */
-  append(name: string): Promise<Appender>;
+  /**
+   * Begins APPEND or MULTIAPPEND: all messages or none. Refused(TRYCREATE) when there is no such mailbox, Refused(OVERQUOTA).
+   * `instead`: a message that the caller removes when the new one is there (REPLACE, RFC 8508): its room counts as free.
+   */
+  append(name: string, instead?: { bytes: number } | null): Promise<Appender>;
   /** Bytes and messages used and allowed (null: no limit). */
   quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }>;
   /** Annotations (RFC 5464) of a mailbox, or of the user (null), by name in lower case. Refused(NONEXISTENT). */

@@ -86,7 +86,7 @@ export class TestReplica {
     this.logins = new Logins(this.directory, clock, random, keys.derive('scram salt'));
     this.users = new Users({ replica: this.replica, logins: this.logins, plaintextFromLoopback: true });
     this.upkeep = new Upkeep(this.replica, this.users);
-    this.receiver = new MailReceiver({ replica: this.replica, logOf: (record) => this.users.logs.of(record), usedBytes: (user) => this.users.usedBytes(user) });
+    this.receiver = new MailReceiver({ replica: this.replica, logOf: (record) => this.users.logs.of(record), used: (user) => this.users.used(user) });
     this.admin = new Administration({ directory: this.directory, logins: this.logins, stores: this.replica.stores, clock, random });
   }
 

@@ -56,7 +56,7 @@ class Site {
       mutations: {},
     };
     this.users = new Users({ replica: this.replica, logins, plaintextFromLoopback: true });
-    this.receiver = new MailReceiver({ replica: this.replica, logOf: (record) => this.users.logs.of(record), usedBytes: (user) => this.users.usedBytes(user) });
+    this.receiver = new MailReceiver({ replica: this.replica, logOf: (record) => this.users.logs.of(record), used: (user) => this.users.used(user) });
     this.upkeep = new Upkeep(this.replica, this.users);
   }
 }

@@ -76,7 +76,7 @@ describe('cli', () => {
   });
 
   it('shows a user, and keeps control characters off the terminal', async () => {
-    system.answers.user = { id: 'u1', address: 'ann@example.org', messages: 5, bytes: 1536, addresses: ['ann@example.org', '@example.org'], appPasswords: [{ id: 'p1', name: 'ph\x1b[2Jone', createdMs: 0 }], hasPassword: true, quotaBytes: null, spamScores: { junk: null, reject: 150 }, keyFingerprint: 'AB' };
+    system.answers.user = { id: 'u1', address: 'ann@example.org', messages: 5, bytes: 1536, addresses: ['ann@example.org', '@example.org'], appPasswords: [{ id: 'p1', name: 'ph\x1b[2Jone', createdMs: 0 }], hasPassword: true, quotaBytes: null, quotaMessages: null, spamScores: { junk: null, reject: 150 }, keyFingerprint: 'AB' };
     const { out } = await system.run('user show ann@example.org');
     assert.match(out, /Addresses {5}ann@example\.org, @example\.org\n/);
     assert.match(out, /Size {10}1\.5 KiB\n/);
@@ -87,25 +87,28 @@ describe('cli', () => {
   });
 
   it('sets and shows quota and spam scores of a user', async () => {
-    system.answers.user = { address: 'ann@example.org', bytes: 1536, quotaBytes: 5 * 2 ** 30, spamScores: { junk: 45, reject: 120 } };
-    assert.equal((await system.run('user quota ann@example.org --bytes 5G')).out, 'ann@example.org: quota 5.0 GiB, 1.5 KiB used\n');
+    system.answers.user = { address: 'ann@example.org', bytes: 1536, messages: 3, quotaBytes: 5 * 2 ** 30, quotaMessages: null, spamScores: { junk: 45, reject: 120 } };
+    assert.equal((await system.run('user quota ann@example.org --bytes 5G')).out, 'ann@example.org: quota 5.0 GiB, 1.5 KiB in 3 messages used\n');
     assert.equal((await system.run('user spam ann@example.org --junk 4.5 --reject=12')).out, 'ann@example.org: Junk from 4.5 on, refused from 12 on\n');
-    system.answers.user = { address: 'ann@example.org', bytes: null, quotaBytes: null, spamScores: null };
+    system.answers.user = { ...(system.answers.user as object), quotaMessages: 100 };
+    assert.equal((await system.run('user quota ann@example.org --messages 100')).out, 'ann@example.org: quota 5.0 GiB and 100 messages, 1.5 KiB in 3 messages used\n');
+    system.answers.user = { address: 'ann@example.org', bytes: null, messages: null, quotaBytes: null, quotaMessages: null, spamScores: null };
     assert.equal((await system.run('user quota ann@example.org')).out, 'ann@example.org: no quota\n');
     assert.equal((await system.run('user quota ann@example.org --none')).out, 'ann@example.org: no quota\n');
     assert.equal((await system.run('user spam ann@example.org --none')).out, 'ann@example.org: as rspamd says\n');
     await system.run('user spam ann@example.org --junk 0');
     await system.run('user quota ann@example.org --bytes 123');
     assert.deepEqual(system.calls.filter(([name]) => name !== 'user'), [
-      ['quota', 'ann@example.org', 5 * 2 ** 30],
+      ['quota', 'ann@example.org', 5 * 2 ** 30, null],
       ['spamScores', 'ann@example.org', { junk: 45, reject: 120 }],
-      ['quota', 'ann@example.org', null],
+      ['quota', 'ann@example.org', null, 100],
+      ['quota', 'ann@example.org', 0, 0],
       ['spamScores', 'ann@example.org', { junk: null, reject: null }],
       ['spamScores', 'ann@example.org', { junk: 0, reject: null }],
-      ['quota', 'ann@example.org', 123],
+      ['quota', 'ann@example.org', 123, null],
     ]);
     system.calls.length = 0;
-    for (const line of ['quota a@b.example --bytes 0', 'quota a@b.example --bytes -5', 'quota a@b.example --bytes 5.5G', 'quota a@b.example --bytes 9999999T', 'quota a@b.example --bytes 1 --none', 'spam a@b.example --junk x', 'spam a@b.example --junk 1.55', 'spam a@b.example --reject -1', 'spam a@b.example --junk 5 --reject 4', 'spam a@b.example --junk 5 --none']) {
+    for (const line of ['quota a@b.example --bytes 0', 'quota a@b.example --bytes -5', 'quota a@b.example --bytes 5.5G', 'quota a@b.example --bytes 9999999T', 'quota a@b.example --bytes 1 --none', 'quota a@b.example --messages 0', 'quota a@b.example --messages 1G', 'quota a@b.example --messages 1 --none', 'spam a@b.example --junk x', 'spam a@b.example --junk 1.55', 'spam a@b.example --reject -1', 'spam a@b.example --junk 5 --reject 4', 'spam a@b.example --junk 5 --none']) {
       const ran = await system.run(`user ${line}`);
       assert.deepEqual([ran.status, ran.err.startsWith('colombier: ')], [1, true], line);
     }

@@ -28,7 +28,8 @@ function history(random: Random) {
     else if (x < 0.8) op = { kind: 'WrapRemoved', user: 'u1', id: pick(['p', 'q']) };
     else if (x < 0.85) op = { kind: 'UserRemoved', user: 'u2' };
     else if (x < 0.92) op = { kind: 'QuotaChanged', user: 'u1', quotaBytes: seq };
-    else if (x < 0.95) op = { kind: 'SpamScoresChanged', user: pick(['u1', 'u2']), junk: random.unit() < 0.5 ? null : seq, reject: null };
+    else if (x < 0.93) op = { kind: 'MessageQuotaChanged', user: pick(['u1', 'u2']), messages: seq % 3 };
+    else if (x < 0.96) op = { kind: 'SpamScoresChanged', user: pick(['u1', 'u2']), junk: random.unit() < 0.5 ? null : seq, reject: null };
     else op = pick<DirectoryOp>([{ kind: 'DomainRemoved', domain: 'x.org' }, { kind: 'DomainAdded', domain: 'x.org' }]);
     events.push(event(64 * seq * 3, 'w0', seq, op));
   }
@@ -83,7 +84,7 @@ describe('directory fold', () => {
     const ops = [...Array(40).keys()].flatMap(() => history(random).flatMap((e) => e.ops.map((o) => o.op)));
     const stored = encodeDirectoryOps(ops);
     assert.deepEqual(decodeDirectoryOps(stored), ops);
-    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(5), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
+    assert.throws(() => decodeDirectoryOps(Buffer.concat([Buffer.of(6), stored.subarray(1)])), { name: 'Corrupt', message: /newer/ });
     for (let i = 0; i < 2000; i++) {
       const bad = Buffer.from(stored.subarray(0, 300));
       bad[Math.floor(random.unit() * bad.length)] ^= 1 << Math.floor(random.unit() * 8);
@@ -149,6 +150,33 @@ describe('directory: addresses that lead elsewhere', () => {
     assert.deepEqual([back.elsewhereOf('i@x.org'), s.encode()[0]], ['Ben@y.org', 3]);
     s.apply(event(256, 'w', 4, { kind: 'AddressRemoved', claim: claimOf('w', 2) }));
     assert.deepEqual([s.elsewhereOf('i@x.org'), s.encode()[0]], [null, 1]);
+  });
+});
+
+describe('directory: quota of messages', () => {
+  const quota = (messages: number, id = 'u1'): DirectoryOp => ({ kind: 'MessageQuotaChanged', user: id, messages });
+  it('reads its frozen formats, version 5, of an event and of a state', () => {
+    const hex = '05010f027531' + 'e807';
+    assert.deepEqual(decodeDirectoryOps(Buffer.from(hex, 'hex')), [quota(1000)]);
+    assert.equal(encodeDirectoryOps([quota(1000)]).toString('hex'), hex);
+    const s = new DirectoryState();
+    s.join(Buffer.from('05000000000000000000000102753112303030303030303030303030303034302d77e807', 'hex'));
+    assert.deepEqual([s.messageQuotaOf('u1'), s.scoresOf('u1')], [1000, null]);
+  });
+  it('is the last that was said, whatever the order and through its stored state, until its user goes', () => {
+    const ops: DirectoryOp[] = [user('u1'), quota(10), quota(20), quota(5, 'u2')];
+    const [a, b, c] = [new DirectoryState(), new DirectoryState(), new DirectoryState()];
+    for (const [i, op] of ops.entries()) a.apply(event(64 * (i + 1), 'w', i + 1, op));
+    for (const [i, op] of [...ops.entries()].reverse()) b.apply(event(64 * (i + 1), 'w', i + 1, op));
+    c.join(a.encode());
+    for (const s of [a, b, c]) {
+      assert.deepEqual([s.messageQuotaOf('u1'), s.messageQuotaOf('u2'), s.messageQuotaOf('u3'), s.encode()[0]], [20, 5, 0, 5]);
+      assert.deepEqual(s.encode(), a.encode());
+    }
+    const stored = a.encode();
+    for (const id of ['u1', 'u2']) c.apply(event(1280, 'w', id === 'u1' ? 10 : 11, { kind: 'UserRemoved', user: id }));
+    c.join(stored);
+    assert.deepEqual([c.messageQuotaOf('u1'), c.encode()[0]], [0, 1]);
   });
 });
 

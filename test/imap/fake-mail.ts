@@ -35,6 +35,8 @@ export class FakeUser {
   readonly setNumbers = new Map<string, number>();
   position = 0;
   quota: { bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null } = { bytes: 0, bytesMax: null, messages: 0, messagesMax: null };
+  /** What the last append was told to take the place of. */
+  instead: { bytes: number } | null = null;
   made = 0;
   /** APPENDs that were begun and neither committed nor aborted. */
   appending = 0;

@@ -127,7 +127,8 @@ export class FakeSession implements Session {
     else this.user.subscriptions.delete(name);
     this.user.tell({ names: true });
   }
-  async append(name: string): Promise<Appender> {
+  async append(name: string, instead: { bytes: number } | null = null): Promise<Appender> {
+    this.user.instead = instead;
     await this.user.operation('append');
     return new FakeAppender(this.user.mailbox(name, 'TRYCREATE'));
   }

@@ -42,6 +42,13 @@ describe('imap: REPLACE', () => {
     assert.deepEqual([texts(), texts('Drafts')], [['Subject: three', 'hello'], ['new']]);
   });
 
+  it('tells how much room the old message gives back', async () => {
+    await wire.command('a', 'UID REPLACE ' + uids[1] + ' INBOX {5+}\r\nhello');
+    assert.deepEqual(world.user.instead, { bytes: 'Subject: two\r\n\r\nx\r\n'.length });
+    await wire.command('b', 'APPEND INBOX {5+}\r\nhello');
+    assert.equal(world.user.instead, null);
+  });
+
   it('leaves the old message when anything fails', async () => {
     await play(wire, `
       C: A1 REPLACE 9 INBOX {5}

@@ -1,0 +1,23 @@
+// Whether there is room for more mail (RFC 9208): limits of bytes and of messages, over all mailboxes of a user together.
+import { Refused } from '../base/index.ts';
+import type { UserRecord } from '../directory/index.ts';
+import type { Replica } from './replica.ts';
+import type { Usage } from './usage.ts';
+
+/** What a user may have; null: no limit. */
+export interface Room {
+  bytes: number | null;
+  messages: number | null;
+}
+
+export function roomOf(replica: Replica, record: UserRecord): Room {
+  return { bytes: record.quotaBytes || null, messages: replica.directory.state.messageQuotaOf(record.id) || null };
+}
+
+/** Refused(OVERQUOTA) where `more` leads above a limit. What takes nothing (a copy of no message) is never refused. */
+export function checkRoom({ bytes, messages }: Room, used: Usage, more: Usage): void {
+  const full = bytes !== null && more.bytes > 0 && used.bytes + more.bytes > bytes;
+  const many = messages !== null && more.messages > 0 && used.messages + more.messages > messages;
+  if (full) throw new Refused('Mailbox is full', 'OVERQUOTA', '552 5.2.2');
+  if (many) throw new Refused('Mailbox has as many messages as it may have', 'OVERQUOTA', '552 5.2.2');
+}
