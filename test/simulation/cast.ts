@@ -41,6 +41,7 @@ export const directory = {
     users: records,
     owner: (address: string) => byAddress.get(address)?.record ?? null,
     hasDomain: (domain: string) => domain === DOMAIN,
+    messageQuotaOf: () => 0,
     addressesOf: (id: string) => players.filter((p) => p.record.id === id).map((p) => ({ address: p.address })),
   },
   ask: async () => {},
