@@ -27,6 +27,8 @@ const KEY_OBJECT_VERSION = 1;
 
 /** The stored form of a wrapped root key outside the directory, with the ring that it opens. */
 export const keyObject = (wrap: StoredWrap, ring: Buffer): Buffer => new ByteWriter().u8(KEY_OBJECT_VERSION).bytes(wrap.bytes).bytes(ring).done();
+/** Of a newer release, which alone may change it. */
+export const isNewerKeyObject = (bytes: Buffer): boolean => bytes[0] > KEY_OBJECT_VERSION;
 
 const pretty = (address: string): string => address.replace(/^\*@/, '@');
 

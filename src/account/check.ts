@@ -9,7 +9,7 @@ import { checkBlobForm, openBlob, openNamed, openRing } from '../seal/index.ts';
 import type { Op } from '../state/index.ts';
 import { blobName, damagedPrefix, keyName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { keyObject } from './admin.ts';
+import { isNewerKeyObject, keyObject } from './admin.ts';
 import { unpack, userCodec } from './codec.ts';
 import { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
@@ -64,6 +64,7 @@ async function checkKeys(store: ObjectStore, root: string, record: UserRecord, f
     const name = keyName(root, wrap.id);
     const object = await store.get(name);
     if (!object) found(name, 'a wrapped key is missing');
+    else if (isNewerKeyObject(object.bytes)) found(name, 'a wrapped key was written by a newer version');
     else if (!object.bytes.equals(keyObject(wrap, record.ring))) found(name, 'a wrapped key is not what the directory says');
   }
 }

@@ -12,7 +12,7 @@ import type { CheckOptions, Reading } from '../log/index.ts';
 import { bundlePrefix, damagedName, keyName, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
 import type { Op } from '../state/index.ts';
-import { keyObject } from './admin.ts';
+import { isNewerKeyObject, keyObject } from './admin.ts';
 import { confirmAnew } from './confirmed.ts';
 import type { OpenUser } from './open-user.ts';
 import type { Replica } from './replica.ts';
@@ -92,7 +92,7 @@ async function mendKeys({ record, mended }: RepairOptions, { store, root }: Read
     const name = keyName(root, wrap.id);
     const right = keyObject(wrap, record.ring);
     const object = await store.get(name);
-    if (object?.bytes.equals(right)) continue;
+    if (object && (object.bytes.equals(right) || isNewerKeyObject(object.bytes))) continue;
     await store.put(name, right);
     mended(name, object ? 'a wrapped key was altered; it is what the directory says again' : 'a wrapped key was missing; it is back');
   }

@@ -223,7 +223,8 @@ async function readCandidates(o: CollectOptions): Promise<Former> {
   for (const row of rows) {
     const object = await o.store.get(row.name);
     if (!object) continue;
-    former.objects.push(row.name);
+    // A newer release's is its own to remove.
+    if (object.bytes[0] <= CANDIDATES_VERSION) former.objects.push(row.name);
     try {
       for (const [name, first] of decodeCandidates(o, row.name, object.bytes)) {
         // Never earlier than the object that says so was stored first.
@@ -239,7 +240,7 @@ async function readCandidates(o: CollectOptions): Promise<Former> {
 }
 
 /** Format 1: version 1 | count of (leaf below the root, first time) | MAC. */
-function encodeCandidates(o: CollectOptions, since: ReadonlyMap<string, number>): [name: string, bytes: Buffer] {
+export function encodeCandidates(o: Pick<CollectOptions, 'root' | 'random' | 'authenticator'>, since: ReadonlyMap<string, number>): [name: string, bytes: Buffer] {
   const name = candidatesName(o.root, randomId(o.random, 65));
   const w = new ByteWriter(64 * since.size + 64).u8(CANDIDATES_VERSION).varint(since.size);
   for (const [candidate, first] of since) w.string(candidate.slice(o.root.length)).varint(first);
@@ -247,10 +248,11 @@ function encodeCandidates(o: CollectOptions, since: ReadonlyMap<string, number>)
   return [name, Buffer.concat([body, o.authenticator.mac(name, [body])])];
 }
 
-function decodeCandidates(o: CollectOptions, name: string, bytes: Buffer): Map<string, number> {
+/** Throws Corrupt. */
+export function decodeCandidates(o: Pick<CollectOptions, 'root' | 'authenticator'>, name: string, bytes: Buffer): Map<string, number> {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== CANDIDATES_VERSION) throw new Corrupt('a list of candidates has an unknown version');
+  if (version !== CANDIDATES_VERSION) throw new Corrupt(version > CANDIDATES_VERSION ? 'a list of candidates was written by a newer version' : 'a list of candidates has an unknown version');
   const since = new Map<string, number>();
   for (let n = r.count(2); n > 0; n--) since.set(o.root + r.string(), r.varint());
   o.authenticator.verify(name, [bytes.subarray(0, r.at)], r.raw(r.left));

@@ -6,6 +6,8 @@ import { simpleParser } from 'mailparser';
 import { seededRandom, silent } from '../../src/base/index.ts';
 import { DailyReports, Tally, dayOf, dmarcReportAddresses, permissionName, tlsReportAddresses } from '../../src/queue/index.ts';
 import type { DmarcSeen, TlsSession } from '../../src/queue/index.ts';
+import { sealNamed } from '../../src/seal/index.ts';
+import { reportName } from '../../src/store/index.ts';
 import { WorldClock, quiet } from '../log/world.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 
@@ -104,6 +106,42 @@ describe('queue/reports', () => {
     assert.equal(dmarc.report.match(/<record>/g)!.length, 2);
     for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
     for (const r of all) await settled(r.stop());
+    await settled(world.stop());
+  });
+
+  it('of counts that a newer release wrote nothing is reported and nothing is lost: who can read them does it', async () => {
+    const clock = new WholeClock();
+    const world = new QueueWorld(clock);
+    const net = new FakeNet();
+    const settled = async <T>(promise: Promise<T>): Promise<T> => {
+      let done = false;
+      promise.then(() => (done = true), () => (done = true));
+      for (let i = 0; i < 4000 && !done; i++) {
+        for (let k = 0; k < 4; k++) await quiet();
+        if (!done) await clock.advance(100);
+      }
+      return promise;
+    };
+    const { queue } = await settled(world.member(net));
+    const reports = new DailyReports({ queue, dns: { txt: async () => ['v=TLSRPTv1; rua=mailto:tls@there.test'] }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(7), logger: silent });
+    const day = dayOf(clock.now());
+    reports.session(session());
+    await settled(reports.flush());
+    const tally = new Tally();
+    tally.add('there.test', { a: 1 });
+    const name = reportName(queue.root, day, 'tls', 'newer');
+    const [first, newer] = [sealNamed(queue.keys.events[0], name, Buffer.alloc(0), Buffer.concat([Buffer.of(2), tally.encode().subarray(1)]), seededRandom(1)), sealNamed(queue.keys.events[0], name, Buffer.alloc(0), tally.encode(), seededRandom(1))];
+    newer[0]++;
+    for (const bytes of [first, newer]) {
+      await settled(queue.store.put(name, bytes));
+      await assert.rejects(settled(reports.send(day)), { name: 'Unavailable', message: /newer version/ });
+      assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 2);
+    }
+    assert.equal(net.sent.length, 0);
+    await settled(queue.store.delete(name));
+    await settled(reports.send(day));
+    assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 0);
+    await settled(reports.stop());
     await settled(world.stop());
   });
 });

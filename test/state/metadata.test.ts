@@ -40,6 +40,18 @@ describe('state: annotations', () => {
   it('counts what limits count', () => {
     assert.deepEqual(folded(event('a', 1, set('/private/x', '12345')), event('a', 65, set('/private/y', null))).metadataSize(), { entries: 2, bytes: 5 });
   });
+  it('version 2 of a snapshot, frozen: one that was written once is read', () => {
+    const { fingerprint, parts } = JSON.parse(readFileSync(new URL('../../fixtures/state/snapshot-v2.json', import.meta.url), 'utf8')) as { fingerprint: string; parts: Record<string, string> };
+    const ids = Object.keys(parts);
+    assert.equal(Buffer.from(parts.root, 'base64')[0], 2);
+    const read = UserState.load(USER, [{ parts: ids.map((key) => ({ key, id: key })), covers: () => true }]);
+    for (let need; (need = read.missing({ kind: 'everything' })).length > 0; ) for (const part of need) read.provide(part, Buffer.from(parts[part.key], 'base64'));
+    assert.deepEqual([read.fingerprint(), shown(read), shown(read, null)], [fingerprint, ['/private/x=kept'], ['/private/z=own']]);
+    const newer = Buffer.from(parts.root, 'base64');
+    newer[0] = 3;
+    const other = UserState.load(USER, [{ parts: ids.map((key) => ({ key, id: key })), covers: () => true }]);
+    assert.throws(() => other.provide(other.missing({ kind: 'root' })[0], newer), { name: 'Corrupt', message: /newer version/ });
+  });
   it('comes back from a snapshot, which is of version 2 then', () => {
     const state = folded(event('a', 1, set('/private/x', 'kept')), event('a', 65, set('/private/y', null)), event('a', 129, set('/private/z', 'own', null)));
     const { parts } = state.encode(null);

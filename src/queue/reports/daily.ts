@@ -2,7 +2,7 @@
 // when it stops; after the day one replica makes the reports of all of them. Which one is decided as with any message: the day
 // is a message in the queue, to nobody, and whoever gets its attempt "delivers" it.
 import { createHash } from 'node:crypto';
-import { limits, randomId, reason } from '../../base/index.ts';
+import { Unavailable, limits, randomId, reason } from '../../base/index.ts';
 import type { Clock, Logger, Random } from '../../base/index.ts';
 import { openNamed, sealNamed } from '../../seal/index.ts';
 import { reportName, reportPrefix } from '../../store/index.ts';
@@ -122,6 +122,8 @@ export class DailyReports implements DmarcRecorder {
           try {
             if (object) tally.merge(Tally.decode(openNamed(queue.keys.events, name, NOTHING, object.bytes)));
           } catch (e) {
+            // Whoever can read it makes the report: the day is tried again, at any replica.
+            if (/newer version/.test(reason(e))) throw new Unavailable(`${reason(e)}: ${name}`);
             logger.error('counts for reports can not be read', { object: name, why: reason(e) });
           }
         }
