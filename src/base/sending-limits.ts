@@ -29,9 +29,9 @@ export const sendingLimits = {
   /** How often a replica looks for messages that are due. */
   queue_look_ms: 5 * SECOND,
   queue_poll_ms: 30 * SECOND,
-  /** Attempts at once of one replica, and to one destination. */
-  queue_attempts_max: 20,
-  queue_attempts_per_destination_max: 4,
+  /** Attempts at once of one replica, those whose result is being written among them; and transactions with one destination, a smarthost too. */
+  queue_attempts_max: 50,
+  queue_attempts_per_destination_max: 10,
   /** Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8 asks servers for 100 at least). */
   queue_recipients_per_transaction_max: 100,
   /** An open connection waits so long for the next message. */

@@ -19,6 +19,8 @@ import type { Plan } from './worker.ts';
 
 /** Keeps sealed bytes until they are stored; the account room has one. */
 export interface SealedSpool {
+  /** Nothing of it is on disk: its PUT takes no longer than others. */
+  readonly inMemory: boolean;
   push(pieces: Buffer[]): Promise<void>;
   put(store: ObjectStore, name: string): Promise<void>;
   dispose(): void;
@@ -242,14 +244,19 @@ class QueueSink implements Sink {
       recipients: recipients.map((r) => ({ address: r.address, notify: r.notify.reduce((bits, n) => bits | NOTIFY[n.toLowerCase() as keyof typeof NOTIFY], 0), orcpt: r.orcpt })),
     };
     try {
-      await Promise.all([this.#spool.put(queue.store, blobName(queue.root, blob)), queue.log.refresh(queue.limits.list_age_ms_max).catch(() => {})]);
+      const name = blobName(queue.root, blob);
+      const put = this.#spool.put(queue.store, name);
+      // The LIST goes beside the blob, and where the store can make both durable at once, so does the event.
+      const together = queue.store.preparesPuts && this.#spool.inMemory;
+      if (together) put.catch(() => {}); // the event tells
+      else await Promise.all([put, queue.log.refresh(queue.limits.list_age_ms_max).catch(() => {})]);
       const bytes = prefix.length + 200 + recipients.reduce((n, r) => n + r.address.length + r.orcpt.length + 3, 0);
       const plan = this.#o.plan?.(spec);
       try {
         await queue.write((state) => {
           checkRate(state, queue.limits, this.#user, spec.at, recipients.length);
           return [{ kind: 'Queued', ...spec }, ...(plan?.ops ?? [])];
-        }, bytes);
+        }, bytes, together ? { put, name } : undefined);
       } catch (e) {
         plan?.drop();
         throw e;

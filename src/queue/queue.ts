@@ -4,7 +4,7 @@ import type { Clock, Limits, Logger, Random } from '../base/index.ts';
 import { Log, collect } from '../log/index.ts';
 import type { Authenticator, Fold, LogMutations, OpenedEvent, ReplicaIdentity, SnapshotView } from '../log/index.ts';
 import { openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
-import { blobName, queueRoot } from '../store/index.ts';
+import { blobName, nothingPrefix, queueRoot } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { QueueState, isFinal, sentFrom } from './fold.ts';
 import type { QueuedMessage } from './fold.ts';
@@ -33,6 +33,9 @@ const BLOB_KEPT_MS = 24 * 60 * 60 * 1000;
 /** Of the messages that wait, so many part of events between two snapshots. */
 const SNAPSHOT_SHARE = 8;
 const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
+/** Messages that are done with are removed together, so many at a time: a store that makes a folder durable does it once for all in it. */
+const REMOVE_AFTER_MS = 5000;
+const REMOVE_LANES = 8;
 
 export class Queue {
   readonly root = queueRoot(0);
@@ -48,6 +51,9 @@ export class Queue {
   #stopped = false;
   #cancelPoll: () => void = () => {};
   #collectedAt: number;
+  /** Names of messages that are done with, to be removed soon. */
+  #gone: string[] = [];
+  #cancelRemoval: (() => void) | null = null;
   readonly #listeners: (() => void)[] = [];
 
   constructor(options: QueueOptions) {
@@ -135,12 +141,15 @@ export class Queue {
     if (this.#attaching) await this.#attaching;
   }
 
-  /** Appends what `build` returns, decided on the newest state; false when it gave nothing. Unavailable: it may be there or not. */
-  async write(build: (state: QueueState) => QueueOp[], bytes = 200): Promise<boolean> {
+  /**
+   * Appends what `build` returns, decided on the newest state; false when it gave nothing. `blob`: a message that it names, on
+   * its way to the store: the event appears only when that is there. Unavailable: it may be there or not.
+   */
+  async write(build: (state: QueueState) => QueueOp[], bytes = 200, blob?: { put: Promise<unknown>; name: string }): Promise<boolean> {
     if (!this.log.attached || this.#attaching) await this.#attach();
     const submitted = await this.log.submit('session', () => {
       const ops = build(this.#folded);
-      return ops.length > 0 ? { ops } : null;
+      return ops.length > 0 ? { ops, after: blob?.put, behind: blob && [blob.name] } : null;
     }, { bytes });
     return submitted !== null;
   }
@@ -164,7 +173,7 @@ export class Queue {
 
   /** The store's own time, ms since 1970: what attempts are judged by. Unavailable. */
   async storeTime(): Promise<number> {
-    return (await this.store.list({ prefix: this.root, maxKeys: 1 })).date;
+    return (await this.store.list({ prefix: nothingPrefix(this.root), maxKeys: 1 })).date;
   }
 
   /** The message as it goes out, in pieces: what stands before it, then its bytes. Unavailable, Corrupt. */
@@ -181,10 +190,23 @@ export class Queue {
     }
   }
 
-  /** Removes the bytes of a message that is done with, if it is. What stays after a crash, collection finds. */
+  /** Removes the bytes of a message that is done with, if it is, within seconds. What stays when this replica ends, collection finds. */
   forget(m: QueuedMessage): void {
-    if (m.blob === '' || this.state.messages.has(m.id)) return;
-    this.store.delete(blobName(this.root, m.blob)).catch((e) => this.#o.logger.debug('a sent message is not removed yet', { why: reason(e) }));
+    if (m.blob === '' || this.state.messages.has(m.id) || this.#stopped) return;
+    this.#gone.push(blobName(this.root, m.blob));
+    this.#cancelRemoval ??= this.#o.clock.after(REMOVE_AFTER_MS, () => void this.#remove());
+  }
+
+  async #remove(): Promise<void> {
+    // In order of names, so in order of folders.
+    const names = this.#gone.sort();
+    this.#gone = [];
+    let next = 0;
+    const lane = async () => {
+      while (next < names.length) await this.store.delete(names[next++]).catch((e) => this.#o.logger.debug('a sent message is not removed yet', { why: reason(e) }));
+    };
+    await Promise.all(Array.from({ length: Math.min(REMOVE_LANES, names.length) }, lane));
+    this.#cancelRemoval = this.#gone.length > 0 && !this.#stopped ? this.#o.clock.after(REMOVE_AFTER_MS, () => void this.#remove()) : null;
   }
 
   /** Writes all that waits anew, under the cluster secret in use; false: not now. Unavailable. */
@@ -227,5 +249,6 @@ export class Queue {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelPoll();
+    this.#cancelRemoval?.();
   }
 }

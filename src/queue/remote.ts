@@ -99,6 +99,8 @@ export class Remote {
   /** It offers chunks and does not know their command: the next connection does without. */
   knowsNoChunks = false;
   onClosed: () => void = () => {};
+  /** The last transaction went through to its end: nothing of it is left to be reset (RFC 5321 §4.1.1.4). */
+  #clean = false;
   /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
   #giveUp: (e: Error) => void = () => {};
 
@@ -208,6 +210,7 @@ export class Remote {
   }
 
   async #send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean): Promise<RemoteOutcome[]> {
+    this.#clean = false;
     const close = () => this.close();
     const mayFinish = () => {
       if (!mayEnd()) return false;
@@ -237,6 +240,7 @@ export class Remote {
         this.#connection.send({ from: envelope.from, to, dsn, size: envelope.bytes, use8BitMime: envelope.eightBit, requireTLSExtensionEnabled: envelope.requireTls ?? false } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
       });
       this.uncertain = false;
+      this.#clean = true;
       return this.#outcomes(envelope, info.response, info.rejectedErrors ?? []);
     } catch (e) {
       return this.#failed(envelope, e as NodemailerError);
@@ -273,7 +277,7 @@ export class Remote {
 
   /** Ready for another message, or false. */
   async reset(): Promise<boolean> {
-    if (!this.#open) return false;
+    if (!this.#open || this.#clean) return this.#open;
     return new Promise((resolve) => this.#connection.reset((e) => resolve(!e && this.#open)));
   }
 

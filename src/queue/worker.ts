@@ -238,6 +238,10 @@ export class Worker {
   }
   #release(id: string, destination: string): void {
     this.#busy.delete(`${id} ${destination}`);
+    this.#leave(destination);
+  }
+  /** The destination has room for another; the message is busy until its result is written. */
+  #leave(destination: string): void {
     const left = this.#perDestination.get(destination)! - 1;
     if (left === 0) this.#perDestination.delete(destination);
     else this.#perDestination.set(destination, left);
@@ -250,13 +254,19 @@ export class Worker {
   /** In the background; room is reserved. */
   #run(due: Due, claim: Claim | null): void {
     const { logger } = this.#o;
-    const task = this.#attempt(due, claim)
+    let sending = true;
+    const sent = () => {
+      if (sending) this.#leave(due.destination);
+      sending = false;
+    };
+    const task = this.#attempt(due, claim, sent)
       .catch((e) => {
         logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
         return this.#pause(WRITE_AGAIN_MS);
       })
       .finally(() => {
-        this.#release(due.message.id, due.destination);
+        sent();
+        this.#busy.delete(`${due.message.id} ${due.destination}`);
         this.#tasks.delete(task);
         this.#lookSoon();
       });
@@ -268,8 +278,8 @@ export class Worker {
     return queue_attempt_ms + Math.ceil(m.plainBytes / speed);
   }
 
-  /** `claim`: written already. */
-  async #attempt({ message, destination, recipients }: Due, claim: Claim | null): Promise<void> {
+  /** `claim`: written already. `sent` is called when nothing more is said to the destination, before the result is written. */
+  async #attempt({ message, destination, recipients }: Due, claim: Claim | null, sent: () => void): Promise<void> {
     const { queue, clock, random, sender, mailroom, hostname, mutations = {} } = this.#o;
     const answer = queue.limits.queue_answer_ms;
     const { attempt, begun, lasts } = claim ?? { attempt: randomId(random, ATTEMPT_ID_BITS), begun: { mono: clock.monotonic(), wall: clock.now() }, lasts: this.#lasts(message) };
@@ -294,6 +304,7 @@ export class Worker {
       cancel();
       this.#over.signal.removeEventListener('abort', stop);
     }
+    sent();
     const at = clock.now();
     const told = outcomes.filter((o) => o.told && message.recipients[o.recipient].notify & NOTIFY.success).map((o) => o.recipient);
     const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at));

@@ -153,6 +153,7 @@ export class QueueWorld {
 export function memorySpool() {
   let pieces: Buffer[] = [];
   return {
+    inMemory: true,
     push: async (more: Buffer[]) => void pieces.push(...more),
     put: async (store: { put(name: string, bytes: Buffer[]): Promise<unknown> }, name: string) => void (await store.put(name, pieces)),
     dispose: () => void (pieces = []),
