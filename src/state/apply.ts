@@ -62,6 +62,8 @@ function applyToRoot(core: Core, op: Op, position: Position, writer: Writer): bo
       break;
     case 'MetadataChanged':
       core.metadata.set(op.mailbox ?? NO_MAILBOX, op.entry, { position, writer, value: op.value });
+      // A change of the mailbox, as HIGHESTMODSEQ tells (RFC 7162 §3.2).
+      if (op.mailbox !== null) core.box(op.mailbox).touchBox(position);
       break;
     case 'EventLost':
       core.lost.add(`${op.lost.writer}#${op.lost.seq}`);
@@ -135,6 +137,8 @@ function applyToRows(core: Core, w: Waiting): void {
       eachRow(core, box, op.renumbered, at, groups, renumber, forgotten);
       const last = first + op.renumbered.length * STEP;
       eachRow(core, box, op.touched, () => last, groups, (row) => box.touch(row, last));
+      // Of annotations alone.
+      if (op.renumbered.length + op.touched.length === 0) box.touchBox(first);
       break;
     }
   }
@@ -363,7 +367,9 @@ export function effectsOf(core: Core, event: FoldedEvent): EventEffects {
       out.repaired.push(...op.repaired);
       const last = first + (op.renumbered.length - 1) * STEP;
       if (op.renumbered.length > 0) touch(op.mailbox, last, last, op.renumbered);
-      if (op.touched.length > 0) touch(op.mailbox, last + STEP, 0, op.touched);
+      if (op.touched.length > 0 || op.renumbered.length === 0) touch(op.mailbox, last + STEP, 0, op.touched);
+    } else if (op.kind === 'MetadataChanged') {
+      if (op.mailbox !== null) touch(op.mailbox, first, 0, []);
     } else if (op.kind === 'EventLost') out.lost = op.lost;
     else if (op.kind === 'Restored') out.restored = true;
     index += n;

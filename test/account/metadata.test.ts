@@ -33,6 +33,19 @@ describe('annotations', () => {
     assert.deepEqual(await shown(x, 'Archive'), []);
   });
 
+  it('are a change of their mailbox, which HIGHESTMODSEQ tells, and of no other', async () => {
+    const x = await a.login(bob);
+    const modSeqs = async () => (await x.statuses(['INBOX', 'Archive'])).map((s) => s!.highestModSeq);
+    const before = await modSeqs();
+    await x.setMetadata('Archive', [{ entry: '/private/colour', value: Buffer.from('grey') }]);
+    await x.setMetadata(null, [{ entry: '/private/own', value: Buffer.from('z') }]);
+    const after = await modSeqs();
+    assert.deepEqual([after[0], after[1] > before[1]], [before[0], true]);
+    await x.setMetadata('Archive', [{ entry: '/private/colour', value: Buffer.from('grey') }]);
+    assert.deepEqual(await modSeqs(), after, 'what is said again changes nothing');
+    assert.equal((await (await (await world.replica()).login(bob)).status('Archive')).highestModSeq, after[1]);
+  });
+
   it('have a limit for all together', async () => {
     const x = await a.login(bob);
     const value = Buffer.alloc(limits.metadata_value_bytes_max);

@@ -33,6 +33,8 @@ export class Client {
   #cache = new Map<Uid, Kept>();
   #validity = 0;
   #modSeq = 0;
+  /** Annotations, and the HIGHESTMODSEQ that they were read with. */
+  #notes = { modSeq: 0, text: '' };
   #uidNext = 1;
   /** While it stays connected. */
   #idle: Idle | null = null;
@@ -77,6 +79,7 @@ export class Client {
       const selected = await session.select(this.mailbox, false);
       const { index } = selected;
       this.#look(process, selected, due);
+      this.#readNotes(process, selected);
       if (index.uidValidity !== this.#validity) {
         this.#cache.clear();
         this.#modSeq = 0;
@@ -162,6 +165,14 @@ export class Client {
     for (const mail of due) {
       if (!there.has(mail.tag) && !mail.moved && this.#ledger.sure(mail)) throw new Violation('1 what was acknowledged is shown', `message ${mail.tag} is not in ${this.mailbox} at ${process.o.address}`);
     }
+  }
+
+  /** Who keeps annotations asks for them again when HIGHESTMODSEQ has grown, and only then (RFC 7162 §3.2). */
+  #readNotes(process: Process, { id, index }: Selected): void {
+    const { highestModSeq: modSeq } = index;
+    const text = process.open(this.player)!.state.metadata(id).map(({ entry, value }) => `${entry}=${Buffer.from(value)}`).join(' ');
+    if (modSeq === this.#notes.modSeq && text !== this.#notes.text) throw new Violation('3 who keeps annotations has them', `${this.mailbox} at ${process.o.address}, MODSEQ ${modSeq}: ${this.#notes.text} | ${text}`);
+    this.#notes = { modSeq, text };
   }
 
   shown(): string {

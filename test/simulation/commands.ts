@@ -113,6 +113,14 @@ export class Commands {
     });
   }
 
+  async note(process: Process, player: Player, name: string): Promise<void> {
+    await this.#session(process, player, async (session) => {
+      const value = this.#random.unit() < 0.2 ? null : Buffer.from(`${this.#keywords++}`);
+      await session.setMetadata(name, [{ entry: this.#pick(['/private/comment', '/shared/colour']), value }]);
+      this.#ledger.acks++;
+    });
+  }
+
   async create(process: Process, player: Player, name: string): Promise<void> {
     await this.#session(process, player, async (session) => {
       const id = await session.create(name, null);

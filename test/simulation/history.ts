@@ -206,6 +206,8 @@ export class History {
         const name = box();
         return this.run(`store ${name}`, process, () => c.store(process, player, name));
       }
+      case 'note':
+        return this.run('note', process, () => c.note(process, player, 'INBOX'));
       case 'copy':
       case 'move': {
         const from = box();

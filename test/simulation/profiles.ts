@@ -15,6 +15,8 @@ export interface Rates {
   rename: number;
   sync: number;
   noop: number;
+  /** An annotation of a mailbox is changed. */
+  note?: number;
   crash: number;
   /** A process is stopped for a while, or its machine sleeps. */
   stop: number;
@@ -133,6 +135,8 @@ export const profiles: Record<string, Profile> = {
     partialShown: 0.25,
     failsAfter: 50_000,
   },
+  /** Annotations of mailboxes change, which HIGHESTMODSEQ tells. */
+  notes: { ...mail, rates: { ...mail.rates, note: 10, crash: 3, cut: 2 }, badPuts: 0.2, hintsLost: 0.5 },
   /** Mailboxes are made, renamed and deleted under everybody's feet. */
   boxes: { ...mail, rates: { ...mail.rates, create: 8, remove: 5, rename: 6, append: 8, move: 8 }, mortal: true },
   /** Snapshots, bundles, collection, and absences of days. */
