@@ -153,8 +153,10 @@ class Messages {
 
   /** What REPLACE removes in the end. */
   #instead(): { bytes: number } | null {
+    if (this.#replaces === null) return null;
+    // Only REPLACE has a mailbox selected for sure.
     const { index } = this.#conn.view;
-    return this.#replaces === null ? null : { bytes: index.size(index.find(this.#replaces())) };
+    return { bytes: index.size(index.find(this.#replaces())) };
   }
 
   /** Takes all up to the next literal or the end. Afterwards the literal belongs to the message that was begun. */
