@@ -37,6 +37,10 @@ export class VanishedPairs {
   position = new Float64Array(0);
   modSeq = new Float64Array(0);
   changedAt = 0;
+  /** All at once, into what is empty: positions ascend. After years there are a hundred thousand. */
+  fill(n: number, position: Float64Array, modSeq: Float64Array): void {
+    Object.assign(this, { n, position, modSeq });
+  }
   /** Keeps the greater MODSEQ of one position. */
   add(position: Position, modSeq: ModSeq): boolean {
     const i = this.n > 0 && position > this.position[this.n - 1] ? this.n : lowerBound(this.position, this.n, position);

@@ -165,7 +165,7 @@ export function encodeVanished(v: VanishedPairs): Buffer {
 }
 
 /** Throws Corrupt. `n`: how many the root says there are. */
-export function decodeVanished(bytes: Uint8Array, n: number, add: (position: number, modSeq: number) => void): void {
+export function decodeVanished(bytes: Uint8Array, n: number, into: VanishedPairs): void {
   const r = new ByteReader(unpack(VERSION, bytes, 'vanished UIDs'));
   const count = r.varint();
   if (count !== n || n > PAIRS_MAX) throw new Corrupt('stored vanished UIDs are not as many as said');
@@ -174,5 +174,6 @@ export function decodeVanished(bytes: Uint8Array, n: number, add: (position: num
   readColumn(r, n, position, 0, 1, Number.MAX_SAFE_INTEGER);
   readColumn(r, n, modSeq, 0, 0, Number.MAX_SAFE_INTEGER);
   r.finish();
-  for (let i = 0; i < n; i++) add(position[i], modSeq[i]);
+  for (let i = 1; i < n; i++) if (position[i] <= position[i - 1]) throw new Corrupt('stored vanished UIDs are in no order');
+  into.fill(n, position, modSeq);
 }

@@ -108,7 +108,7 @@ export class Source {
       );
       if (box.rows.n - from !== c.rows) throw new Corrupt('stored rows are not as many as said');
     }
-    if (m.vanished > 0) decodeVanished(this.#take(vanishedKey(box.id)), m.vanished, (position, modSeq) => box.vanished.add(position, modSeq));
+    if (m.vanished > 0) decodeVanished(this.#take(vanishedKey(box.id)), m.vanished, box.vanished);
     for (const group of core.keys.groups()) {
       for (const c of group) {
         const row = c.mailbox === box.id ? box.rows.find(core.shared.writers.number(c.ref.writer), c.ref.seq, c.ref.index) : -1;
