@@ -10,6 +10,7 @@ export * from './lean-http.ts';
 export * from './limits.ts';
 export * from './logger.ts';
 export * from './mail.ts';
+export * from './mail-date.ts';
 export * from './networks.ts';
 export * from './proxy.ts';
 export * from './random.ts';

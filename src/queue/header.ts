@@ -1,9 +1,8 @@
 // What submission does to a header (RFC 6409 §6, §8): Bcc goes, Date and Message-ID come where they are missing, and
 // From must be the user's own.
-import { Malformed, limits, randomId } from '../base/index.ts';
+import { Malformed, limits, mailDate, randomId } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
 import { filterHeader, parseAddresses, readFields } from '../message/index.ts';
-import { mailDate } from './date.ts';
 
 export interface Rewritten {
   /** With the empty line. */

@@ -1,11 +1,10 @@
 // Delivery to users here, through the same Receiver as mail from outside. What is repeated is known by its delivery key.
-import { Corrupt, Malformed, Refused, limits } from '../base/index.ts';
+import { Corrupt, Malformed, Refused, limits, mailDate } from '../base/index.ts';
 import type { Receiver } from '../smtp/receiver.ts';
 import { deliveryStatus, headerOf } from './dsn.ts';
 import type { QueuedMessage } from './fold.ts';
 import type { Notice, Outcome } from './ops.ts';
 import type { Queue } from './queue.ts';
-import { mailDate } from './date.ts';
 import { outcomeOf } from './remote.ts';
 import { isSrs, srsSender } from './srs.ts';
 import { REPORTS } from './reports/daily.ts';

@@ -1,9 +1,9 @@
 // The message that brings a report: a line for people, the report in gzip, signed like all mail of the domain.
+import { mailDate } from '../../base/index.ts';
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { BodyHash, signDkim } from '../../verify/index.ts';
 import type { SigningKey } from '../../verify/index.ts';
-import { mailDate } from '../date.ts';
 
 export interface ReportMail {
   from: string;
