@@ -60,6 +60,8 @@ export class Listing {
   /** Sessions want a whole LIST now and then. */
   attached = false;
   started = false;
+  /** How often all was forgotten. */
+  restarts = 0;
   /** Messages added and their bytes, of the events that were read and that no snapshot lists. */
   counted = { messages: 0, bytes: 0 };
   #generation = 0;
@@ -109,6 +111,7 @@ export class Listing {
 
   /** Forgets all but what is known to be acknowledged; the next LIST begins with the snapshots. */
   restart(): void {
+    this.restarts++;
     for (const id of this.entries.keys()) this.#sure.add(id);
     this.entries = new Map();
     this.#leaves = new Map();

@@ -13,6 +13,7 @@ import { isElsewhere } from './hollow.ts';
 import { Listing } from './listing.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
+import { Predecessors } from './predecessors.ts';
 import type { Reading } from './reading.ts';
 import { covers } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
@@ -20,6 +21,8 @@ import { readPrivateHalf } from './snapshot-format.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
 import { Tail } from './tail.ts';
 import type { Authenticator, Estimate, EventCodec, EventKind, Fold, FoldSource, Hint, LateEvent, ReplicaIdentity, SnapshotSource, SnapshotView, Submitted } from './types.ts';
+
+const FORGOTTEN = 'the log was not listed for long, and is read anew';
 
 /** A part of a snapshot that was collected meanwhile: detach, and attach again. */
 export class PartGone extends Unavailable {}
@@ -49,6 +52,7 @@ export class Log<Op> {
   readonly #listing: Listing;
   readonly #appender: Appender<Op>;
   #tail: Tail<Op> | null = null;
+  #predecessors = new Predecessors([]);
   #source: FoldSource<Op> | null = null;
   #attaching: Promise<Fold<Op>> | null = null;
   #settlesSoon = false;
@@ -198,6 +202,7 @@ export class Log<Op> {
     while (listing.busy);
     listing.attached = true;
     listing.restart();
+    const began = listing.restarts;
     try {
       // Manifests before the LIST: what a manifest names and the LIST doesn't show was collected.
       await listing.refresh(0, true);
@@ -209,6 +214,8 @@ export class Log<Op> {
       const inLog = new Set([...listing.entries.keys()].filter((id) => listing.inLog(id)));
       const views = manifests.map((m) => this.#view(m, source, inLog));
       const fold = await source.load(views, (id) => this.#part(id, source));
+      // What was known then is forgotten meanwhile: the listing starts from other snapshots now.
+      if (listing.restarts !== began) throw new Unavailable(FORGOTTEN);
       const base = listing.manifests.at(-1);
       const tail = new Tail<Op>({
         listing,
@@ -221,11 +228,13 @@ export class Log<Op> {
         mutations: this.#mutations,
         base: { floor: base?.floor ?? 0, digest: base?.digestNumber ?? 0n },
       });
+      this.#predecessors = new Predecessors(listing.manifests);
       this.#cover(tail, manifests);
       for (const entry of listing.entries.values()) if (!entry.applied) tail.learned(entry);
       this.#source = source;
       this.#tail = tail;
       await tail.settle();
+      if (this.#tail !== tail) throw new Unavailable(FORGOTTEN);
       tail.uncovered = [...listing.entries.values()].filter((e) => e.applied && !manifests.some((m) => m.named.has(e.id))).length;
       return fold;
     } catch (e) {
@@ -351,7 +360,7 @@ export class Log<Op> {
     await tail.settle();
     tail.check();
     if (this.#tail !== tail) return false;
-    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box, open: () => this.#tail === tail }, source);
+    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, predecessors: this.#predecessors, box, open: () => this.#tail === tail }, source);
   }
 
   /**
