@@ -2,10 +2,7 @@
 // serves whatever else it is asked for, and goes on by itself when the newer object is gone.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
-import { createTransport } from 'nodemailer';
-import { SMTPServer } from 'smtp-server';
 import { silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { encodePresence } from '../../src/log/index.ts';
 import { ClusterKeys, sealNamed } from '../../src/seal/index.ts';
@@ -13,6 +10,7 @@ import { openStores } from '../../src/store/index.ts';
 import type { ObjectStore } from '../../src/store/index.ts';
 import { freePorts } from '../ports.ts';
 import { message } from './mail.ts';
+import { Sink, submit } from './sink.ts';
 import { Site, sleep, until } from './site.ts';
 import type { Person, Replica } from './site.ts';
 
@@ -26,41 +24,29 @@ describe('real: a replica meets a newer format', function () {
   let settings: Record<string, string>;
   let store: ObjectStore;
   let closeStore: () => Promise<void>;
-  let mx: SMTPServer;
+  let sink: Sink;
   let submission: number;
-  const went: string[] = [];
   let ofAnn = '';
 
   before(async () => {
-    mx = new SMTPServer({
-      authOptional: true, disableReverseLookup: true, logger: false, closeTimeout: 100,
-      onData: (stream, _session, done) => {
-        let text = '';
-        stream.on('data', (piece: Buffer) => (text += piece.toString('latin1')));
-        stream.on('end', () => {
-          went.push(/^Subject: (.*?)\r$/m.exec(text)![1]);
-          done();
-        });
-      },
-    });
-    await new Promise<void>((resolve) => mx.listen(0, '127.0.0.1', () => resolve()));
+    sink = await Sink.start();
     [submission] = await freePorts(1);
     site = new Site();
     people = await site.people('ann', 'bob');
-    settings = { COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SMARTHOST: `127.0.0.1:${((mx.server as unknown as Server).address() as AddressInfo).port}` };
+    settings = { COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SMARTHOST: sink.smarthost };
     replica = await site.start(settings);
     const stores = await openStores({ store: site.settings.COLOMBIER_STORE }, systemClock, systemRandom, silent);
     [store, closeStore] = [stores.home, () => stores.close()];
     await (await replica.sender()).stored(people.ann.address, message('first'));
     ofAnn = /^(users\/[^/]+\/)/.exec((await named('users/')).find((n) => n.includes('/log/'))!)![1];
     await send('before');
-    await until(() => went.includes('before'));
+    await until(() => sink.came.includes('before'));
   });
   after(async () => {
     await replica?.stop();
     await closeStore?.();
     await site?.end();
-    await new Promise<void>((resolve) => mx.close(() => resolve()));
+    await sink?.close();
   });
   afterEach('nothing was a bug, and bob was served all the time', async () => {
     assert.doesNotMatch(replica.log, / bug |\n\s+at /);
@@ -70,7 +56,7 @@ describe('real: a replica meets a newer format', function () {
   });
 
   const named = async (prefix: string): Promise<string[]> => (await store.list({ prefix })).objects.map((o) => o.name);
-  const send = (subject: string) => createTransport({ host: '127.0.0.1', port: submission, requireTLS: true, tls: { rejectUnauthorized: false }, auth: { user: people.ann.address, pass: people.ann.password } }).sendMail({ from: people.ann.address, to: 'far@away.example', subject, text: 'x' });
+  const send = (subject: string) => submit(submission, people.ann, subject);
 
   /** An event behind all others of a log, as a newer release would write it; run while it is there, then it is gone. */
   async function behind(root: string, run: () => Promise<void>): Promise<void> {
@@ -144,9 +130,9 @@ describe('real: a replica meets a newer format', function () {
       assert.deepEqual([status, /newer version/.test(err)], [1, true], err);
     });
     await until(() => send('after').then(() => true, () => false));
-    await until(() => went.includes('after'), 20_000);
+    await until(() => sink.came.includes('after'), 20_000);
     await sleep(300);
-    assert.deepEqual(went, ['before', 'after']);
+    assert.deepEqual(sink.came, ['before', 'after']);
   });
 
   it('as a snapshot, of a user and of the queue: the next start says so, and what runs is not disturbed', async () => {
@@ -155,7 +141,7 @@ describe('real: a replica meets a newer format', function () {
       const name = `${root}snapshots/${'0'.repeat(16)}-${position}-${'ab'.repeat(8)}`;
       await store.put(name, Buffer.concat([Buffer.of(9), Buffer.alloc(300, 5)]));
       try {
-        await send(`beside ${root}`).then(() => until(() => went.includes(`beside ${root}`), 20_000));
+        await send(`beside ${root}`).then(() => until(() => sink.came.includes(`beside ${root}`), 20_000));
         if (root === ofAnn) {
           const other = await site.start();
           const imap = await other.client();

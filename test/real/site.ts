@@ -78,9 +78,9 @@ export class Site {
     return replica;
   }
 
-  /** One run of the command line, with these lines on standard input. */
-  command(words: readonly string[], input = '', more: Settings = {}): Promise<Ended> {
-    const child = spawn(process.execPath, [MAIN, ...words], { env: { ...cleanEnv(), ...this.settings, ...more }, stdio: ['pipe', 'pipe', 'pipe'] });
+  /** One run of the command line, with these lines on standard input. `main`: another release's entry. */
+  command(words: readonly string[], input = '', more: Settings = {}, main = MAIN): Promise<Ended> {
+    const child = spawn(process.execPath, [main, ...words], { env: { ...cleanEnv(), ...this.settings, ...more }, stdio: ['pipe', 'pipe', 'pipe'] });
     const ended: Ended = { status: null, out: '', err: '' };
     child.stdout.on('data', (d) => (ended.out += d));
     child.stderr.on('data', (d) => (ended.err += d));
