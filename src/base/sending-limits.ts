@@ -29,9 +29,14 @@ export const sendingLimits = {
   /** How often a replica looks for messages that are due. */
   queue_look_ms: 5 * SECOND,
   queue_poll_ms: 30 * SECOND,
-  /** Attempts at once of one replica, those whose result is being written among them; and transactions with one destination, a smarthost too. */
-  queue_attempts_max: 50,
-  queue_attempts_per_destination_max: 10,
+  /** Transactions at once of one replica, and with one destination (a smarthost is one). */
+  queue_transactions_max: 40,
+  queue_transactions_per_destination_max: 10,
+  /** Attempts at once that are written down: under way, before it in line for a transaction, behind it while the result is written. */
+  queue_attempts_max: 200,
+  queue_attempts_per_destination_max: 40,
+  /** An attempt that waits longer in line is withdrawn: what is left of its time must do for the transaction. */
+  queue_line_ms_max: 2 * MINUTE,
   /** Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8 asks servers for 100 at least). */
   queue_recipients_per_transaction_max: 100,
   /** An open connection waits so long for the next message. */

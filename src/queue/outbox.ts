@@ -7,7 +7,7 @@ import type { Receiver, Transaction } from '../smtp/receiver.ts';
 import type { SentMail, Submission, Submitter } from '../smtp/submission/submitter.ts';
 import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { BodyHash, signDkim } from '../verify/index.ts';
+import { BodyHash, signDkimWith } from '../verify/index.ts';
 import type { SigningKey } from '../verify/index.ts';
 import { HeaderReader, rewriteHeader } from './header.ts';
 import type { Rewritten } from './header.ts';
@@ -163,8 +163,8 @@ class Sending {
       if (this.#sink === null) await this.#begin(this.#reader.finish());
       const head = this.#head!;
       const bodyHash = this.#body.digest();
-      const signatures = this.#o.senders.keysOf(head.domain).map((key) => signDkim(head.header, bodyHash, key, this.#o.clock.now()));
-      await this.#sink!.commit(received + signatures.join(''), { eightBit: this.#body.eightBit || head.eightBit, anyTls: head.anyTls });
+      const signatures = await signDkimWith(this.#o.senders.keysOf(head.domain), head.header, bodyHash, this.#o.clock.now());
+      await this.#sink!.commit(received + signatures, { eightBit: this.#body.eightBit || head.eightBit, anyTls: head.anyTls });
     } catch (e) {
       this.abort();
       throw e;

@@ -10,8 +10,10 @@ import type { Mailroom } from './mailroom.ts';
 import { NOTIFY } from './ops.ts';
 import type { Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
+import { Places } from './places.ts';
 import { outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome } from './remote.ts';
+import { StoreClock } from './store-clock.ts';
 import { Teller } from './teller.ts';
 
 const spec = ({ address, notify, orcpt }: RecipientSpec) => ({ address, notify, orcpt });
@@ -73,20 +75,28 @@ export class Worker {
   readonly #own = new Set<string>();
   /** `message destination` under way here. */
   readonly #busy = new Set<string>();
-  readonly #perDestination = new Map<string, number>();
+  /** Attempts that are written down, and transactions. */
+  readonly #attempts: Places;
+  readonly #transactions: Places;
   readonly #teller: Teller;
   readonly #over = new AbortController();
+  /** What waits in line waits no more. */
+  readonly #leaving = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
   #cancel: () => void = () => {};
   #stopped = false;
   #soon = false;
   /** What the last look at everything took. */
   #lookMs = 0;
-  #storeTime = { at: 0, mono: -Infinity };
+  readonly #storeClock: StoreClock;
 
   constructor(options: WorkerOptions) {
     this.#o = options;
     const { queue, mailroom, clock, logger } = options;
+    const { limits } = queue;
+    this.#storeClock = new StoreClock({ queue, clock, logger });
+    this.#attempts = new Places(limits.queue_attempts_max, (destination) => (destination === HERE ? Infinity : limits.queue_attempts_per_destination_max));
+    this.#transactions = new Places(limits.queue_transactions_max, (destination) => (destination === HERE ? Infinity : limits.queue_transactions_per_destination_max));
     this.#teller = new Teller({
       queue, mailroom, clock, logger,
       owns: (message) => this.#own.has(message),
@@ -119,7 +129,7 @@ export class Worker {
     const reserved: { due: Omit<Due, 'message'>; claim: Claim }[] = [];
     const now = sentFrom(spec) > clock.now() || this.#stopped ? [] : this.#byDestination(spec.id, spec.recipients, spec.recipients.map((_, i) => i));
     for (const due of now) {
-      if (this.#busy.size >= queue.limits.queue_attempts_max || !this.#reserve(spec.id, due.destination)) continue;
+      if (!this.#reserve(spec.id, due.destination)) continue;
       reserved.push({ due, claim: { attempt: randomId(random, ATTEMPT_ID_BITS), lasts: this.#lasts(spec), begun: { mono: clock.monotonic(), wall: clock.now() } } });
     }
     return {
@@ -168,7 +178,7 @@ export class Worker {
   #lookAt(message: QueuedMessage, now: number): void {
     this.#teller.look(message, now);
     if (message.held.on || this.#busy.size >= this.#o.queue.limits.queue_attempts_max) return;
-    for (const due of this.#dueOf(message, now)) if (this.#busy.size < this.#o.queue.limits.queue_attempts_max) this.#begin(due);
+    for (const due of this.#dueOf(message, now)) if (this.#reserve(message.id, due.destination)) this.#run(due, null);
   }
 
   /** When a recipient is due, ms since 1970. */
@@ -207,66 +217,32 @@ export class Worker {
   #claimed(m: QueuedMessage, recipient: number, mine = ''): boolean {
     for (const a of m.attempts.values()) {
       if (a.id === mine || !a.recipients.includes(recipient)) continue;
-      if (!this.#isOver(a.until + this.#o.queue.limits.queue_margin_ms)) return true;
-    }
-    return false;
-  }
-
-  /** Whether the store's own time is past `until`: only its own answer says so. It is asked in the background when it may be. */
-  #isOver(until: number): boolean {
-    const { clock, queue, logger } = this.#o;
-    if (this.#storeTime.at > until) return true;
-    const age = clock.monotonic() - this.#storeTime.mono;
-    if (this.#storeTime.at + age > until || age > 60_000) {
-      if (age < queue.limits.queue_look_ms) return false;
-      this.#storeTime.mono = clock.monotonic();
-      queue.storeTime().then(
-        (at) => (this.#storeTime = { at, mono: clock.monotonic() }),
-        (e) => logger.debug('the store was not asked for its time', { why: reason(e) }),
-      );
+      if (!this.#storeClock.isOver(a.until + this.#o.queue.limits.queue_margin_ms)) return true;
     }
     return false;
   }
 
   /** Room for an attempt; false: there is none. */
   #reserve(id: string, destination: string): boolean {
-    const here = this.#perDestination.get(destination) ?? 0;
-    if (here >= this.#o.queue.limits.queue_attempts_per_destination_max && destination !== HERE) return false;
+    if (!this.#attempts.enter(destination)) return false;
     this.#busy.add(`${id} ${destination}`);
-    this.#perDestination.set(destination, here + 1);
     return true;
   }
   #release(id: string, destination: string): void {
     this.#busy.delete(`${id} ${destination}`);
-    this.#leave(destination);
-  }
-  /** The destination has room for another; the message is busy until its result is written. */
-  #leave(destination: string): void {
-    const left = this.#perDestination.get(destination)! - 1;
-    if (left === 0) this.#perDestination.delete(destination);
-    else this.#perDestination.set(destination, left);
-  }
-
-  #begin(due: Due): void {
-    if (this.#reserve(due.message.id, due.destination)) this.#run(due, null);
+    this.#attempts.leave(destination);
   }
 
   /** In the background; room is reserved. */
   #run(due: Due, claim: Claim | null): void {
     const { logger } = this.#o;
-    let sending = true;
-    const sent = () => {
-      if (sending) this.#leave(due.destination);
-      sending = false;
-    };
-    const task = this.#attempt(due, claim, sent)
+    const task = this.#attempt(due, claim)
       .catch((e) => {
         logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
         return this.#pause(WRITE_AGAIN_MS);
       })
       .finally(() => {
-        sent();
-        this.#busy.delete(`${due.message.id} ${due.destination}`);
+        this.#release(due.message.id, due.destination);
         this.#tasks.delete(task);
         this.#lookSoon();
       });
@@ -278,8 +254,8 @@ export class Worker {
     return queue_attempt_ms + Math.ceil(m.plainBytes / speed);
   }
 
-  /** `claim`: written already. `sent` is called when nothing more is said to the destination, before the result is written. */
-  async #attempt({ message, destination, recipients }: Due, claim: Claim | null, sent: () => void): Promise<void> {
+  /** `claim`: written already. */
+  async #attempt({ message, destination, recipients }: Due, claim: Claim | null): Promise<void> {
     const { queue, clock, random, sender, mailroom, hostname, mutations = {} } = this.#o;
     const answer = queue.limits.queue_answer_ms;
     const { attempt, begun, lasts } = claim ?? { attempt: randomId(random, ATTEMPT_ID_BITS), begun: { mono: clock.monotonic(), wall: clock.now() }, lasts: this.#lasts(message) };
@@ -287,6 +263,13 @@ export class Worker {
     const mine = claim ? recipients : await this.#claim(message.id, attempt, lasts, recipients);
     if (mine === null) return;
     this.#own.add(message.id);
+    if (!this.#transactions.enter(destination)) {
+      const place = await this.#line(destination);
+      if (!place || this.#isOff(message.id)) {
+        if (place) this.#transactions.leave(destination);
+        return this.#withdraw(message.id, attempt);
+      }
+    }
     const over = new AbortController();
     const cancel = clock.after(Math.max(0, left() - answer / 10), () => over.abort());
     const stop = () => over.abort();
@@ -303,8 +286,9 @@ export class Worker {
     } finally {
       cancel();
       this.#over.signal.removeEventListener('abort', stop);
+      // The next one begins while the result is written.
+      this.#transactions.leave(destination);
     }
-    sent();
     const at = clock.now();
     const told = outcomes.filter((o) => o.told && message.recipients[o.recipient].notify & NOTIFY.success).map((o) => o.recipient);
     const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at));
@@ -314,6 +298,32 @@ export class Worker {
     await this.#write((state) => (state.messages.has(message.id) ? [...success, { kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
     for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
     queue.forget(message);
+  }
+
+  /** Waits for a transaction; false: for too long, or this replica stops. */
+  async #line(destination: string): Promise<boolean> {
+    const over = new AbortController();
+    const end = () => over.abort();
+    const cancel = this.#o.clock.after(this.#o.queue.limits.queue_line_ms_max, end);
+    const { signal } = this.#leaving;
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return !signal.aborted && (await this.#transactions.wait(destination, over.signal));
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  /** It was held or dropped since it was claimed. */
+  #isOff(id: string): boolean {
+    return this.#o.queue.state.messages.get(id)?.held.on ?? true;
+  }
+
+  /** The attempt is over before it began: the message is anyone's again. */
+  #withdraw(id: string, attempt: string): Promise<void> {
+    this.counts.withdrawn++;
+    return this.#write((state) => (state.messages.has(id) ? [{ kind: 'Attempted', message: id, attempt, at: this.#o.clock.now(), by: '', outcomes: [] }] : []));
   }
 
   /** The message; its last piece is followed by a word with the store. Who has lost it could not write the result. */
@@ -351,8 +361,7 @@ export class Worker {
     const still = free(queue.state, attempt);
     if (mine.every((i) => still.includes(i))) return mine;
     // Someone else wrote at the same moment; both step back, and one of them comes first the next time.
-    this.counts.withdrawn++;
-    await this.#write((state) => (state.messages.has(id) ? [{ kind: 'Attempted', message: id, attempt, at: this.#o.clock.now(), by: '', outcomes: [] }] : []));
+    await this.#withdraw(id, attempt);
     await this.#pause(500 + 4500 * this.#o.random.unit());
     return null;
   }
@@ -379,6 +388,7 @@ export class Worker {
   /** Begins nothing more, gives what is under way `ms`, then cuts it; waits for the results to be written. */
   async stop(ms = 0): Promise<void> {
     this.#stopped = true;
+    this.#leaving.abort();
     this.#cancel();
     const enough = new AbortController();
     await Promise.race([Promise.allSettled([...this.#tasks]), this.#o.clock.sleep(ms, enough.signal).catch(() => {})]);

@@ -146,7 +146,11 @@ function selected(header: Buffer): { names: string[]; texts: string[] } {
 
 /** RFC 8463 §3: Ed25519 signs the hash, not the text. */
 function signed(unsigned: string, input: Buffer, key: SigningKey): string {
-  const signature = key.algorithm === 'rsa' ? sign('sha256', input, key.secret) : sign(null, createHash('sha256').update(input).digest(), key.secret);
+  return withSignature(unsigned, key.algorithm === 'rsa' ? sign('sha256', input, key.secret) : sign(null, hashed(input), key.secret));
+}
+const hashed = (input: Buffer): Buffer => createHash('sha256').update(input).digest();
+
+function withSignature(unsigned: string, signature: Buffer): string {
   const lines = signature.toString('base64').match(/.{1,70}/g)!;
   return `${unsigned}${lines.map((l) => `\r\n\t${l}`).join('')}\r\n`;
 }
@@ -155,10 +159,25 @@ const canonical = (field: string): string => `${field.slice(0, field.indexOf(':'
 
 /** The DKIM-Signature field with its line end. `at`: ms since 1970. The header comes as it is sent, folding included. */
 export function signDkim(header: Buffer, bodyHash: string, key: SigningKey, at: number): string {
-  const { names, texts } = selected(header);
+  const { unsigned, input } = toSign(selected(header), bodyHash, key, at);
+  return signed(unsigned, input, key);
+}
+
+/** A field for each key, one after the other. RSA, most of the work, is done beside this thread. */
+export async function signDkimWith(keys: readonly SigningKey[], header: Buffer, bodyHash: string, at: number): Promise<string> {
+  const fields = selected(header);
+  const made = keys.map((key) => {
+    const { unsigned, input } = toSign(fields, bodyHash, key, at);
+    if (key.algorithm !== 'rsa') return signed(unsigned, input, key);
+    return new Promise<string>((resolve, reject) => sign('sha256', input, key.secret, (e, signature) => (e ? reject(e) : resolve(withSignature(unsigned, signature)))));
+  });
+  return (await Promise.all(made)).join('');
+}
+
+function toSign({ names, texts }: ReturnType<typeof selected>, bodyHash: string, key: SigningKey, at: number): { unsigned: string; input: Buffer } {
   const tags = ['v=1', `a=${key.algorithm}-sha256`, 'c=relaxed/relaxed', `d=${key.domain}`, `s=${key.selector}`, `t=${Math.floor(at / 1000)}`, `h=${names.join(':')}`, `bh=${bodyHash}`, 'b='];
   const unsigned = fold(tags);
-  return signed(unsigned, Buffer.from(`${texts.join('')}${canonical(unsigned)}`, 'latin1'), key);
+  return { unsigned, input: Buffer.from(`${texts.join('')}${canonical(unsigned)}`, 'latin1') };
 }
 
 const SET = ['arc-authentication-results', 'arc-message-signature', 'arc-seal'];

@@ -23,7 +23,7 @@ export type { Inbound, InboundOptions } from './inbound/open.ts';
 export type { InboundSettings } from './inbound/settings.ts';
 /** The checks of inbound mail, loaded when they are wanted. */
 export const loadInbound = () => import('./inbound/open.ts');
-export { BodyHash, sealArc, signDkim } from './dkim.ts';
+export { BodyHash, sealArc, signDkim, signDkimWith } from './dkim.ts';
 export type { SigningKey } from './dkim.ts';
 export { createDomainKeys, publicRecord, readSecret, signingKeys } from './keys.ts';
 export type { NewKey } from './keys.ts';

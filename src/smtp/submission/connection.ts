@@ -50,6 +50,15 @@ export class SubmissionConnection extends SMTPConnection {
   reply(a: Answer): void {
     this.send(a.code, a.status === '' ? a.text : `${a.status} ${a.text}`, false);
   }
+  // Answers to pipelined commands leave in one packet. Not before a TLS handshake, which takes the socket over at once.
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const socket = this._socket;
+    if (code !== 220 && socket.writableCorked === 0) {
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    }
+    super.send(code, data, context);
+  }
   leave(a: Answer): void {
     this.reply(a);
     this.close();
