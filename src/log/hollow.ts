@@ -10,12 +10,12 @@ import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { eventId, leafHash } from './event.ts';
 import type { Reading } from './reading.ts';
-import { covers, readStanding } from './snapshot.ts';
+import { covers, readManifests } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
 
-/** All snapshots that count and that none replaces, those of them that are known to be hollow, and all bundles. Throws Unavailable, Corrupt. */
+/** All snapshots that count, those of them that are known to be hollow, and all bundles. Throws Unavailable, Corrupt. */
 export async function readCovers(reading: Reading, hollow: ReadonlySet<string>): Promise<{ manifests: Manifest[]; leftOut: Manifest[]; bundles: Bundle[] }> {
-  const [all, bundles] = await Promise.all([readStanding(reading, hollow), readBundles(reading)]);
+  const [all, bundles] = await Promise.all([readManifests(reading), readBundles(reading)]);
   return { manifests: all.filter((m) => !hollow.has(m.name)), leftOut: all.filter((m) => hollow.has(m.name)), bundles };
 }
 

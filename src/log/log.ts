@@ -13,7 +13,6 @@ import { isElsewhere } from './hollow.ts';
 import { Listing } from './listing.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
-import { Predecessors } from './predecessors.ts';
 import type { Reading } from './reading.ts';
 import { covers } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
@@ -52,7 +51,6 @@ export class Log<Op> {
   readonly #listing: Listing;
   readonly #appender: Appender<Op>;
   #tail: Tail<Op> | null = null;
-  #predecessors = new Predecessors([]);
   #source: FoldSource<Op> | null = null;
   #attaching: Promise<Fold<Op>> | null = null;
   #settlesSoon = false;
@@ -228,7 +226,6 @@ export class Log<Op> {
         mutations: this.#mutations,
         base: { floor: base?.floor ?? 0, digest: base?.digestNumber ?? 0n },
       });
-      this.#predecessors = new Predecessors(listing.manifests);
       this.#cover(tail, manifests);
       for (const entry of listing.entries.values()) if (!entry.applied) tail.learned(entry);
       this.#source = source;
@@ -360,7 +357,7 @@ export class Log<Op> {
     await tail.settle();
     tail.check();
     if (this.#tail !== tail) return false;
-    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, predecessors: this.#predecessors, box, open: () => this.#tail === tail }, source);
+    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box, open: () => this.#tail === tail }, source);
   }
 
   /**

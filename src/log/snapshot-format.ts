@@ -5,15 +5,12 @@
 // Format 1: version 1 | length, clear | length, MAC | sealed half.
 // Clear: floor | position | digest | born | messages | bytes | ids of parts | writers | covered events (kind, writer, seq, last, span,
 // born, modified, messages, bytes, seen). Sealed: version 1 | keys of parts | writers | scopes | per covered event effects, repaired, lost.
-// Format 2, where it replaces others: after the ids of parts their hashes.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef, MessageRef, Position, Writer } from '../base/index.ts';
 import { eventId, readSeen, writeSeen } from './event.ts';
 import type { Authenticator, Effect, EventKind, EventSummary } from './types.ts';
 
-/** The newest; of the sealed half there is one only. */
-export const SNAPSHOT_VERSION = 2;
-const SEALED_VERSION = 1;
+export const SNAPSHOT_VERSION = 1;
 const KINDS: EventKind[] = ['delivered', 'session', 'directory'];
 
 /** A covered event with the store's time of its own object. */
@@ -32,8 +29,6 @@ export interface ManifestBody {
   bytes: number;
   /** Ids of its parts; what each is stands in the sealed half. */
   partIds: string[];
-  /** Hashes (as in their names) of snapshots that are needless beside it: all that is in them is in it. */
-  replaced: string[];
   covers: CoveredEvent[];
 }
 
@@ -72,12 +67,9 @@ export function writeClearHalf(body: ManifestBody): Buffer {
   w.varint(body.floor).varint(body.position).raw(body.digest).varint(body.born).varint(body.messages).varint(body.bytes);
   w.varint(body.partIds.length);
   for (const id of body.partIds) w.string(id);
-  const { replaced } = body;
-  if (replaced.length > 0) w.varint(replaced.length);
-  for (const hash of replaced) w.string(hash);
   w.raw(writeTable(writers)).raw(rows.done());
   const clear = w.done();
-  return new ByteWriter(clear.length + 8).u8(replaced.length > 0 ? SNAPSHOT_VERSION : 1).bytes(clear).done();
+  return new ByteWriter(clear.length + 8).u8(SNAPSHOT_VERSION).bytes(clear).done();
 }
 
 /** Consecutive indexes of one event take three numbers, however many. */
@@ -128,7 +120,7 @@ export function writePrivateHalf(keys: readonly string[], covers: readonly Cover
     rows.u8(e.lost ? 1 : 0);
     if (e.lost) writeRef(rows, writers, e.lost);
   }
-  const w = new ByteWriter(rows.length + 1024).u8(SEALED_VERSION).varint(keys.length);
+  const w = new ByteWriter(rows.length + 1024).u8(SNAPSHOT_VERSION).varint(keys.length);
   for (const key of keys) w.string(key);
   return w.raw(writeTable(writers)).raw(writeTable(scopes)).raw(rows.done()).done();
 }
@@ -136,7 +128,7 @@ export function writePrivateHalf(keys: readonly string[], covers: readonly Cover
 /** The parts; fills in effects, repaired and lost of the covered events. Throws Corrupt. */
 export function readPrivateHalf(bytes: Buffer, { covers, partIds }: Pick<ManifestBody, 'covers' | 'partIds'>, messagesMax = 2 ** 24): { key: string; id: string }[] {
   const r = new ByteReader(bytes);
-  checkVersion(r.u8(), SEALED_VERSION);
+  checkVersion(r.u8());
   if (r.count() !== partIds.length) throw new Corrupt('the halves of a snapshot are not of one piece');
   const parts = partIds.map((id) => ({ key: r.string(), id }));
   const writers = readTable(r);
@@ -155,8 +147,8 @@ export function readPrivateHalf(bytes: Buffer, { covers, partIds }: Pick<Manifes
   return parts;
 }
 
-function checkVersion(version: number, newest: number): void {
-  if (version < 1 || version > newest) throw new Corrupt(version > newest ? 'a snapshot was written by a newer version' : 'a snapshot has an unknown version');
+function checkVersion(version: number): void {
+  if (version !== SNAPSHOT_VERSION) throw new Corrupt(version > SNAPSHOT_VERSION ? 'a snapshot was written by a newer version' : 'a snapshot has an unknown version');
 }
 
 /** The whole object. */
@@ -173,11 +165,10 @@ export interface OpenedManifest {
   rest: ByteReader;
 }
 
-/** Verifies all, and reads no further than to the covered events, which are many. Throws Corrupt. */
+/** Verifies all, and reads no further than the parts' ids: the covered events are many. Throws Corrupt. */
 export function openManifest(authenticator: Authenticator, name: string, bytes: Buffer): OpenedManifest {
   const outer = new ByteReader(bytes);
-  const version = outer.u8();
-  checkVersion(version, SNAPSHOT_VERSION);
+  checkVersion(outer.u8());
   const half = outer.bytes();
   const clear = bytes.subarray(0, outer.at);
   const mac = outer.raw(outer.u8());
@@ -185,7 +176,7 @@ export function openManifest(authenticator: Authenticator, name: string, bytes: 
   authenticator.verify(name, [clear, sealed], mac);
   const r = new ByteReader(half);
   const [floor, position, digest, born, messages, size] = [r.varint(), r.varint(), Buffer.from(r.raw(16)), r.varint(), r.varint(), r.varint()];
-  return { head: { floor, position, digest, born, messages, bytes: size, partIds: readTable(r), replaced: version > 1 ? readTable(r) : [] }, sealed, rest: r };
+  return { head: { floor, position, digest, born, messages, bytes: size, partIds: readTable(r) }, sealed, rest: r };
 }
 
 /** The covered events of an opened manifest. Their effects are empty until the private half is read. Throws Corrupt. */

@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { partName, snapshotName } from '../store/index.ts';
-import { digestBytes, eventId } from './event.ts';
+import { digestBytes } from './event.ts';
 import type { Listing } from './listing.ts';
-import type { Predecessors } from './predecessors.ts';
+import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
+import { readPartIds } from './snapshot.ts';
 import { encodeManifest, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
 import type { CoveredEvent } from './snapshot-format.ts';
 import type { Tail } from './tail.ts';
@@ -18,7 +19,6 @@ export interface Writing extends Reading {
   listing: Listing;
   // The operations don't matter here.
   tail: Tail<never>;
-  predecessors: Predecessors;
   box: SnapshotBox;
   /** False when the log was closed meanwhile: then nothing is known any more of what the state has in it. */
   open(): boolean;
@@ -27,15 +27,28 @@ export interface Writing extends Reading {
 const PART_BITS = 130;
 
 /**
+ * Ids of the parts that may be kept: those that a snapshot names and that are there. A snapshot that was stored in part may have
+ * lost its own to a collection that didn't see it; one that goes right after this look makes the new snapshot hollow too,
+ * before anything is collected because of it.
+ */
+async function keepable(w: Reading): Promise<Set<string>> {
+  const named = await readPartIds(w);
+  if (named.length === 0) return new Set();
+  const { rows } = await listAll(w.store, partName(w.root, ''), w.limits.list_keys_max);
+  const there = new Set(rows.map((row) => row.name));
+  return new Set(named.filter((id) => there.has(partName(w.root, id))));
+}
+
+/**
  * Called right after a whole LIST and with nothing waiting. Refuses (false) while something at or below the floor is
  * late, because a reader takes all there as repaired.
  */
 export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<Op> }, source: SnapshotSource): Promise<boolean> {
-  const { listing, tail, predecessors, box, store, root, clock, limits } = w;
+  const { listing, tail, box, store, root, clock, limits } = w;
   const began = clock.monotonic();
   const born = listing.listed!.date;
   // Parts are collected a day after the last manifest that names them is gone, so what a manifest names now stays.
-  const present = await predecessors.look(w);
+  const present = await keepable(w);
   await source.prepare?.(present);
   // From here to the end of `encode` nothing may be applied: no await.
   if (!w.open()) return false;
@@ -50,11 +63,8 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   if (encoded.kept.some((p) => !present.has(p.id))) return false;
   tail.uncovered = 0;
   const ids = encoded.parts.map(() => randomId(w.random, PART_BITS));
-  const has = (e: CoveredEvent) => listing.entries.get(eventId(e.ref.writer, e.ref.seq))?.applied ?? e.ref.position <= floor;
-  const replaced = predecessors.replacedBy(floor, has);
   const parts = [...encoded.parts.map((p, i) => ({ key: p.key, id: ids[i] })), ...encoded.kept];
-  const partIds = parts.map((p) => p.id);
-  const clear = writeClearHalf({ floor, position, digest, born, messages: encoded.messages, bytes: encoded.bytes, partIds, replaced, covers });
+  const clear = writeClearHalf({ floor, position, digest, born, messages: encoded.messages, bytes: encoded.bytes, partIds: parts.map((p) => p.id), covers });
   const plain = writePrivateHalf(
     parts.map((p) => p.key),
     covers,
@@ -67,7 +77,6 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
   const inTime = () => clock.monotonic() - began < limits.snapshot_window_ms;
   if (!inTime()) return false;
   await store.put(name, bytes, { maySend: inTime });
-  predecessors.wrote({ name, partIds, replaced });
   source.stored?.(encoded, ids);
   return true;
 }

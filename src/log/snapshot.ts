@@ -25,50 +25,34 @@ export interface Manifest extends ManifestBody {
  * may be gone, and the log may have been collected without asking it. Throws Unavailable, Corrupt.
  */
 export async function readManifests(reading: Reading): Promise<Manifest[]> {
-  return inOrder(await openAll(reading, await snapshotNames(reading)));
+  const read = await opened(reading, ({ head, sealed, rest }, name, modified, stored): Manifest => {
+    const covers = readCovers(rest);
+    return { ...head, covers, name, modified, digestNumber: digestNumber(head.digest), named: coveredIds(covers), sealed, stored };
+  });
+  return read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
 }
 
-/**
- * The same without those that another one replaces, which a reader need not read: on a busy day there are a hundred, and each
- * lists all events of that day. What a hollow one (a name in `hollow`) says of others counts for nothing.
- */
-export async function readStanding(reading: Reading, hollow: ReadonlySet<string> = new Set()): Promise<Manifest[]> {
-  const all = await snapshotNames(reading);
-  const newest = all.filter((s) => !hollow.has(s.name)).reduce((a: SnapshotName | null, b) => (a && (a.position > b.position || (a.position === b.position && a.floor >= b.floor)) ? a : b), null);
-  if (!newest) return inOrder(await openAll(reading, all));
-  const first = await openAll(reading, [newest]);
-  const replaced = new Set(first.flatMap((m) => m.replaced));
-  return inOrder([...first, ...(await openAll(reading, all.filter((s) => s !== newest && !replaced.has(s.hash))))]);
-}
+/** Ids of the parts that manifests which count name. Of the covered events, which are many, nothing is read. Throws as `readManifests`. */
+export const readPartIds = async (reading: Reading): Promise<string[]> => (await opened(reading, ({ head }) => head.partIds)).flat();
 
-/** The manifests of these snapshots, as far as they count. Throws as `readManifests`. */
-export async function openAll(reading: Reading, snapshots: readonly SnapshotName[]): Promise<Manifest[]> {
-  return (await Promise.all(snapshots.map((s) => open(reading, s)))).filter((m) => m !== null);
-}
+type Take<T> = (manifest: OpenedManifest, name: string, modified: number, stored: Buffer) => T;
 
-const inOrder = (read: Manifest[]): Manifest[] => read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
-
-export interface SnapshotName {
-  name: string;
-  floor: Position;
-  position: Position;
-  hash: string;
-}
-
-/** All snapshots that are there. Throws Unavailable. */
-export async function snapshotNames({ store, root, limits, logger }: Reading): Promise<SnapshotName[]> {
+async function opened<T>(reading: Reading, take: Take<T>): Promise<T[]> {
+  const { store, root, limits, logger } = reading;
   const prefix = snapshotPrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
-  return rows.flatMap(({ name }) => {
-    const parsed = parseSnapshotLeaf(name.slice(prefix.length));
-    if (parsed) return { name, ...parsed };
-    logger.error('not the name of a snapshot', { name });
-    return [];
-  });
+  const read = await Promise.all(
+    rows.map(async (row) => {
+      const named = parseSnapshotLeaf(row.name.slice(prefix.length));
+      if (named) return open(reading, row.name, named, take);
+      logger.error('not the name of a snapshot', { name: row.name });
+      return null;
+    }),
+  );
+  return read.filter((m) => m !== null);
 }
 
-async function open(reading: Reading, named: SnapshotName): Promise<Manifest | null> {
-  const { name } = named;
+async function open<T>(reading: Reading, name: string, named: { floor: Position; position: Position }, take: Take<T>): Promise<T | null> {
   const object = await reading.store.get(name);
   // Seen by some reads only, or collected meanwhile: nothing depends on it.
   if (!object) return null;
@@ -80,15 +64,14 @@ async function open(reading: Reading, named: SnapshotName): Promise<Manifest | n
     reading.logger.error('a snapshot counts for nothing', { name, reason: reason(e) });
     return null;
   }
-  const { head, sealed } = manifest;
+  const { head } = manifest;
   if (head.floor !== named.floor || head.position !== named.position) throw new Corrupt(`a snapshot is not what its name says: ${name}`);
   const modified = object.firstModified ?? object.modified;
   if (modified - head.born > reading.limits.snapshot_window_ms) {
     reading.logger.warn('a snapshot landed too late to count', { name });
     return null;
   }
-  const covers = readCovers(manifest.rest);
-  return { ...head, covers, name, modified, digestNumber: digestNumber(head.digest), named: coveredIds(covers), sealed, stored: object.bytes };
+  return take(manifest, name, modified, object.bytes);
 }
 
 /**
