@@ -76,7 +76,7 @@ export class Client extends Base {
   }
 
   override _createSendStream(done: Done): Writable & { outByteCount: number } {
-    if (!this.inChunks) return super._createSendStream(done);
+    if (!this.inChunks) return this.#together(super._createSendStream(done));
     return new Chunks({
       command: (line) => super._sendCommand(line),
       bytes: (pieces, sent) => this.#write(pieces, sent),
@@ -89,6 +89,19 @@ export class Client extends Base {
       },
       ended: (text) => (isGood(text) ? done(null, text) : done(this._formatError('Message failed', 'EMESSAGE', text, 'BDAT'))),
     });
+  }
+
+  /** What a small message is made of leaves in one packet with its last line. */
+  #together<S extends Writable>(lines: S): S {
+    const socket = this._socket as Socket;
+    let held = true;
+    const go = () => {
+      if (held) socket.uncork();
+      held = false;
+    };
+    socket.cork();
+    lines.on('data', () => socket.writableNeedDrain && go()).once('end', go).once('close', go);
+    return lines;
   }
 
   #write(pieces: readonly Buffer[], sent: () => void): void {

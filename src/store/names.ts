@@ -12,7 +12,7 @@ export const userRoot = (user: string): string => `users/${user}/`;
 /** The root of a part of the outgoing queue. */
 export const queueRoot = (shard: number): string => `queue/${shard}/`;
 /** Nothing is stored here: to list it is the least that a store can be asked, for its time or for a sign of life. */
-export const nothingPrefix = (root: string): string => `${root}nothing/`;
+export const nothingPrefix = (root: string): string => `${root}nothing`;
 export const replicaName = (writer: Writer): string => `${REPLICAS}${writer}`;
 
 export const keyName = (root: string, id: string): string => `${root}keys/${id}`;
