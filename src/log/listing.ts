@@ -65,6 +65,8 @@ export class Listing {
   /** Messages added and their bytes, of the events that were read and that no snapshot lists. */
   counted = { messages: 0, bytes: 0 };
   #generation = 0;
+  /** What the store told last, where it can leave out what it told: all of that was taken. */
+  #told: number | undefined;
   #leaves = new Map<string, Entry>();
   #sure = new Set<string>();
   #arrivals = new Arrivals();
@@ -122,6 +124,7 @@ export class Listing {
     this.listed = null;
     this.fullAt = -Infinity;
     this.started = false;
+    this.#told = undefined;
     this.#arrivals = new Arrivals();
     this.#kept = new Remembered();
     this.counted = { messages: 0, bytes: 0 };
@@ -146,10 +149,12 @@ export class Listing {
     const from = mutations.listFromGreatest ? closes : this.closed;
     const rows: Listed[] = [];
     let date: number | null = null;
+    let told: number | undefined;
     let startAfter = full ? undefined : afterPosition(root, from);
     for (;;) {
-      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full || rows.length > 0 ? limits.list_keys_max : limits.list_tail_keys_max });
+      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full || rows.length > 0 ? limits.list_keys_max : limits.list_tail_keys_max, told: full ? undefined : this.#told });
       date ??= page.date;
+      told ??= page.told;
       rows.push(...page.objects);
       if (!page.truncated || page.objects.length === 0) break;
       startAfter = page.objects[page.objects.length - 1].name;
@@ -160,7 +165,9 @@ export class Listing {
       return this.#list(true);
     }
     const generation = full ? ++this.#generation : this.#generation;
-    if (!(await this.#take(rows, generation))) throw new Unavailable('an event that is not known to be acknowledged could not be stored again');
+    const taken = await this.#take(rows, generation);
+    if (taken === 'unsure') throw new Unavailable('an event that is not known to be acknowledged could not be stored again');
+    if (taken === 'all') this.#told = told;
     this.listed = { ...began, date };
     if (closes > this.closed) this.closed = closes;
     if (!full) return;
@@ -239,8 +246,8 @@ export class Listing {
     if (this.attached && !entry.kept) this.#kept.keep(entry, bytes, this.#o.limits.log_remembered_bytes_max);
   }
 
-  /** False when something that the LIST shows could not be made certain. */
-  async #take(rows: readonly Listed[], generation: number): Promise<boolean> {
+  /** Unsure: something that the LIST shows could not be made certain. Some: a GET did not show what the LIST did. */
+  async #take(rows: readonly Listed[], generation: number): Promise<'all' | 'some' | 'unsure'> {
     const fresh = new Map<string, { row: Listed; ref: EventRef; leaf: string }[]>();
     const prefix = logPrefix(this.#o.root).length;
     for (const row of rows) {
@@ -262,7 +269,7 @@ export class Listing {
       if (ofWriter) ofWriter.push({ row, ref, leaf });
       else fresh.set(ref.writer, [{ row, ref, leaf }]);
     }
-    if (fresh.size === 0) return true;
+    if (fresh.size === 0) return 'all';
     const sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[] = [];
     const all = await Promise.all([...fresh.values()].map((list) => this.#certain(list, sure)));
     sure.sort((a, b) => a.ref.position - b.ref.position || (a.leaf < b.leaf ? -1 : 1));
@@ -273,7 +280,8 @@ export class Listing {
       }
       this.learn(ref, modified, stored, false, leaf).generation = generation;
     }
-    return all.every((ok) => ok);
+    if (!all.every((ok) => ok)) return 'unsure';
+    return sure.length === [...fresh.values()].reduce((n, list) => n + list.length, 0) ? 'all' : 'some';
   }
 
   /** One writer's new names, from the last to the first: that a later one was sent proves that those before were acknowledged. */

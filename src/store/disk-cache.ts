@@ -4,6 +4,7 @@
 // while its inode and mtime are the same AND that mtime was already two seconds old when the names were read. A change
 // after the reading then has another mtime, however coarse the file system's clock ticks. A folder that changed within
 // the last two seconds is always read again. Events are written once, so a row (size, mtime), once seen, stays true.
+import type { Stats } from 'node:fs';
 import { limits } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { DiskIo } from './disk-io.ts';
@@ -18,6 +19,8 @@ export interface Folder {
   names: string[];
   /** Filled as rows are asked for. */
   rows: Map<string, Listed>;
+  /** The same names in the order in which this process found them, by what `found` of the cache was then. */
+  batches: { found: number; names: string[] }[];
 }
 
 interface Kept extends Folder {
@@ -27,13 +30,15 @@ interface Kept extends Folder {
   settled: boolean;
 }
 
-const EMPTY: Folder = { names: [], rows: new Map() };
+const EMPTY: Folder = { names: [], rows: new Map(), batches: [] };
 
 export class DiskCache {
   readonly #clock: Clock;
   readonly #io: DiskIo;
   readonly #folders = new Map<string, Kept>();
   #rows = 0;
+  /** Grows with every reading of a folder that shows something new. */
+  found = 0;
 
   constructor(clock: Clock, io: DiskIo) {
     this.#clock = clock;
@@ -50,8 +55,7 @@ export class DiskCache {
       this.#drop(path, old);
       return EMPTY;
     }
-    const same = old !== undefined && old.ino === stat.ino && old.birthtimeMs === stat.birthtimeMs;
-    if (same && old.settled && old.mtimeMs === stat.mtimeMs) return old;
+    if (isSame(old, stat) && old.settled && old.mtimeMs === stat.mtimeMs) return old;
     let names: string[];
     try {
       const n = this.#io.names(path);
@@ -61,8 +65,11 @@ export class DiskCache {
       throw e;
     }
     // Another LIST may have replaced it while this one waited for the pool.
-    this.#drop(path, this.#folders.get(path));
-    const kept: Kept = { ino: stat.ino, birthtimeMs: stat.birthtimeMs, mtimeMs: stat.mtimeMs, settled: now - stat.mtimeMs > SETTLED_MS, ...merged(same ? old : EMPTY, names) };
+    const last = this.#folders.get(path);
+    this.#drop(path, last);
+    const found = this.found + 1;
+    const kept: Kept = { ino: stat.ino, birthtimeMs: stat.birthtimeMs, mtimeMs: stat.mtimeMs, settled: now - stat.mtimeMs > SETTLED_MS, ...merged(isSame(last, stat) ? last : EMPTY, names, found) };
+    if (kept.batches.at(-1)?.found === found) this.found = found;
     this.#folders.set(path, kept);
     this.#rows += names.length;
     while (this.#rows > limits.disk_rows_kept_max && this.#folders.size > 1) {
@@ -84,17 +91,29 @@ export class DiskCache {
   }
 }
 
+const isSame = (kept: Kept | undefined, stat: Stats): kept is Kept => kept !== undefined && kept.ino === stat.ino && kept.birthtimeMs === stat.birthtimeMs;
+
+/** Names of a folder that were found after `found` of the cache was that; in order. */
+export function foundSince({ batches }: Folder, found: number): string[] {
+  const names: string[] = [];
+  for (let i = batches.length - 1; i >= 0 && batches[i].found > found; i--) names.push(...batches[i].names);
+  return names.sort();
+}
+
 /** Sorts only what is new: mostly a few names at the end. */
-function merged(old: Folder, names: string[]): Folder {
-  if (old.names.length === 0) return { names: names.sort(), rows: new Map() };
-  const { rows } = old;
+function merged(old: Folder, names: string[], found: number): Folder {
+  const { rows, batches } = old;
   const before = new Set(old.names);
   const fresh = names.filter((name) => !before.has(name)).sort();
   if (fresh.length + old.names.length !== names.length) {
     const left = new Set(names);
     for (const leaf of rows.keys()) if (!left.has(leaf)) rows.delete(leaf);
-    return { names: names.sort(), rows };
+    names.sort();
+    return { names, rows, batches: [{ found, names }] };
   }
-  if (fresh.length === 0 || old.names[old.names.length - 1] < fresh[0]) return { names: old.names.concat(fresh), rows };
-  return { names: old.names.concat(fresh).sort(), rows };
+  if (old.names.length === 0) return { names: fresh, rows: new Map(), batches: fresh.length === 0 ? [] : [{ found, names: fresh }] };
+  if (fresh.length === 0) return { names: old.names, rows, batches };
+  batches.push({ found, names: fresh });
+  const all = old.names.concat(fresh);
+  return { names: old.names[old.names.length - 1] < fresh[0] ? all : all.sort(), rows, batches };
 }

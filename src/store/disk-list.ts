@@ -1,5 +1,6 @@
 // LIST on disk: a walk in bytewise order of names that enters only the folders that can hold the answer.
 import fs from 'node:fs';
+import { foundSince } from './disk-cache.ts';
 import type { DiskCache, Folder } from './disk-cache.ts';
 import type { DiskIo } from './disk-io.ts';
 import { isAbsent } from './disk-error.ts';
@@ -10,6 +11,8 @@ import type { Listed } from './object-store.ts';
 export interface Query {
   prefix: string;
   startAfter: string;
+  /** Of what is written once, only what was found since (`found` of the cache); -1: all. */
+  told: number;
 }
 
 /** A file, a folder of names, or a fan folder; `low` is what all names in it begin with (for a file: its name). */
@@ -104,8 +107,8 @@ export class DiskList {
     const letters = fan.low.slice(base.length);
     const deeper = fanLevelsBelow(letters) > 0;
     const once = writtenOnce(letters);
-    const folder: Folder = deeper || once ? await this.#cache.read(fan.path) : { names: await this.#sortedNames(fan.path), rows: new Map() };
-    const { names } = folder;
+    const folder: Folder = deeper || once ? await this.#cache.read(fan.path) : { names: await this.#sortedNames(fan.path), rows: new Map(), batches: [] };
+    const names = once && query.told >= 0 ? foundSince(folder, query.told) : folder.names;
     const from = deeper ? 0 : firstAfter(names, query.startAfter.startsWith(base) ? query.startAfter.slice(base.length) : query.startAfter < base ? '' : '\uffff');
     for (let i = from; i < names.length && out.length < max; i++) {
       const name = names[i];

@@ -286,10 +286,11 @@ export class DiskStore implements ObjectStore {
     checkSignal(options.signal);
     this.counts.list++;
     try {
-      const rows = await this.#list.rows({ prefix: options.prefix, startAfter: options.startAfter ?? '' }, max + 1);
+      const told = this.#cache.found;
+      const rows = await this.#list.rows({ prefix: options.prefix, startAfter: options.startAfter ?? '', told: options.told ?? -1 }, max + 1);
       const truncated = rows.length > max;
       if (truncated) rows.pop();
-      return { objects: rows, truncated, date: this.#clock.now() };
+      return { objects: rows, truncated, date: this.#clock.now(), told };
     } catch (e) {
       throw diskError(e, this.#what);
     }

@@ -16,6 +16,11 @@ export interface ListOptions {
   startAfter?: string;
   /** At most so many; default 1000. */
   maxKeys?: number;
+  /**
+   * `told` of an earlier answer for this prefix: what was there by then may be left out, by an adapter that can tell. What came, or
+   * came back, since then never is.
+   */
+  told?: number;
   signal?: AbortSignal;
 }
 
@@ -26,6 +31,8 @@ export interface ListPage {
   truncated: boolean;
   /** The store's own time when it answered (`Date`), milliseconds since 1970. */
   date: number;
+  /** For `told` of a later LIST; none where the adapter leaves nothing out. */
+  told?: number;
 }
 
 export interface StoredObject {

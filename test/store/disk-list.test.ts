@@ -82,6 +82,47 @@ describe('disk: LIST', function () {
     );
   });
 
+  it('leaves out nothing but what it told before, whoever writes and deletes', async () => {
+    const event = fc.integer({ min: 1, max: 12 }).map((n) => eventName('users/u/', { position: n * 20_000, writer: 'w', seq: n }));
+    const does = fc.record({ kind: fc.constantFrom('put' as const, 'put' as const, 'delete' as const, 'list' as const, 'list' as const), name: event, who: fc.nat(1), maxKeys: fc.integer({ min: 1, max: 5 }) });
+    let leftOut = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(does, { minLength: 10, maxLength: 60 }), async (steps) => {
+        fs.rmSync(folder, { recursive: true, force: true });
+        const disks = [await open(), await open()];
+        const readers = disks.map((store) => ({ store, told: undefined as number | undefined, knows: new Set<string>() }));
+        const there = new Set<string>();
+        for (const { kind, name, who, maxKeys } of steps) {
+          if (kind === 'put') {
+            await disks[who].put(name, X);
+            there.add(name);
+          } else if (kind === 'delete') {
+            await disks[who].delete(name);
+            there.delete(name);
+          } else {
+            const reader = readers[who];
+            const said: string[] = [];
+            let told: number | undefined;
+            for (let startAfter: string | undefined; ; startAfter = said.at(-1)) {
+              const page = await reader.store.list({ prefix: 'users/u/log/', startAfter, maxKeys, told: reader.told });
+              told ??= page.told;
+              said.push(...page.objects.map((o) => o.name));
+              if (!page.truncated) break;
+            }
+            assert.deepEqual(said, [...said].sort());
+            assert.ok(said.every((n) => there.has(n)));
+            for (const n of there) assert.ok(reader.knows.has(n) || said.includes(n), `${n} was not told`);
+            leftOut += there.size - said.length;
+            Object.assign(reader, { told, knows: new Set(there) });
+          }
+        }
+        await Promise.all(disks.map((disk) => disk.close()));
+      }),
+      { numRuns: 25 },
+    );
+    assert.ok(leftOut > 0);
+  });
+
   it('sees what another process wrote within one tick of the file system, and what it deleted', async () => {
     const [a, b] = [await open(), await open()];
     const event = (position: number) => eventName('users/u/', { position, writer: 'w', seq: position });
