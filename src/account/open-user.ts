@@ -27,6 +27,10 @@ export interface Listener {
 const NOTHING = Buffer.alloc(0);
 /** Messages of one event that weigh as much as an event of its own when a snapshot is due. */
 const MESSAGES_PER_EVENT = 16;
+/** A snapshot names all events that are in the log still, so while events come and come it waits for one in so many of them. */
+const SNAPSHOT_SHARE = 16;
+/** When none came for so long it waits no more. */
+const SNAPSHOT_QUIET_MS = 5000;
 
 export class OpenUser {
   readonly at: UserLog;
@@ -52,6 +56,7 @@ export class OpenUser {
   #lastRepair = -Infinity;
   #eventsSinceSnapshot = 0;
   #snapshotting: Promise<unknown> | null = null;
+  #snapshotWaits: (() => void) | null = null;
   #closed = false;
 
   private constructor(replica: Replica, at: UserLog) {
@@ -214,7 +219,7 @@ export class OpenUser {
       this.need({ kind: 'rows', mailbox }).catch((e) => this.replica.logger.warn('a change waits for its source', { user: this.at.record.id, why: reason(e) }));
     }
     this.#scheduleRepair();
-    if (this.#eventsSinceSnapshot >= limits.snapshot_events) this.snapshotSoon();
+    if (this.#eventsSinceSnapshot >= limits.snapshot_events) this.#snapshotDue();
   }
 
   // ---- repairs (DESIGN: late events) ----
@@ -316,6 +321,16 @@ export class OpenUser {
 
   // ---- snapshots ----
 
+  #snapshotDue(): void {
+    const events = this.#eventsSinceSnapshot;
+    if (events >= this.at.log.known / SNAPSHOT_SHARE) return this.snapshotSoon();
+    this.#snapshotWaits ??= this.replica.clock.after(SNAPSHOT_QUIET_MS, () => {
+      this.#snapshotWaits = null;
+      if (events === this.#eventsSinceSnapshot) this.snapshotSoon();
+      else if (this.#eventsSinceSnapshot >= limits.snapshot_events) this.#snapshotDue();
+    });
+  }
+
   /** Writes a snapshot in the background unless one is under way. */
   snapshotSoon(): void {
     if (this.#snapshotting || this.#closed || this.#reads) return;
@@ -330,6 +345,7 @@ export class OpenUser {
     this.#closed = true;
     this.#repairWaits?.();
     this.#repairWaits = null;
+    this.#snapshotWaits?.();
     await this.#repairing?.catch(() => {});
     await this.#snapshotting;
     this.search?.close();

@@ -15,7 +15,7 @@ import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
 import type { Reading } from './reading.ts';
 import { covers } from './snapshot.ts';
-import type { Manifest } from './snapshot.ts';
+import type { Manifest, NamedParts } from './snapshot.ts';
 import { readPrivateHalf } from './snapshot-format.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
 import { Tail } from './tail.ts';
@@ -54,6 +54,7 @@ export class Log<Op> {
   #source: FoldSource<Op> | null = null;
   #attaching: Promise<Fold<Op>> | null = null;
   #settlesSoon = false;
+  readonly #partsOf = new Map<string, NamedParts>();
 
   constructor(options: LogOptions<Op>) {
     options = { ...options, authenticator: guarded(options.authenticator) };
@@ -357,7 +358,7 @@ export class Log<Op> {
     await tail.settle();
     tail.check();
     if (this.#tail !== tail) return false;
-    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box, open: () => this.#tail === tail }, source);
+    return writeSnapshot({ ...this.reading, random: this.#o.random, clock: this.#o.clock, listing: this.#listing, tail, box, partsOf: this.#partsOf, open: () => this.#tail === tail }, source);
   }
 
   /**

@@ -160,6 +160,7 @@ export function encodeManifest(authenticator: Authenticator, name: string, clear
 /** A manifest that is authentic, and what stands before the events that it covers. */
 export interface OpenedManifest {
   head: Omit<ManifestBody, 'covers'>;
+  mac: Buffer;
   sealed: Buffer;
   /** Of the covered events. */
   rest: ByteReader;
@@ -176,7 +177,7 @@ export function openManifest(authenticator: Authenticator, name: string, bytes: 
   authenticator.verify(name, [clear, sealed], mac);
   const r = new ByteReader(half);
   const [floor, position, digest, born, messages, size] = [r.varint(), r.varint(), Buffer.from(r.raw(16)), r.varint(), r.varint(), r.varint()];
-  return { head: { floor, position, digest, born, messages, bytes: size, partIds: readTable(r) }, sealed, rest: r };
+  return { head: { floor, position, digest, born, messages, bytes: size, partIds: readTable(r) }, mac, sealed, rest: r };
 }
 
 /** The covered events of an opened manifest. Their effects are empty until the private half is read. Throws Corrupt. */

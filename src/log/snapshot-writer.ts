@@ -8,6 +8,7 @@ import type { Listing } from './listing.ts';
 import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { readPartIds } from './snapshot.ts';
+import type { NamedParts } from './snapshot.ts';
 import { encodeManifest, writeClearHalf, writePrivateHalf } from './snapshot-format.ts';
 import type { CoveredEvent } from './snapshot-format.ts';
 import type { Tail } from './tail.ts';
@@ -20,6 +21,8 @@ export interface Writing extends Reading {
   // The operations don't matter here.
   tail: Tail<never>;
   box: SnapshotBox;
+  /** What `readPartIds` remembers of this log. */
+  partsOf: Map<string, NamedParts>;
   /** False when the log was closed meanwhile: then nothing is known any more of what the state has in it. */
   open(): boolean;
 }
@@ -31,8 +34,8 @@ const PART_BITS = 130;
  * lost its own to a collection that didn't see it; one that goes right after this look makes the new snapshot hollow too,
  * before anything is collected because of it.
  */
-async function keepable(w: Reading): Promise<Set<string>> {
-  const named = await readPartIds(w);
+async function keepable(w: Reading & Pick<Writing, 'partsOf'>): Promise<Set<string>> {
+  const named = await readPartIds(w, w.partsOf);
   if (named.length === 0) return new Set();
   const { rows } = await listAll(w.store, partName(w.root, ''), w.limits.list_keys_max);
   const there = new Set(rows.map((row) => row.name));

@@ -32,17 +32,36 @@ export async function readManifests(reading: Reading): Promise<Manifest[]> {
   return read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
 }
 
-/** Ids of the parts that manifests which count name. Of the covered events, which are many, nothing is read. Throws as `readManifests`. */
-export const readPartIds = async (reading: Reading): Promise<string[]> => (await opened(reading, ({ head }) => head.partIds)).flat();
+/** The parts that a manifest names; `lasting`: that it counts need not be asked again while it is there. */
+export interface NamedParts {
+  name: string;
+  ids: readonly string[];
+  lasting: boolean;
+}
+
+/**
+ * Ids of the parts that manifests which count name. Of the covered events, which are many, nothing is read, and what was read is
+ * `known` the next time: a busy log has a day's manifests, and large ones. Throws as `readManifests`.
+ */
+export async function readPartIds(reading: Reading, known: Map<string, NamedParts>): Promise<string[]> {
+  const { keys } = reading.authenticator;
+  // Under a former key it counts only while it is listed.
+  const found = await opened(reading, ({ head, mac }, name): NamedParts => ({ name, ids: head.partIds, lasting: !keys || keys.of(mac) === keys.writing }), known);
+  known.clear();
+  for (const manifest of found) if (manifest.lasting) known.set(manifest.name, manifest);
+  return found.flatMap(({ ids }) => ids);
+}
 
 type Take<T> = (manifest: OpenedManifest, name: string, modified: number, stored: Buffer) => T;
 
-async function opened<T>(reading: Reading, take: Take<T>): Promise<T[]> {
+async function opened<T>(reading: Reading, take: Take<T>, known?: ReadonlyMap<string, T>): Promise<T[]> {
   const { store, root, limits, logger } = reading;
   const prefix = snapshotPrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
   const read = await Promise.all(
     rows.map(async (row) => {
+      const before = known?.get(row.name);
+      if (before !== undefined) return before;
       const named = parseSnapshotLeaf(row.name.slice(prefix.length));
       if (named) return open(reading, row.name, named, take);
       logger.error('not the name of a snapshot', { name: row.name });
