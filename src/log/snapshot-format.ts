@@ -8,6 +8,8 @@
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef, MessageRef, Position, Writer } from '../base/index.ts';
 import { eventId, readSeen, writeSeen } from './event.ts';
+import { MessageRuns } from './message-runs.ts';
+import type { Run } from './message-runs.ts';
 import type { Authenticator, Effect, EventKind, EventSummary } from './types.ts';
 
 export const SNAPSHOT_VERSION = 1;
@@ -73,28 +75,22 @@ export function writeClearHalf(body: ManifestBody): Buffer {
 }
 
 /** Consecutive indexes of one event take three numbers, however many. */
-function writeMessages(w: ByteWriter, writers: Table, messages: MessageRef[]): void {
-  const runs: { m: MessageRef; n: number }[] = [];
-  for (const m of messages) {
-    const run = runs[runs.length - 1];
-    if (run && run.m.writer === m.writer && run.m.seq === m.seq && run.m.index + run.n === m.index) run.n++;
-    else runs.push({ m, n: 1 });
-  }
+function writeMessages(w: ByteWriter, writers: Table, messages: Iterable<MessageRef>): void {
+  const { runs } = MessageRuns.of(messages);
   w.varint(runs.length);
-  for (const { m, n } of runs) w.varint(writers.at(m.writer)).varint(m.seq).varint(m.index).varint(n);
+  for (const { writer, seq, index, n } of runs) w.varint(writers.at(writer)).varint(seq).varint(index).varint(n);
 }
 
-function readMessages(r: ByteReader, writers: string[], most: number): MessageRef[] {
-  const messages: MessageRef[] = [];
-  for (let runs = r.count(4); runs > 0; runs--) {
-    const writer = entryOf(writers, r.varint());
-    const seq = r.varint();
-    const index = r.varint();
-    const n = r.varint();
-    if (messages.length + n > most) throw new Corrupt('a snapshot names too many messages');
-    for (let i = 0; i < n; i++) messages.push({ writer, seq, index: index + i });
+function readMessages(r: ByteReader, writers: string[], most: number): MessageRuns {
+  const runs: Run[] = [];
+  let count = 0;
+  for (let left = r.count(4); left > 0; left--) {
+    const run = { writer: entryOf(writers, r.varint()), seq: r.varint(), index: r.varint(), n: r.varint() };
+    count += run.n;
+    if (count > most) throw new Corrupt('a snapshot names too many messages');
+    runs.push(run);
   }
-  return messages;
+  return new MessageRuns(runs);
 }
 
 const writeRef = (w: ByteWriter, writers: Table, ref: EventRef): void => void w.varint(writers.at(ref.writer)).varint(ref.seq).varint(ref.position);

@@ -6,6 +6,7 @@ import type { Entry } from './entry.ts';
 import { digestNumber, eventId, placeOps } from './event.ts';
 import { Lateness } from './late.ts';
 import type { Listing } from './listing.ts';
+import { MessageRuns } from './message-runs.ts';
 import type { LogMutations } from './mutations.ts';
 import type { EventCodec, EventHeader, Fold, FoldSource, OpenedEvent } from './types.ts';
 
@@ -171,7 +172,8 @@ export class Tail<Op> {
   #apply(entry: Entry): void {
     const event = entry.opened as OpenedEvent<Op>;
     this.pending.delete(entry.id);
-    const { effects, repaired, lost } = this.#fold(event);
+    const { effects: all, repaired, lost } = this.#fold(event);
+    const effects = all.map((e) => ({ ...e, messages: MessageRuns.of(e.messages) }));
     entry.applied = true;
     entry.summary = { ref: event.ref, first: event.first, kind: event.kind, seen: event.seen, born: event.born, messages: event.messages, bytes: event.bytes, effects, repaired, lost };
     entry.stored = null;

@@ -64,7 +64,7 @@ export interface Effect {
   any: Position;
   /** Greatest position that became a UID in the scope, else 0. */
   assigned: Position;
-  messages: MessageRef[];
+  messages: Iterable<MessageRef>;
   /** Smallest position that touched the scope; without it the event's first. */
   anyLeast?: Position;
   /** Smallest position that became a UID in the scope; without it the event's first, if `assigned` isn't 0. */

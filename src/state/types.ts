@@ -55,7 +55,7 @@ export interface LateEvent {
   first: Position;
   /** The messages that it added (or numbered anew) need new UIDs, not only new MODSEQs. */
   uid: boolean;
-  effects: { scope: MailboxId; messages: MessageRef[] }[];
+  effects: { scope: MailboxId; messages: Iterable<MessageRef> }[];
 }
 
 /** A part of a snapshot in plain bytes. `key` says what it is within its manifest, and is unique there. */

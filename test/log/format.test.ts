@@ -62,7 +62,8 @@ describe('stored forms of the log', () => {
     assert.deepEqual(readEvent(toyAuthenticator, ROOT, NAME, fixture('event-1.hex')).header, HEADER);
     const { body, sealed } = decodeManifest(toyAuthenticator, SNAPSHOT, fixture('snapshot-1.hex'));
     assert.deepEqual(readPrivateHalf(sealed, body), [{ key: 'root', id: 'p1' }, { key: 'rows', id: 'p2' }]);
-    assert.deepEqual(body, MANIFEST);
+    const spelt = (covers: typeof body.covers) => covers.map((e) => ({ ...e, effects: e.effects.map((x) => ({ ...x, messages: [...x.messages] })) }));
+    assert.deepEqual({ ...body, covers: spelt(body.covers) }, MANIFEST);
     assert.deepEqual(decodeBundle(toyAuthenticator, bundle().name, fixture('bundle-1.hex')).events[0].bytes, fixture('event-1.hex'));
     assert.deepEqual(decodePresence(fixture('presence-1.hex')), PRESENCE);
   });

@@ -107,7 +107,7 @@ async function settle(h: History, player: Player): Promise<void> {
 function late(h: History, player: Player): string {
   return h.processes.map((p) => {
     const log = p.open(player)?.at.log;
-    return log ? `${p.o.address}: ${log.pending} wait, ${log.submitting} are written, late ${log.late().map((l) => `${l.event.ref.position}-${l.event.ref.writer}-${l.event.ref.seq}${l.uid ? ' uid' : ''}${l.passedOver ? ' passed over' : ''} [${l.event.effects.map((e) => `${e.scope} ${e.messages.length}`).join()}]`).join(', ')}` : 'closed';
+    return log ? `${p.o.address}: ${log.pending} wait, ${log.submitting} are written, late ${log.late().map((l) => `${l.event.ref.position}-${l.event.ref.writer}-${l.event.ref.seq}${l.uid ? ' uid' : ''}${l.passedOver ? ' passed over' : ''} [${l.event.effects.map((e) => `${e.scope} ${[...e.messages].length}`).join()}]`).join(', ')}` : 'closed';
   }).join('; ');
 }
 
