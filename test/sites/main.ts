@@ -24,7 +24,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 const store = (values.store ?? (garageMissing() ? 'faulty' : 'garage')) as 'garage' | 'faulty';
 const minutes = Number(values.minutes);
 console.log(`A storm of ${minutes} minutes on ${store}${values.switch ? `, ${values.switch}` : ''}`);
-const report = await storm({ store, seconds: minutes * 60, people: Number(values.people), without: values.switch, weather: { stopped: minutes >= 3 ? 100_000 : 12_000 }, say: (text) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`) });
+const report = await storm({ store, seconds: minutes * 60, people: Number(values.people), without: values.switch, rest_ms: values.switch ? 20_000 : undefined, weather: { stopped: minutes >= 3 ? 100_000 : 12_000 }, say: (text) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`) });
 if (values.log) writeFileSync(values.log, `${report.told.join('\n')}\n${report.log}`);
 console.log(JSON.stringify(report.weather));
 console.log(`longest wait ${report.longest.ms} ms: ${report.longest.what}`);

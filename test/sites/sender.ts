@@ -68,6 +68,7 @@ export class Sender {
         return;
       }
       if (answer?.startsWith('5')) ledger.violation(`a delivery was refused for good: ${answer}`);
+      if (this.#tools.hopeless()) return ledger.violation(`mail for ${letter.person.name} is not taken any more: ${answer}`);
       await sleep(200 + upTo(1500));
     }
   }

@@ -19,4 +19,14 @@ describe('sites: a storm', function () {
     const report = await storm({ store: 'faulty', seconds: 8, people: 1, deaf: 0.5, weather: { only: ['peers'] }, without: 'no-delivery-keys' });
     assert.ok(report.violations.some((v) => /is there twice/.test(v)), report.violations.join('\n'));
   });
+
+  it('finds a loss where what some readers see counts before it is stored again', async () => {
+    // Chance decides how much of it comes; nearly always once is enough.
+    const found: string[] = [];
+    for (let tries = 0; tries < 3 && found.length === 0; tries++) {
+      const report = await storm({ store: 'faulty', seconds: 8, people: 2, mailEvery: 250, weather: { every: 400, longest: 3000, only: ['half', 'half', 'half', 'term'] }, rest_ms: 4000, without: 'no-second-put' });
+      found.push(...report.violations.filter((v) => /events wait for another|sites differ|is missing|is there twice|copy has|another (?:INBOX|Archive)/.test(v)));
+    }
+    assert.notEqual(found.length, 0);
+  });
 });

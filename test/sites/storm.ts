@@ -26,6 +26,8 @@ export interface StormOptions {
   weather?: Partial<WeatherOptions>;
   /** Share of messages whose 250 the sender loses. */
   deaf?: number;
+  /** How long after it all may need to come to rest, ms; default two minutes. */
+  rest_ms?: number;
   /** Of SWITCHES. */
   without?: string;
   /** Hears how it goes. */
@@ -44,11 +46,11 @@ export interface StormReport {
 const NAMES = ['ann', 'bob', 'cem', 'dora', 'eve', 'finn'];
 const MINUTE = 60_000;
 
-export async function storm({ store, seconds, people = 3, mailEvery = 700, weather: more = {}, deaf, without, say = () => {} }: StormOptions): Promise<StormReport> {
+export async function storm({ store, seconds, people = 3, mailEvery = 700, weather: more = {}, deaf, rest_ms = 120_000, without, say = () => {} }: StormOptions): Promise<StormReport> {
   if (without !== undefined && !SWITCHES[without]) throw new Error(`no such switch: ${without} (${Object.keys(SWITCHES).join(', ')})`);
   const cluster = await Cluster.start({ store, people: NAMES.slice(0, people), trial: without === undefined ? {} : SWITCHES[without], skews_ms: [0, 7 * MINUTE, -17 * MINUTE] });
   try {
-    const tools = new Tools(cluster);
+    const tools = new Tools(cluster, rest_ms);
     const clients = cluster.people.flatMap((person) => [new Client('qresync', person, tools), new Client('uidnext', person, tools)]);
     const senders = cluster.people.map((person) => new Sender(person, tools, mailEvery, deaf));
     const weather = new Weather(tools, { every: 2500, longest: 8000, stopped: 12_000, ...more });
@@ -63,6 +65,7 @@ export async function storm({ store, seconds, people = 3, mailEvery = 700, weath
     say('all is mended');
     await Promise.all(lives);
     await verdict(tools, clients);
+    if (cluster.faulty) weather.counts.gone = cluster.faulty.gone;
     if (/ bug |ERR_|TypeError/.test(cluster.log)) tools.ledger.violation(`a bug in the log: ${/^.*(?: bug |ERR_|TypeError).*$/m.exec(cluster.log)![0]}`);
     return { violations: tools.ledger.violations, counts: tools.ledger.counts, weather: weather.counts, told: weather.told, longest: tools.ledger.longest, log: cluster.log };
   } finally {

@@ -5,18 +5,25 @@ import { Ledger } from './ledger.ts';
 export class Tools {
   readonly cluster: Cluster;
   readonly ledger = new Ledger();
+  readonly rest_ms: number;
   #over = false;
+  #overAt = 0;
   /** Sites that were in trouble lately, by the time until which that excuses silence. */
   readonly #troubles = new Map<number, number>();
 
-  constructor(cluster: Cluster) {
+  /** `rest_ms`: how long after a storm repairs, and what landed late, may need to come to rest. */
+  constructor(cluster: Cluster, rest_ms: number) {
     this.cluster = cluster;
+    this.rest_ms = rest_ms;
   }
 
   readonly over = (): boolean => this.#over;
   end(): void {
     this.#over = true;
+    this.#overAt = performance.now();
   }
+  /** All was mended long ago: what does not succeed now never will. */
+  readonly hopeless = (): boolean => this.#over && performance.now() - this.#overAt > 2 * this.rest_ms;
   /** 0 … n - 1. */
   readonly upTo = (n: number): number => Math.floor(Math.random() * n);
   readonly sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -7,9 +7,6 @@ import type { Person, SiteReplica } from './cluster.ts';
 import type { Letter } from './ledger.ts';
 import type { Tools } from './tools.ts';
 
-/** Repairs, and what landed late, have come to rest by then. */
-const REST_MS = 120_000;
-
 type Seen = Record<string, string[]>;
 
 /** All that a site shows of a person's mailboxes; rejects while it can't. */
@@ -30,7 +27,7 @@ async function settled(tools: Tools, person: Person): Promise<Seen | null> {
   const { replicas } = tools.cluster;
   let last: Seen | null = null;
   let why = '';
-  for (const end = performance.now() + REST_MS; performance.now() < end; await tools.sleep(2500)) {
+  for (const end = performance.now() + tools.rest_ms; performance.now() < end; await tools.sleep(2500)) {
     try {
       const all = await Promise.all(replicas.map((r) => seen(r, person)));
       const same = all.every((one) => isDeepStrictEqual(one, all[0]));

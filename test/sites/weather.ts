@@ -2,6 +2,7 @@
 // return, sites are cut off, links are slow, answers are lost.
 import type { SiteReplica } from './cluster.ts';
 import { SITES } from './cluster.ts';
+import type { DoorFaults } from './faulty-s3.ts';
 import type { Tools } from './tools.ts';
 import { open } from './wires.ts';
 
@@ -36,7 +37,7 @@ export class Weather {
   /** Until the storm is over; then all is mended and everybody is up. */
   async live(): Promise<void> {
     const { over, sleep, upTo } = this.#tools;
-    const kinds = this.#o.only ?? ['kill', 'kill', 'term', 'term', 'node', 'node', 'cut', 'cut', 'slow', 'slow', 'lost', 'hang', 'stop', 'peers'];
+    const kinds = this.#o.only ?? ['kill', 'kill', 'term', 'term', 'node', 'node', 'cut', 'cut', 'slow', 'slow', 'lost', 'hang', 'stop', 'peers', ...(this.#tools.cluster.faulty ? ['half', 'half', 'half'] : [])];
     while (!over()) {
       await sleep(this.#o.every / 2 + upTo(this.#o.every));
       if (over()) break;
@@ -66,6 +67,7 @@ export class Weather {
       lost: [[`s3 ${site}`], () => this.#s3(site, { lostAnswers: 0.2 })],
       hang: [[`s3 ${site}`], () => this.#s3(site, { mode: 'silent' })],
       peers: [[`peer ${site}`], () => this.#peers(site)],
+      half: [[`half ${site}`], () => this.#halves(site)],
     };
     const [busy, run] = misfortunes[kind];
     if (busy.some((b) => this.#busy.has(b)) || (kind === 'kill' && ++this.#kills > KILLS_MAX)) return;
@@ -126,10 +128,20 @@ export class Weather {
   }
 
   async #faults(site: number): Promise<void> {
-    const faulty = this.#tools.cluster.faulty!;
-    faulty.faults[site] = { partial: 0.15, late: 0.1, lateMs: [500, 20_000], latePartial: 0.4, lateNever: 0.2, answerLost: 0.1, quorum: 0.1, fails: 0.1, slow: 0.1, slowMs: [100, 2000], failsAfterMs: [0, 1500], partialShown: 0.5 };
+    await this.#at(site, { partial: 0.15, late: 0.1, lateMs: [500, 20_000], latePartial: 0.4, lateNever: 0.2, answerLost: 0.1, quorum: 0.1, fails: 0.1, slow: 0.1, slowMs: [100, 2000], failsAfterMs: [0, 1500], partialShown: 0.5 });
+  }
+
+  /** What is written there stays half done: seen by some for a while, then gone, unless one of them PUTs it again. */
+  async #halves(site: number): Promise<void> {
+    await this.#at(site, { fleeting: 0.7, fleetingMs: [3000, 20_000] });
+  }
+
+  /** Faults of one site's door, beside others that it may have. */
+  async #at(site: number, faults: DoorFaults): Promise<void> {
+    const { faults: all } = this.#tools.cluster.faulty!;
+    Object.assign(all[site], faults);
     await this.#tools.sleep(this.#a(this.#o.longest));
-    faulty.faults[site] = {};
+    for (const name of Object.keys(faults) as (keyof DoorFaults)[]) delete all[site][name];
   }
 
   async #cut(site: number): Promise<void> {
