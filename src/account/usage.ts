@@ -3,7 +3,7 @@
 import { limits } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import { parseEventLeaf } from '../store/index.ts';
-import { NotListed, authentic, eventId, guarded, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
+import { NotListed, authentic, eventId, guarded, listAll, readBundles, readEvent, readStanding } from '../log/index.ts';
 import type { EventHeader, Reading } from '../log/index.ts';
 import { logPrefix, userRoot } from '../store/index.ts';
 import { confirmedOnce } from './confirmed.ts';
@@ -35,7 +35,7 @@ export async function headerOf(reading: Reading, name: string, bytes: Buffer): P
 export async function totalsOf(replica: Replica, record: UserRecord): Promise<Usage> {
   const reading = readingOf(replica, record);
   const { store, root } = reading;
-  const [manifests, bundles, { rows }] = await Promise.all([readManifests(reading), readBundles(reading), listAll(store, logPrefix(root), limits.list_keys_max)]);
+  const [manifests, bundles, { rows }] = await Promise.all([readStanding(reading), readBundles(reading), listAll(store, logPrefix(root), limits.list_keys_max)]);
   const newest = manifests.at(-1);
   const sum: Usage = { messages: newest?.messages ?? 0, bytes: newest?.bytes ?? 0 };
   const counted = new Set<string>();

@@ -136,6 +136,10 @@ export class ByteReader {
   bytes(): Buffer {
     return this.raw(this.varint());
   }
+  /** Passes over bytes that nobody asks for. */
+  skip(n: number): void {
+    this.#take(n);
+  }
   string(): string {
     const n = this.varint();
     const from = this.#take(n);

@@ -64,6 +64,17 @@ export function readSeen(r: ByteReader, last: Position): EventHeader['seen'] {
   return { floor, digest, above };
 }
 
+/** Passes over what `readSeen` reads. */
+export function skipSeen(r: ByteReader): void {
+  r.varint();
+  r.skip(DIGEST_BYTES);
+  for (let n = r.count(3); n > 0; n--) {
+    r.skip(r.varint());
+    r.varint();
+    r.varint();
+  }
+}
+
 /** Seals nothing itself: `seal` gets the header in clear and gives the body. */
 export function encodeEvent(authenticator: Authenticator, name: string, header: EventHeader, seal: (clear: Buffer) => Buffer): Buffer {
   const clear = writeClear(header);

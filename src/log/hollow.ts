@@ -10,12 +10,15 @@ import { readBundles } from './bundle.ts';
 import type { Bundle } from './bundle.ts';
 import { eventId, leafHash } from './event.ts';
 import type { Reading } from './reading.ts';
-import { covers, readManifests } from './snapshot.ts';
+import { covers, readManifests, readStanding } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
 
-/** All snapshots that count, those of them that are known to be hollow, and all bundles. Throws Unavailable, Corrupt. */
+/**
+ * The snapshots that a reader may need, those of them that are known to be hollow, and all bundles. Where one is hollow others may have
+ * lost the same part, so all are read. Throws Unavailable, Corrupt.
+ */
 export async function readCovers(reading: Reading, hollow: ReadonlySet<string>): Promise<{ manifests: Manifest[]; leftOut: Manifest[]; bundles: Bundle[] }> {
-  const [all, bundles] = await Promise.all([readManifests(reading), readBundles(reading)]);
+  const [all, bundles] = await Promise.all([hollow.size > 0 ? readManifests(reading) : readStanding(reading), readBundles(reading)]);
   return { manifests: all.filter((m) => !hollow.has(m.name)), leftOut: all.filter((m) => hollow.has(m.name)), bundles };
 }
 

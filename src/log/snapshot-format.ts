@@ -7,7 +7,7 @@
 // born, modified, messages, bytes, seen). Sealed: version 1 | keys of parts | writers | scopes | per covered event effects, repaired, lost.
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { EventRef, MessageRef, Position, Writer } from '../base/index.ts';
-import { eventId, readSeen, writeSeen } from './event.ts';
+import { eventId, readSeen, skipSeen, writeSeen } from './event.ts';
 import { MessageRuns } from './message-runs.ts';
 import type { Run } from './message-runs.ts';
 import type { Authenticator, Effect, EventKind, EventSummary } from './types.ts';
@@ -191,6 +191,20 @@ export function readCovers(r: ByteReader): CoveredEvent[] {
   });
   r.finish();
   return covers;
+}
+
+/** Whether all covered events of an opened manifest are among these; of each, no more is read than its id. Throws Corrupt. */
+export function coversOnly(rest: ByteReader, ids: ReadonlySet<string>): boolean {
+  const r = new ByteReader(rest.buffer, rest.at, rest.end);
+  const writers = readTable(r);
+  for (let n = r.count(28); n > 0; n--) {
+    r.skip(1);
+    const writer = entryOf(writers, r.varint());
+    if (!ids.has(eventId(writer, r.varint()))) return false;
+    for (let i = 0; i < 6; i++) r.varint();
+    skipSeen(r);
+  }
+  return true;
 }
 
 /** The ids of covered events. */

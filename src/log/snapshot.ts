@@ -7,7 +7,7 @@ import { digestNumber, eventId } from './event.ts';
 import { NotListed, authentic } from './guard.ts';
 import { listAll } from './reading.ts';
 import type { Reading } from './reading.ts';
-import { coveredIds, openManifest, readCovers } from './snapshot-format.ts';
+import { coveredIds, coversOnly, openManifest, readCovers } from './snapshot-format.ts';
 import type { ManifestBody, OpenedManifest } from './snapshot-format.ts';
 
 export interface Manifest extends ManifestBody {
@@ -25,11 +25,21 @@ export interface Manifest extends ManifestBody {
  * may be gone, and the log may have been collected without asking it. Throws Unavailable, Corrupt.
  */
 export async function readManifests(reading: Reading): Promise<Manifest[]> {
-  const read = await opened(reading, ({ head, sealed, rest }, name, modified, stored): Manifest => {
-    const covers = readCovers(rest);
-    return { ...head, covers, name, modified, digestNumber: digestNumber(head.digest), named: coveredIds(covers), sealed, stored };
-  });
-  return read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
+  return inOrder(await opened(reading, await snapshotNames(reading), whole));
+}
+
+/**
+ * The same without those of which the newest lists every event by name. On a busy day there are a hundred, each of them lists the
+ * events of that day, and a reader that knows the newest needs none of them.
+ */
+export async function readStanding(reading: Reading): Promise<Manifest[]> {
+  const names = await snapshotNames(reading);
+  let newest: Manifest | null = null;
+  while (newest === null && names.length > 0) [newest = null] = await opened(reading, [names.pop()!], whole);
+  if (newest === null) return [];
+  const { floor, named } = newest;
+  const others = await opened(reading, names, (m, ...at) => (m.head.floor <= floor && coversOnly(m.rest, named) ? null : whole(m, ...at)));
+  return inOrder([...others, newest]);
 }
 
 /** The parts that a manifest names; `lasting`: that it counts need not be asked again while it is there. */
@@ -46,28 +56,41 @@ export interface NamedParts {
 export async function readPartIds(reading: Reading, known: Map<string, NamedParts>): Promise<string[]> {
   const { keys } = reading.authenticator;
   // Under a former key it counts only while it is listed.
-  const found = await opened(reading, ({ head, mac }, name): NamedParts => ({ name, ids: head.partIds, lasting: !keys || keys.of(mac) === keys.writing }), known);
+  const found = await opened(reading, await snapshotNames(reading), ({ head, mac }, name): NamedParts => ({ name, ids: head.partIds, lasting: !keys || keys.of(mac) === keys.writing }), known);
   known.clear();
   for (const manifest of found) if (manifest.lasting) known.set(manifest.name, manifest);
   return found.flatMap(({ ids }) => ids);
 }
 
-type Take<T> = (manifest: OpenedManifest, name: string, modified: number, stored: Buffer) => T;
+type Take<T> = (manifest: OpenedManifest, name: string, modified: number, stored: Buffer) => T | null;
 
-async function opened<T>(reading: Reading, take: Take<T>, known?: ReadonlyMap<string, T>): Promise<T[]> {
-  const { store, root, limits, logger } = reading;
+function whole({ head, sealed, rest }: OpenedManifest, name: string, modified: number, stored: Buffer): Manifest {
+  const covers = readCovers(rest);
+  return { ...head, covers, name, modified, digestNumber: digestNumber(head.digest), named: coveredIds(covers), sealed, stored };
+}
+
+const inOrder = (read: Manifest[]): Manifest[] => read.sort((a, b) => a.floor - b.floor || (a.name < b.name ? -1 : 1));
+
+interface SnapshotName {
+  name: string;
+  floor: Position;
+  position: Position;
+}
+
+/** By ascending floor and position. */
+async function snapshotNames({ store, root, limits, logger }: Reading): Promise<SnapshotName[]> {
   const prefix = snapshotPrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
-  const read = await Promise.all(
-    rows.map(async (row) => {
-      const before = known?.get(row.name);
-      if (before !== undefined) return before;
-      const named = parseSnapshotLeaf(row.name.slice(prefix.length));
-      if (named) return open(reading, row.name, named, take);
-      logger.error('not the name of a snapshot', { name: row.name });
-      return null;
-    }),
-  );
+  return rows.flatMap(({ name }) => {
+    const parsed = parseSnapshotLeaf(name.slice(prefix.length));
+    if (parsed) return { name, ...parsed };
+    logger.error('not the name of a snapshot', { name });
+    return [];
+  });
+}
+
+async function opened<T>(reading: Reading, names: readonly SnapshotName[], take: Take<T>, known?: ReadonlyMap<string, T>): Promise<T[]> {
+  const read = await Promise.all(names.map((named) => known?.get(named.name) ?? open(reading, named.name, named, take)));
   return read.filter((m) => m !== null);
 }
 

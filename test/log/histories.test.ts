@@ -42,6 +42,6 @@ describe('each rule of the log, switched off, breaks a history', function () {
   it('the digest', () => breaks({ noDigest: true }, 1088, 1000));
   it('the LIST before a write', () => breaks({ noListBeforeWrite: true }, 1, 100));
   it('the LIST from `closed`', () => breaks({ listFromGreatest: true }, 1, 50));
-  it('covers in joins of snapshots', () => breaks({ noCoversInJoin: true }, 1, 50, true));
+  it('covers in joins of snapshots', () => breaks({ noCoversInJoin: true }, 100, 500, true));
   it('bundles that cover exactly', () => breaks({ bundleCoversByFloor: true }, 150, 400, true));
 });

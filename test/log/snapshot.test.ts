@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Corrupt, limits, Unavailable } from '../../src/base/index.ts';
-import { check, collect, isCovered, needed, readManifests } from '../../src/log/index.ts';
+import { check, collect, isCovered, needed, readManifests, readStanding } from '../../src/log/index.ts';
 import type { LogMutations } from '../../src/log/index.ts';
 import { HOUR, ROOT, Stage } from './scene.ts';
 import type { Place } from './scene.ts';
@@ -142,6 +142,7 @@ describe('an event that one snapshot has and another passed over', () => {
     const manifests = await readManifests(a.log.reading);
     assert.equal(manifests.length, 2);
     assert.equal(needed(manifests, () => true).length, 2);
+    assert.deepEqual(await readStanding(a.log.reading), manifests);
     const [m, n] = manifests;
     const has = (x: typeof m) => isCovered([x], idOf(e.ref), true, e.ref.position);
     assert.deepEqual([has(m), has(n)].sort(), [false, true]);
