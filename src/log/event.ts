@@ -3,7 +3,7 @@
 // Format 1: version 1 | length, header | length, MAC | sealed body.
 // Header: kind | last - first | born | messages | bytes | last - floor | digest, 16 bytes | count of (writer, seq,
 // position - floor). The name gives last position, writer and seq, and the MAC binds the name.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ByteReader, ByteWriter, Corrupt, ownCopy } from '../base/index.ts';
 import type { Position, Writer } from '../base/index.ts';
 import { eventLeaf, logPrefix, parseEventLeaf } from '../store/index.ts';
@@ -25,7 +25,7 @@ export interface StoredEvent {
 
 /** 128 bits of the name's hash, as digests XOR them. */
 export function leafHash(leaf: string): bigint {
-  return BigInt(`0x${createHash('sha256').update(leaf).digest('hex').slice(0, 2 * DIGEST_BYTES)}`);
+  return BigInt(`0x${hash('sha256', leaf, 'hex').slice(0, 2 * DIGEST_BYTES)}`);
 }
 
 export const digestBytes = (digest: bigint): Buffer => ownCopy(Buffer.from(digest.toString(16).padStart(2 * DIGEST_BYTES, '0'), 'hex'));
