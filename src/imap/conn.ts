@@ -112,7 +112,9 @@ export class Connection implements Context, Owner, Told {
   }
 
   received(): void {
-    if (!this.#busy) void this.#work();
+    if (this.#busy) return;
+    this.#busy = true;
+    this.host.turns.take(this);
   }
 
   inputEnded(): void {
@@ -127,9 +129,8 @@ export class Connection implements Context, Owner, Told {
   // --- commands ---
 
   /** Runs commands while there are whole ones; answers leave together, at the latest when a command has to wait. */
-  async #work(): Promise<void> {
+  async work(): Promise<void> {
     const { transport } = this;
-    this.#busy = true;
     try {
       for (let count = 1; !transport.closed && !transport.ending; count++) {
         if (count % COMMANDS_A_TURN === 0) await new Promise(setImmediate);
@@ -156,7 +157,7 @@ export class Connection implements Context, Owner, Told {
     this.#busy = true;
     run()
       .catch((e: unknown) => this.#fail(e))
-      .then(() => this.#work());
+      .then(() => this.work());
     return true;
   }
 

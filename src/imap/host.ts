@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls';
 import type { Clock, Limits, Logger } from '../base/index.ts';
 import type { Connection } from './conn.ts';
 import type { Backend } from './session.ts';
+import type { Turns } from './turns.ts';
 
 export interface Host {
   readonly backend: Backend;
@@ -13,6 +14,7 @@ export interface Host {
   readonly limits?: Limits;
   /** Capabilities that are not offered, in upper case. */
   readonly withheld: ReadonlySet<string>;
+  readonly turns: Turns;
   /** Null: no TLS here. */
   secureContext(): SecureContext | null;
   closed(connection: Connection): void;

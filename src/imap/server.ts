@@ -7,6 +7,7 @@ import type { Clock, Limits, Logger, Proxies } from '../base/index.ts';
 import { Connection } from './conn.ts';
 import type { Host } from './host.ts';
 import type { Backend } from './session.ts';
+import { Turns } from './turns.ts';
 
 /** How often time-outs are looked at: they are minutes long. */
 const SWEEP_MS = 5000;
@@ -35,6 +36,7 @@ export class ImapServer implements Host {
   readonly hostname: string;
   readonly limits: Limits;
   readonly withheld: ReadonlySet<string>;
+  readonly turns: Turns;
   readonly secureContext: () => SecureContext | null;
   /** Connections that a bug has ended. */
   bugs = 0;
@@ -55,6 +57,7 @@ export class ImapServer implements Host {
     this.secureContext = secureContext;
     this.logger = logger;
     this.clock = clock;
+    this.turns = new Turns(clock);
     this.hostname = hostname;
   }
 

@@ -7,6 +7,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { createLogger, seededRandom, systemClock } from '../../src/base/index.ts';
 import type { Random } from '../../src/base/index.ts';
 import { Connection } from '../../src/imap/conn.ts';
+import { Turns } from '../../src/imap/turns.ts';
 import { FakeBackend, FakeUser } from './fake.ts';
 
 export const COMMANDS = [
@@ -117,7 +118,7 @@ export class Fuzzer {
   #connect(): Memory {
     const socket = new Memory({ allowHalfOpen: true });
     const logger = createLogger('error', (line) => this.#bugs.push(line));
-    const host = { backend: new FakeBackend(this.#user), clock: systemClock, logger, hostname: 'h', withheld: new Set<string>(), secureContext: () => null, closed() {}, failed: () => void this.#bugs.push('failed') };
+    const host = { backend: new FakeBackend(this.#user), clock: systemClock, logger, hostname: 'h', withheld: new Set<string>(), turns: new Turns(systemClock), secureContext: () => null, closed() {}, failed: () => void this.#bugs.push('failed') };
     new Connection(host, socket as unknown as Socket, '127.0.0.1', false);
     return socket;
   }
