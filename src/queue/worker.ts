@@ -13,6 +13,7 @@ import type { Queue } from './queue.ts';
 import { Places } from './places.ts';
 import { outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome } from './remote.ts';
+import { Results } from './results.ts';
 import { StoreClock } from './store-clock.ts';
 import { Teller } from './teller.ts';
 
@@ -44,7 +45,7 @@ const HERE = 'here';
 /** After a change everything is looked at this soon at the earliest, and never for more than a twentieth of the time. */
 const LOOK_MS_MIN = 20;
 const LOOK_SHARE = 20;
-const WRITE_AGAIN_MS = 10_000;
+const ATTEMPT_AGAIN_MS = 10_000;
 
 /** An attempt that is written down, or about to be: its time counts from `begun`, before the write. */
 interface Claim {
@@ -78,6 +79,7 @@ export class Worker {
   /** Attempts that are written down, and transactions. */
   readonly #attempts: Places;
   readonly #transactions: Places;
+  readonly #results: Results;
   readonly #teller: Teller;
   readonly #over = new AbortController();
   /** What waits in line waits no more. */
@@ -97,10 +99,11 @@ export class Worker {
     this.#storeClock = new StoreClock({ queue, clock, logger });
     this.#attempts = new Places(limits.queue_attempts_max, (destination) => (destination === HERE ? Infinity : limits.queue_attempts_per_destination_max));
     this.#transactions = new Places(limits.queue_transactions_max, (destination) => (destination === HERE ? Infinity : limits.queue_transactions_per_destination_max));
+    this.#results = new Results({ queue, clock, logger, pause: (ms) => this.#pause(ms) });
     this.#teller = new Teller({
       queue, mailroom, clock, logger,
       owns: (message) => this.#own.has(message),
-      write: (build) => this.#write(build),
+      write: (build) => this.#results.write(build),
       pause: (ms) => this.#pause(ms),
       begun: (task) => {
         this.#tasks.add(task);
@@ -132,6 +135,7 @@ export class Worker {
       if (!this.#reserve(spec.id, due.destination)) continue;
       reserved.push({ due, claim: { attempt: randomId(random, ATTEMPT_ID_BITS), lasts: this.#lasts(spec), begun: { mono: clock.monotonic(), wall: clock.now() } } });
     }
+    this.#results.now();
     return {
       ops: reserved.map(({ due, claim }) => ({ kind: 'Attempting', message: spec.id, attempt: claim.attempt, lastsMs: claim.lasts, recipients: due.recipients })),
       begin: () => {
@@ -239,7 +243,7 @@ export class Worker {
     const task = this.#attempt(due, claim)
       .catch((e) => {
         logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
-        return this.#pause(WRITE_AGAIN_MS);
+        return this.#pause(ATTEMPT_AGAIN_MS);
       })
       .finally(() => {
         this.#release(due.message.id, due.destination);
@@ -294,8 +298,9 @@ export class Worker {
     const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at));
     for (const o of settled) this.counts[o.result]++;
     // In one event: who hears of success from the other server must not hear of it from another replica, too.
+    await this.#results.company();
     const success: QueueOp[] = told.length === 0 ? [] : [{ kind: 'Told', message: message.id, notice: 'success', recipients: told }];
-    await this.#write((state) => (state.messages.has(message.id) ? [...success, { kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
+    await this.#results.write((state) => (state.messages.has(message.id) ? [...success, { kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
     for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
     queue.forget(message);
   }
@@ -323,7 +328,7 @@ export class Worker {
   /** The attempt is over before it began: the message is anyone's again. */
   #withdraw(id: string, attempt: string): Promise<void> {
     this.counts.withdrawn++;
-    return this.#write((state) => (state.messages.has(id) ? [{ kind: 'Attempted', message: id, attempt, at: this.#o.clock.now(), by: '', outcomes: [] }] : []));
+    return this.#results.write((state) => (state.messages.has(id) ? [{ kind: 'Attempted', message: id, attempt, at: this.#o.clock.now(), by: '', outcomes: [] }] : []));
   }
 
   /** The message; its last piece is followed by a word with the store. Who has lost it could not write the result. */
@@ -366,21 +371,6 @@ export class Worker {
     return null;
   }
 
-  /** Writes until it is written, or this replica stops. */
-  async #write(build: Parameters<Queue['write']>[0]): Promise<void> {
-    for (;;) {
-      try {
-        await this.#o.queue.write(build, 1000);
-        return;
-      } catch (e) {
-        if (this.#stopped) throw e;
-        this.#o.logger.warn('a result is not written yet', { why: reason(e) });
-        await this.#pause(WRITE_AGAIN_MS);
-        if (this.#stopped) throw e;
-      }
-    }
-  }
-
   async #pause(ms: number): Promise<void> {
     await this.#o.clock.sleep(ms, this.#over.signal).catch(() => {});
   }
@@ -389,6 +379,7 @@ export class Worker {
   async stop(ms = 0): Promise<void> {
     this.#stopped = true;
     this.#leaving.abort();
+    this.#results.stop();
     this.#cancel();
     const enough = new AbortController();
     await Promise.race([Promise.allSettled([...this.#tasks]), this.#o.clock.sleep(ms, enough.signal).catch(() => {})]);
