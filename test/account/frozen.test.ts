@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { keyObject } from '../../src/account/admin.ts';
 import { pack, unpack } from '../../src/account/codec.ts';
-import { PART_HEAD, encodeEntry, entriesOf, entryMayHold, fingerprint } from '../../src/account/search-part.ts';
-import { ByteReader, Corrupt } from '../../src/base/index.ts';
+import { ByteReader } from '../../src/base/index.ts';
 import { openRing, parseToken, unwrapWithToken } from '../../src/seal/index.ts';
 import { encodeRing } from '../../src/seal/keys.ts';
 import { KNOWN_USER, frozen, frozenText, knownRing, knownRoot } from '../seal/known.ts';
@@ -37,18 +36,5 @@ describe('account: frozen formats', () => {
       assert.deepEqual(unpack(stored), plain);
     }
     assert.throws(() => unpack(Buffer.of(2, 1, 2)), { name: 'Corrupt', message: /newer version/ });
-  });
-
-  it('a part of a search index, version 1', () => {
-    const filters = [[Buffer.alloc(0), Buffer.from('00ff10', 'hex')], [Buffer.from('ffffffff', 'hex'), Buffer.alloc(200, 0x55)]] as const;
-    const stored = fixture('account/search-part-1.hex', Buffer.concat([PART_HEAD, ...filters.map(([header, body], i) => encodeEntry(`M${i}`, header, body))]));
-    const read = Array.from(entriesOf(stored), ({ hi, lo, at, end }) => ({ hi, lo, at, end }));
-    assert.deepEqual(read.map(({ hi, lo }) => ({ hi, lo })), ['M0', 'M1'].map((id) => ({ ...fingerprint(id, { hi: 0, lo: 0 }) })));
-    assert.deepEqual([read[0].at, read[0].end, read[1].at, read[1].end], [2, read[1].at, read[0].end, stored.length]);
-    // Nothing is sought: any message may hold it.
-    for (const { at } of read) assert.equal(entryMayHold(stored, at, new Uint32Array(0), true), true);
-    assert.throws(() => [...entriesOf(stored.subarray(0, -1))], Corrupt);
-    stored[0] = 2;
-    assert.throws(() => [...entriesOf(stored)], /other rules/);
   });
 });

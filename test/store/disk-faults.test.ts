@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Corrupt, Malformed, Unavailable, createLogger, limits, silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
@@ -34,6 +34,22 @@ describe('disk: what can go wrong', function () {
     fs.writeFileSync(file('a/b'), Buffer.from(stored.replace(/\s/g, ''), 'hex'));
     const object = (await store.get('a/b'))!;
     assert.deepEqual([object.bytes.toString(), object.size, object.firstModified], ['coo', 3, 1_700_000_000_123]);
+  });
+
+  it('reads a folder of format 1, which had no journals, and makes it one of format 2', async () => {
+    const files = JSON.parse(fs.readFileSync(new URL('../../fixtures/store/disk-folder-1.json', import.meta.url), 'utf8')) as Record<string, { bytes: string; at: number }>;
+    for (const [path, { bytes, at }] of Object.entries(files)) {
+      fs.mkdirSync(dirname(join(root(), path)), { recursive: true });
+      fs.writeFileSync(join(root(), path), Buffer.from(bytes, 'base64'));
+      fs.utimesSync(join(root(), path), at / 1000, at / 1000);
+    }
+    const store = await open();
+    assert.equal(fs.readFileSync(`${root()}/format`, 'utf8'), 'colombier disk store 2\n');
+    assert.deepEqual((await store.list({ prefix: '' })).objects.map((o) => o.name), ['directory/log/0000000000000002-d-1', 'replicas/w', 'users/u1/blobs/b1x', 'users/u1/log/0000000000000041-w-1', 'users/u1/log/00000000000000c1-w-2']);
+    const [event, other, blob] = await Promise.all(['log/0000000000000041-w-1', 'log/00000000000000c1-w-2', 'blobs/b1x'].map((name) => store.get(`users/u1/${name}`)));
+    assert.deepEqual([event!.bytes.toString(), other!.bytes.toString(), other!.firstModified, blob!.bytes], ['an event', 'another', 1_700_000_000_123, Buffer.alloc(5000, 7)]);
+    await store.put(E1, X);
+    assert.equal((await store.list({ prefix: 'users/u/' })).objects.length, 1);
   });
 
   it('says Corrupt of a file that was cut, of one that was prolonged, and of a newer version', async () => {
