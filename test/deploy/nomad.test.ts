@@ -75,7 +75,7 @@ describe('deploy/colombier.nomad.hcl', () => {
     const env = Object.fromEntries(image.split(/ +/).map((pair) => pair.split('=')));
     const { ports } = readConfig({}, { ...env, COLOMBIER_HOSTNAME: 'x' });
     const network = one(group, 'network');
-    for (const name of ['smtp', 'imap', 'imaps', 'peer', 'http'] as const) assert.equal(one(network, 'port', name).to, ports[name], name);
+    for (const name of ['smtp', 'imap', 'imaps', 'submission', 'submissions', 'peer', 'http'] as const) assert.equal(one(network, 'port', name).to, ports[name], name);
     const checks = blocks(one(group, 'service'), 'check');
     assert.deepEqual(checks.map((c) => c.path), ['/ready', '/health']);
     assert.deepEqual(checks.map((c) => 'check_restart' in c), [false, true], 'no restart for want of a quorum');

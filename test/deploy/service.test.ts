@@ -107,5 +107,21 @@ describe('deploy', () => {
     }
     assert.equal(records.filter((r) => r.type === 'MX').length, 3);
     assert.equal(records.filter((r) => r.name === 'imap.mail').length, 6);
+    const srv = (name: string) => records.find((r) => r.type === 'SRV' && r.name === `${name}._tcp`)?.value.split(/\s+/).slice(2).join(' ');
+    assert.deepEqual(['_imaps', '_imap', '_submissions', '_submission', '_pop3s'].map(srv), ['993 imap.mail', '0 .', '465 imap.mail', '587 imap.mail', '0 .']);
+    for (const name of ['autoconfig', 'autodiscover']) assert.ok(has(name, 'CNAME'), name);
+  });
+
+  it('has a zone that a name server\'s tools read', function () {
+    needs(this, 'ldns-read-zone', ['-v'], 'scripts/debian.sh');
+    const { status, stdout, stderr } = spawnSync('ldns-read-zone', ['-c', join(root, 'deploy/dns.zone')], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const lines = deploy('dns.zone').split('\n').filter((line) => /^[^;$\s]/.test(line));
+    assert.equal(stdout.trim().split('\n').length, lines.length, stdout);
+  });
+
+  it('tells mail apps by autoconfig what DNS tells them by SRV', () => {
+    const servers = [...deploy('dns.md').matchAll(/<(incoming|outgoing)Server type="(\w+)">\s*<hostname>(\S+)<\/hostname>\s*<port>(\d+)<\/port>\s*<socketType>SSL</g)].map((m) => m.slice(1).join(' '));
+    assert.deepEqual(servers, ['incoming imap imap.mail.example.org 993', 'outgoing smtp imap.mail.example.org 465']);
   });
 });

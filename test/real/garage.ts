@@ -12,7 +12,7 @@ import { openStores } from '../../src/store/index.ts';
 import type { StoreSettings } from '../../src/store/index.ts';
 import { freePorts } from '../ports.ts';
 
-const BINARY = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'colombier', 'garage-2.5.0', 'bin', 'garage');
+export const BINARY = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'colombier', 'garage-2.5.0', 'bin', 'garage');
 const READY_MS = 30_000;
 const run = promisify(execFile);
 
@@ -121,6 +121,7 @@ class Node implements GarageNode {
       `rpc_public_addr = "${reached?.host ?? address}:${reached?.port ?? rpc}"`,
       ...(reached ? ['rpc_bind_outgoing = true'] : []),
       `rpc_secret = "${secret}"`,
+      'rpc_timeout_msec = 10000',
       '[s3_api]',
       's3_region = "garage"',
       `api_bind_addr = "${address}:${s3}"`,
