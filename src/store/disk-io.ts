@@ -1,13 +1,15 @@
 // Reading from a file system whose pages are mostly in memory: a synchronous call then costs a few microseconds,
 // where a trip through libuv's pool costs a hundred and waits behind fsyncs. When two calls within a second turn out to be
-// slow (a cold disk; one alone may have lost the processor), the pool is used for the next second, so that seeks block no
-// one else.
+// slow (a cold disk), the pool is used for the next second, so that seeks block no one else. On a busy machine a call also takes
+// long because the process has lost the processor: where it has read nothing from the disk, it is no slow disk.
 import fs from 'node:fs';
 import type { Clock } from '../base/index.ts';
 
 /** Of reading: what is in memory takes microseconds. */
 const SLOW_MS = 2;
 const SLOW_FOR_MS = 1000;
+/** So long it was the disk, also where its reads are not counted (a network's file system). */
+const VERY_SLOW_MS = 20;
 /** Reads above this size go to the pool anyway: copying takes its time too. */
 export const SYNC_READ_BYTES_MAX = 256 * 1024;
 
@@ -16,6 +18,8 @@ export class DiskIo {
   readonly #slowMs: number;
   #slowUntil = -Infinity;
   #slowAt = -Infinity;
+  /** Blocks that the process had read from disks when it was looked last. */
+  #blocks = process.resourceUsage().fsRead;
   /** `slowMs`: a call that took longer has met the disk. */
   constructor(clock: Clock, slowMs = SLOW_MS) {
     this.#clock = clock;
@@ -34,11 +38,17 @@ export class DiskIo {
       return sync();
     } finally {
       const after = this.#clock.monotonic();
-      if (after - before > this.#slowMs) {
+      if (after - before > this.#slowMs && (after - before > VERY_SLOW_MS || this.#hasRead())) {
         if (before - this.#slowAt < SLOW_FOR_MS) this.#slowUntil = after + SLOW_FOR_MS;
         this.#slowAt = after;
       }
     }
+  }
+
+  #hasRead(): boolean {
+    const before = this.#blocks;
+    this.#blocks = process.resourceUsage().fsRead;
+    return this.#blocks > before;
   }
 
   names(folder: string): string[] | Promise<string[]> {

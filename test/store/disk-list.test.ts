@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { limits, seededRandom, silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { MemoryWorld, eventName, hexPosition, openStores } from '../../src/store/index.ts';
 import type { ListOptions, ObjectStore } from '../../src/store/index.ts';
+import { DiskIo } from '../../src/store/disk-io.ts';
 import { placeOf } from '../../src/store/disk-path.ts';
 
 const X = Buffer.from('x');
@@ -177,8 +178,8 @@ describe('disk: LIST', function () {
 
   it('uses the pool while the disk is slow, with the same answers', async () => {
     let time = 0;
-    // Every look at the clock finds it 3 ms later: each call seems to have met the disk.
-    const slow = { ...systemClock, monotonic: () => (time += 3) };
+    // Every look at the clock finds it 30 ms later: each call seems to have met the disk.
+    const slow = { ...systemClock, monotonic: () => (time += 30) };
     const { home } = await openStores({ store: `disk:${folder}` }, slow, systemRandom, silent);
     const names = ['a', 'users/u/blobs/abc', ...Array.from({ length: 30 }, (_, i) => `users/u/log/${hexPosition(i * 9000 + 1)}-w-${i + 1}`)];
     for (const n of names) await home.put(n, Buffer.from(n));
@@ -186,5 +187,18 @@ describe('disk: LIST', function () {
     assert.deepEqual((await home.list({ prefix: '' })).objects.map((o) => o.name), names);
     assert.equal(await home.get('none'), null);
     assert.deepEqual((await home.list({ prefix: 'none/' })).objects, []);
+  });
+
+  it('takes a call that read nothing from the disk for no slow disk, unless it was very slow', async () => {
+    const pooled = async (step: number): Promise<boolean> => {
+      let time = 0;
+      const io = new DiskIo({ ...systemClock, monotonic: () => (time += step) });
+      const stats = Array.from({ length: 5 }, () => io.stat(folder));
+      await Promise.all(stats);
+      return stats.some((s) => s instanceof Promise);
+    };
+    assert.equal(await pooled(1), false);
+    assert.equal(await pooled(3), false);
+    assert.equal(await pooled(30), true);
   });
 });
