@@ -4,7 +4,8 @@ import { Refused, Unavailable, randomId } from '../base/index.ts';
 import type { Clock, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
 import { eventLeaf, logPrefix } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
-import { digestBytes, encodeEvent, eventId, placeOps, readEvent } from './event.ts';
+import { digestBytes, encodeEvent, eventId, placeOps } from './event.ts';
+import type { StoredEvent } from './event.ts';
 import type { Listing, ListTime } from './listing.ts';
 import type { LogMutations } from './mutations.ts';
 import type { Tail } from './tail.ts';
@@ -216,17 +217,18 @@ export class Appender<Op> {
     const header: EventHeader = { ref, first, kind, seen: this.#seen(kind), born: listed.date, ...codec.sizes(ops) };
     const leaf = eventLeaf(mutations.firstPositionInName ? { ...ref, position: first } : ref);
     const name = logPrefix(root) + leaf;
-    const bytes = encodeEvent(authenticator, name, header, (clear) => codec.seal(kind, name, clear, ops));
+    const stored = encodeEvent(authenticator, name, header, (clear) => codec.seal(kind, name, clear, ops));
     this.#seq++;
     if (!mutations.positionsNotSpent) this.#spent = last;
-    const modified = await this.#put(name, bytes, eventId(ref.writer, ref.seq), last, listed, before);
-    this.#acknowledged(name, leaf, bytes, modified, header, ops);
-    this.#o.onAppended({ root, name, bytes });
+    const modified = await this.#put(name, stored.bytes, eventId(ref.writer, ref.seq), last, listed, before);
+    this.#acknowledged(stored, leaf, modified, ops);
+    this.#o.onAppended({ root, name, bytes: stored.bytes });
     for (const b of built) b.job.resolve({ ref, first: b.first });
   }
 
-  #acknowledged(name: string, leaf: string, bytes: Buffer, modified: number, header: EventHeader, ops: Op[]): void {
-    const { listing, codec, limits, authenticator, root, mutations } = this.#o;
+  #acknowledged(stored: StoredEvent, leaf: string, modified: number, ops: Op[]): void {
+    const { listing, codec, limits, mutations } = this.#o;
+    const { header } = stored;
     const { ref } = header;
     const named = mutations.firstPositionInName ? { ...ref, position: header.first } : ref;
     const tail = this.#o.tail();
@@ -234,7 +236,7 @@ export class Appender<Op> {
     if (!listing.started) return listing.sure(id);
     let entry = listing.entries.get(id);
     if (!entry && !tail) listing.count(header);
-    if (!entry) entry = listing.learn(named, modified, tail ? readEvent(authenticator, root, name, bytes, mutations.firstPositionInName) : null, false, leaf);
+    if (!entry) entry = listing.learn(named, modified, tail ? stored : null, false, leaf);
     if (mutations.firstPositionInName && header.kind !== 'delivered') this.#spent = Math.max(this.#spent, ref.position);
     if (!tail || entry.applied) return;
     entry.opened = placeOps(header, ops, codec.positions, limits.slots);

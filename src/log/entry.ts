@@ -53,12 +53,31 @@ export class Entry implements Hashed {
   }
 }
 
+/** Of the memory that small events share; it begins with less. */
+const SHARED_BYTES_MAX = 16 * 1024;
+const SHARED_BYTES_MIN = 1024;
+
 /** The bytes of the newest events, within a limit. */
 export class Remembered {
   readonly #entries: Entry[] = [];
   #bytes = 0;
+  /** What the newest small ones are in: memory of its own for each costs more than its bytes. */
+  #shared = Buffer.alloc(0);
+  #used = 0;
+
+  #copy(bytes: Buffer): Buffer {
+    if (bytes.length > SHARED_BYTES_MAX / 8) return owned(bytes);
+    if (this.#used + bytes.length > this.#shared.length) {
+      this.#shared = Buffer.allocUnsafeSlow(Math.max(bytes.length, Math.min(SHARED_BYTES_MAX, Math.max(SHARED_BYTES_MIN, 2 * this.#shared.length))));
+      this.#used = 0;
+    }
+    const copy = this.#shared.subarray(this.#used, (this.#used += bytes.length));
+    copy.set(bytes);
+    return copy;
+  }
+
   keep(entry: Entry, bytes: Buffer, bytesMax: number): void {
-    entry.kept = owned(bytes);
+    entry.kept = this.#copy(bytes);
     this.#entries.push(entry);
     this.#bytes += bytes.length;
     let drop = 0;

@@ -76,11 +76,11 @@ export function skipSeen(r: ByteReader): void {
 }
 
 /** Seals nothing itself: `seal` gets the header in clear and gives the body. */
-export function encodeEvent(authenticator: Authenticator, name: string, header: EventHeader, seal: (clear: Buffer) => Buffer): Buffer {
+export function encodeEvent(authenticator: Authenticator, name: string, header: EventHeader, seal: (clear: Buffer) => Buffer): StoredEvent {
   const clear = writeClear(header);
   const sealed = seal(clear);
   const mac = authenticator.mac(name, [clear, sealed]);
-  return Buffer.concat([clear, Buffer.from([mac.length]), mac, sealed]);
+  return { name, header, clear, sealed, bytes: Buffer.concat([clear, Buffer.from([mac.length]), mac, sealed]) };
 }
 
 /** Reads and verifies. `lastOf` is told apart from the name only where a test has the first position in names. Throws Corrupt. */

@@ -29,7 +29,7 @@ const HEADER: EventHeader = {
 };
 const OPS: ToyOp[] = [{ t: 'append', id: 'm1', box: 'INBOX' }, { t: 'expunge', id: 'm0' }];
 const NAME = eventName(ROOT, HEADER.ref);
-const encoded = () => encodeEvent(toyAuthenticator, NAME, HEADER, (clear) => toyCodec.seal('session', NAME, clear, OPS));
+const encoded = () => encodeEvent(toyAuthenticator, NAME, HEADER, (clear) => toyCodec.seal('session', NAME, clear, OPS)).bytes;
 const fixture = (name: string) => Buffer.from(readFileSync(new URL(`../../fixtures/log/${name}`, import.meta.url), 'utf8').replace(/\s/g, ''), 'hex');
 
 const COVERS = [
