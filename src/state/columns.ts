@@ -49,10 +49,11 @@ type Numbers = Float64Array | Uint32Array | Uint16Array | Int16Array | Uint8Arra
 /** Values on their way: one kind of array for all columns keeps the loops quick in a process that has just started. */
 let scratch = new Float64Array(1024);
 const SCRATCH_MAX = 64 * 1024;
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** Reads into `out` from `at` on; every value within [min, max]. Throws Corrupt. */
-export function readColumn(r: ByteReader, n: number, out: Numbers, at: number, min: number, max: number): void {
-  if (n === 0) return;
+/** Reads into `out` from `at` on; every value within [min, max]. True when all are known to be the same. Throws Corrupt. */
+export function readColumn(r: ByteReader, n: number, out: Numbers, at: number, min: number, max: number): boolean {
+  if (n === 0) return true;
   const head = r.u8();
   const width = head & 0x0f;
   const delta = (head & DELTA) !== 0;
@@ -60,23 +61,42 @@ export function readColumn(r: ByteReader, n: number, out: Numbers, at: number, m
   const first = r.signed();
   const step = delta ? r.signed() : 0;
   const bytes = r.raw((delta ? n - 1 : n) * width);
-  if (width === 0 && !delta) return void out.fill(check(first, min, max), at, at + n);
+  if (width === 0 && !delta) {
+    out.fill(check(first, min, max), at, at + n);
+    return true;
+  }
+  // What the widest of the stored numbers could make of it: mostly that is in bounds, and no value need be looked at.
+  const most = width === 8 ? Infinity : 2 ** (8 * width) - 1;
+  const low = delta ? first + (n - 1) * Math.min(0, step) : first;
+  const high = delta ? first + (n - 1) * Math.max(0, step + most) : first + most;
+  const inBounds = low >= min && high <= max && high <= Number.MAX_SAFE_INTEGER;
+  const stored = numbers(bytes, width);
+  if (!delta && first === 0 && inBounds) {
+    out.set(stored, at);
+    return false;
+  }
   if (n > scratch.length) scratch = new Float64Array(n);
   const values = scratch;
-  if (width === 8) for (let i = 0; i < bytes.length / 8; i++) values[i] = check(bytes.readDoubleLE(i * 8), -Infinity, Infinity);
-  else widen(bytes, width, values);
+  if (width === 0) values.fill(0, 0, n);
+  else values.set(stored);
   if (delta) sums(values, n, first, step);
-  else for (let i = 0; i < n; i++) values[i] += first;
-  bounded(values, n, min, max);
+  else if (first !== 0) for (let i = 0; i < n; i++) values[i] += first;
+  if (!inBounds) bounded(values, n, min, max);
   out.set(values.subarray(0, n), at);
   if (scratch.length > SCRATCH_MAX) scratch = new Float64Array(1024);
+  return false;
 }
 
-function widen(bytes: Buffer, width: number, to: Float64Array): void {
-  if (width === 0) to.fill(0); // a constant step
-  else if (width === 1) to.set(bytes);
-  else if (width === 2) for (let i = 0, k = 0; k < bytes.length; i++, k += 2) to[i] = bytes[k] | (bytes[k + 1] << 8);
-  else for (let i = 0, k = 0; k < bytes.length; i++, k += 4) to[i] = (bytes[k] | (bytes[k + 1] << 8) | (bytes[k + 2] << 16)) + bytes[k + 3] * 0x1000000;
+/** What was stored with so many octets each, least first. Without loops: those cost a process that has just started more than all else. */
+function numbers(bytes: Buffer, width: number): Uint8Array | Uint16Array | Uint32Array | Float64Array {
+  if (width < 2) return bytes;
+  const aligned = Buffer.from(new Uint8Array(bytes).buffer);
+  if (!LITTLE_ENDIAN) width === 2 ? aligned.swap16() : width === 4 ? aligned.swap32() : aligned.swap64();
+  if (width === 2) return new Uint16Array(aligned.buffer);
+  if (width === 4) return new Uint32Array(aligned.buffer);
+  const doubles = new Float64Array(aligned.buffer);
+  for (let i = 0; i < doubles.length; i++) check(doubles[i], -Infinity, Infinity);
+  return doubles;
 }
 
 /** From steps above the least step to values: what stands at i is the step to i + 1. */

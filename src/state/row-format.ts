@@ -105,17 +105,20 @@ export function decodeRows(box: Box, bytes: Uint8Array, contentNumber: (stored: 
   const flags = readFlags(r).map((f) => shared.flags.flag(f));
   const bases: number[] = [];
   for (let k = r.count(); k > 0; k--) bases.push(shared.flags.setOf(readFlags(r)));
+  const known = new Map<number, number>();
+  const shownOf = (flagSet: number, register: number): number => {
+    const pair = flagSet * 0x100000000 + register;
+    const shown = known.get(pair) ?? registers.shown(shared.flags, flagSet, register);
+    known.set(pair, shown);
+    return shown;
+  };
   const from = rows.n;
-  rows.reserve(from + n);
-  const writer = new Uint32Array(n);
-  const seq = new Uint32Array(n);
-  const index = new Uint32Array(n);
-  readColumn(r, n, writer, 0, 0, writers.length - 1);
-  readColumn(r, n, seq, 0, 1, U32);
-  readColumn(r, n, index, 0, 0, U32);
-  for (let i = 0; i < n; i++) {
-    if (rows.add(writers[writer[i]], seq[i], index[i]) < 0) throw new Corrupt('stored rows name a message twice');
-  }
+  rows.append(n);
+  readColumn(r, n, rows.writer, from, 0, writers.length - 1);
+  if (writers.length === 1) rows.writer.fill(writers[0], from, from + n);
+  else for (let row = from; row < from + n; row++) rows.writer[row] = writers[rows.writer[row]];
+  readColumn(r, n, rows.seq, from, 1, U32);
+  readColumn(r, n, rows.index, from, 0, U32);
   readColumn(r, n, rows.position, from, 0, SAFE);
   readColumn(r, n, rows.modSeq, from, 0, SAFE);
   readColumn(r, n, rows.size, from, 0, U32);
@@ -123,42 +126,45 @@ export function decodeRows(box: Box, bytes: Uint8Array, contentNumber: (stored: 
   readColumn(r, n, rows.zone, from, -0x8000, 0x7fff);
   readColumn(r, n, rows.saved, from, -TIME_MAX, TIME_MAX);
   readColumn(r, n, rows.bits, from, 0, EXPUNGED | ADDED | AWAITING);
-  for (let row = from; row < from + n; row++) if (rows.bits[row] & DROPPED) throw new Corrupt('stored row is a forgotten one');
   const gone = new Float64Array(n);
-  readColumn(r, n, gone, 0, -TIME_MAX, TIME_MAX);
-  for (let i = 0; i < n; i++) if (gone[i] !== 0) rows.setGone(from + i, gone[i]);
+  const same = readColumn(r, n, gone, 0, -TIME_MAX, TIME_MAX);
+  if (!same || gone[0] !== 0) for (let i = 0; i < n; i++) if (gone[i] !== 0) rows.setGone(from + i, gone[i]);
   readColumn(r, n, rows.chunk, from, 0, U32);
   readColumn(r, n, rows.entry, from, 0, 0xffff);
   readColumn(r, n, rows.base, from, 0, bases.length - 1);
   const sets = new Uint32Array(n);
   readColumn(r, n, sets, 0, 0, U32);
   const numbers = readRegisters(r, writers, flags, (said) => registers.add(said));
-  let lastStored = -1;
-  let number = NO_CHUNK;
+  const { base, bits, chunk, ids } = rows;
+  // What a row has is mostly what the row before has.
+  let [lastBase, lastSet, lastStored] = [-1, -1, -1];
+  let [flagSet, register, shown, number] = [0, 0, 0, NO_CHUNK];
   for (let row = from; row < from + n; row++) {
     const set = sets[row - from];
-    if (set >= numbers.length) throw new Corrupt('stored row has unknown registers');
-    rows.registers[row] = numbers[set];
-    rows.base[row] = bases[rows.base[row]];
-    const stored = rows.chunk[row];
-    if (stored !== lastStored) number = stored === 0 ? NO_CHUNK : contentNumber(stored - 1);
-    lastStored = stored;
-    rows.chunk[row] = number;
-    if ((rows.chunk[row] === NO_CHUNK) !== ((rows.bits[row] & (ADDED | AWAITING)) !== ADDED)) throw new Corrupt('stored row and its content do not fit');
-    rows.ids[row] = rows.chunk[row] === NO_CHUNK ? NO_TEXTS : texts.read(r);
-  }
-  const shown = new Map<number, number>();
-  // Mostly the same as in the row before.
-  let last = -1;
-  let flagSet = 0;
-  for (let row = from; row < from + n; row++) {
-    const pair = rows.base[row] * 0x100000000 + rows.registers[row];
-    if (pair !== last) {
-      last = pair;
-      flagSet = shown.get(pair) ?? registers.shown(shared.flags, rows.base[row], rows.registers[row]);
-      shown.set(pair, flagSet);
+    if (set !== lastSet || base[row] !== lastBase) {
+      if (set >= numbers.length) throw new Corrupt('stored row has unknown registers');
+      lastSet = set;
+      lastBase = base[row];
+      register = numbers[set];
+      flagSet = bases[lastBase];
+      shown = shownOf(flagSet, register);
     }
-    rows.shown[row] = flagSet;
+    rows.registers[row] = register;
+    base[row] = flagSet;
+    rows.shown[row] = shown;
+    if (chunk[row] !== lastStored) {
+      lastStored = chunk[row];
+      number = lastStored === 0 ? NO_CHUNK : contentNumber(lastStored - 1);
+    }
+    chunk[row] = number;
+    if (bits[row] & DROPPED) throw new Corrupt('stored row is a forgotten one');
+    if ((number === NO_CHUNK) !== ((bits[row] & (ADDED | AWAITING)) !== ADDED)) throw new Corrupt('stored row and its content do not fit');
+  }
+  for (let row = from; row < from + n; ) {
+    const run = row;
+    while (row < from + n && chunk[row] !== NO_CHUNK) row++;
+    texts.readAll(r, row - run, ids, run);
+    for (; row < from + n && chunk[row] === NO_CHUNK; row++) ids[row] = NO_TEXTS;
   }
   readSparse(r, box, from, n, writers, await_);
   r.finish();

@@ -1,4 +1,5 @@
 // The messages of one mailbox in columns, in order of arrival, found by (writer, seq, index).
+import { Corrupt } from '../base/index.ts';
 import type { MessageRef, Position } from '../base/index.ts';
 import { grown } from './grow.ts';
 import type { WriterDictionary } from './message-set.ts';
@@ -46,6 +47,8 @@ export class Rows {
   /** Positions assigned as UIDs before the current one, ascending. */
   readonly older = new Map<number, Position[]>();
   #table = new Int32Array(16);
+  /** Rows that are in the table. Those of a mailbox that was just read come there when somebody looks for a message. */
+  #indexed = 0;
 
   reserve(n: number): void {
     this.writer = grown(this.writer, n);
@@ -64,13 +67,26 @@ export class Rows {
     this.bits = grown(this.bits, n);
     this.chunk = grown(this.chunk, n);
     this.entry = grown(this.entry, n);
-    if (n * 1.4 > this.#table.length) this.#rehash(n);
   }
-  #rehash(n: number): void {
-    let size = 16;
-    while (size < n * 1.5) size *= 2;
-    this.#table = new Int32Array(size);
-    for (let row = 0; row < this.n; row++) this.#table[this.#slot(this.writer[row], this.seq[row], this.index[row])] = row + 1;
+  /** `n` rows more, for the caller to fill, each with another message. */
+  append(n: number): void {
+    this.reserve(this.n + n);
+    this.n += n;
+  }
+  /** Puts all rows into the table, and makes room for `n`. */
+  #index(n: number): void {
+    if (n * 1.4 > this.#table.length) {
+      let size = 16;
+      while (size < n * 1.5) size *= 2;
+      this.#table = new Int32Array(size);
+      this.#indexed = 0;
+    }
+    for (; this.#indexed < this.n; this.#indexed++) {
+      const row = this.#indexed;
+      const slot = this.#slot(this.writer[row], this.seq[row], this.index[row]);
+      if (this.#table[slot] !== 0) throw new Corrupt('stored rows name a message twice');
+      this.#table[slot] = row + 1;
+    }
   }
   /** Where the message is in the table, or the free place where it belongs. */
   #slot(writer: number, seq: number, index: number): number {
@@ -83,14 +99,16 @@ export class Rows {
       if (row < 0 || (this.seq[row] === seq && this.index[row] === index && this.writer[row] === writer)) return i;
     }
   }
-  /** The row of a message, or -1. */
+  /** The row of a message, or -1. Throws Corrupt when the stored rows name one twice. */
   find(writer: number, seq: number, index: number): number {
+    if (this.#indexed < this.n) this.#index(this.n);
     return this.#table[this.#slot(writer, seq, index)] - 1;
   }
   /** A new, empty row; -1 when the message has one. */
   add(writer: number, seq: number, index: number): number {
     const row = this.n;
-    if (row === this.writer.length || row * 1.4 > this.#table.length) this.reserve(row + 1);
+    if (row === this.writer.length) this.reserve(row + 1);
+    if (this.#indexed < row || row * 1.4 > this.#table.length) this.#index(row + 1);
     const slot = this.#slot(writer, seq, index);
     if (this.#table[slot] !== 0) return -1;
     this.writer[row] = writer;
@@ -98,7 +116,7 @@ export class Rows {
     this.index[row] = index;
     this.chunk[row] = NO_CHUNK;
     this.#table[slot] = row + 1;
-    this.n++;
+    this.#indexed = ++this.n;
     return row;
   }
   gone(row: number): number {

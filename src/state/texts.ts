@@ -80,6 +80,34 @@ export class Texts {
     bytes.copy(this.#segments[address >>> SEGMENT_BITS], address & (SEGMENT_BYTES - 1), from, at);
     return address;
   }
+  /** So many records, as `read` does; `addresses` from `from` on get where they are. One copy, not one for each message of a mailbox. */
+  readAll(r: ByteReader, n: number, addresses: Uint32Array, from: number): void {
+    const bytes = r.buffer;
+    const begin = r.at;
+    let at = begin;
+    for (let k = from; k < from + n; k++) {
+      addresses[k] = at - begin;
+      let length = bytes[at];
+      if (length === SAME) throw new Corrupt('stored ids of a message are wrong');
+      at += 1 + length;
+      length = bytes[at];
+      at += length === SAME ? 1 : 1 + length;
+      length = bytes[at];
+      at += length === SAME ? 1 : 1 + length;
+      length = bytes[at];
+      at += length === SAME ? 1 : 1 + length;
+    }
+    // Beyond the end of the bytes it is not a number.
+    if (!(at <= r.end)) throw new Corrupt('stored bytes end too soon');
+    if (at - begin > SEGMENT_BYTES) {
+      for (let k = from; k < from + n; k++) addresses[k] = this.read(r);
+      return;
+    }
+    r.at = at;
+    const base = this.#room(at - begin);
+    bytes.copy(this.#segments[base >>> SEGMENT_BITS], base & (SEGMENT_BYTES - 1), begin, at);
+    if (base !== 0) for (let k = from; k < from + n; k++) addresses[k] += base;
+  }
   /** A record of another mailbox. */
   copy(from: Texts, address: number): number {
     return this.read(new ByteReader(from.record(address)));
