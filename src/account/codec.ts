@@ -16,9 +16,9 @@ const DEFLATE_FROM_BYTES = 2048;
 /** Opened bodies larger than this were not written by us. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 
-/** First byte: how; then the body. */
-export function pack(plain: Buffer): Buffer {
-  const small = plain.length < DEFLATE_FROM_BYTES ? null : deflateRawSync(plain);
+/** First byte: how; then the body. `packed`: it is compressed already. */
+export function pack(plain: Buffer, packed = false): Buffer {
+  const small = packed || plain.length < DEFLATE_FROM_BYTES ? null : deflateRawSync(plain);
   return small && small.length < plain.length ? Buffer.concat([Buffer.of(DEFLATED), small]) : Buffer.concat([Buffer.of(RAW), plain]);
 }
 

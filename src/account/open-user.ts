@@ -8,6 +8,7 @@ import type { AccountNews } from '../imap/session.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
 import type { EncodedState, MissingPart, MailboxInfo, Op, Wanted } from '../state/index.ts';
+import { partName } from '../store/index.ts';
 import { pack, unpack } from './codec.ts';
 import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
@@ -87,7 +88,8 @@ export class OpenUser {
       open: (kind, name, aad, sealed) => codec.open!(kind, name, aad, sealed),
       load: async (snapshots, fetch) => this.#load(snapshots, fetch),
       box: {
-        seal: (name, plain) => sealNamed(ring.sessions[0], name, NOTHING, pack(plain), this.replica.random),
+        // The state compresses its parts itself.
+        seal: (name, plain) => sealNamed(ring.sessions[0], name, NOTHING, pack(plain, name.startsWith(partName(this.at.root, ''))), this.replica.random),
         open: (name, sealed) => unpack(openNamed(ring.sessions, name, NOTHING, sealed)),
       },
       onApplied: (event) => {
