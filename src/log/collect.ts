@@ -55,8 +55,9 @@ export async function collect(options: CollectOptions): Promise<CollectResult> {
   const o = { ...options, authenticator: guarded(options.authenticator) };
   const { store, limits } = o;
   const former = await readCandidates(o);
+  if (former.objects.length === 0 && (await isYoung(o))) return { deleted: [], candidates: 0, joinNeeded: false };
   const survey = await look(o);
-  const wanted = new Set([...needlessEvents(o, survey, await lowestFloor(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...needlessParts(o, survey), ...(await needlessBlobs(o, survey.date))]);
+  const wanted = new Set([...(await needlessEvents(o, survey)), ...needlessSnapshots(o, survey), ...needlessBundles(o, survey), ...needlessParts(o, survey), ...(await needlessBlobs(o, survey.date))]);
   const since = new Map<string, number>();
   const deleted: string[] = [];
   const ready: string[] = [];
@@ -76,6 +77,12 @@ export async function collect(options: CollectOptions): Promise<CollectResult> {
   if (since.size > 0 && !sameNames(since, former)) await store.put(...encodeCandidates(o, since));
   if (since.size === 0 || !sameNames(since, former)) for (const name of former.objects) await store.delete(name);
   return { deleted, candidates: since.size, joinNeeded: needed(survey.manifests, (id) => survey.inLog.has(id)).length > 1 };
+}
+
+/** Its first event is of this hour, as after an import: nothing could go yet, and there may be very much to look at. */
+async function isYoung({ store, root, limits }: CollectOptions): Promise<boolean> {
+  const { objects, date } = await store.list({ prefix: logPrefix(root), maxKeys: 1 });
+  return objects.length > 0 && date - objects[0].modified < limits.snapshot_settled_ms;
 }
 
 async function look(o: CollectOptions): Promise<Survey> {
@@ -103,10 +110,11 @@ function refOf(o: Reading, row: Listed) {
   }
 }
 
-/** The lowest floor of the events that a snapshot doesn't list: it may have to be compared with all above it. */
+/** The lowest floor of the events that a snapshot doesn't list: it may have to be compared with all above it. Another that lists it tells its floor. */
 async function lowestFloor(o: CollectOptions, s: Survey): Promise<Position> {
   let lowest = Infinity;
   if (s.manifests.length === 0) return 0;
+  const floors = new Map(s.manifests.flatMap((m) => m.covers.map((e) => [eventId(e.ref.writer, e.ref.seq), e.seen.floor] as const)));
   for (const b of s.bundles) {
     for (const e of b.events) {
       if (s.manifests.every((m) => m.named.has(eventId(e.ref.writer, e.ref.seq)))) continue;
@@ -116,7 +124,13 @@ async function lowestFloor(o: CollectOptions, s: Survey): Promise<Position> {
   }
   for (const row of s.rows) {
     const ref = refOf(o, row)!;
-    if (s.manifests.every((m) => m.named.has(eventId(ref.writer, ref.seq)))) continue;
+    const id = eventId(ref.writer, ref.seq);
+    if (s.manifests.every((m) => m.named.has(id))) continue;
+    const floor = floors.get(id);
+    if (floor !== undefined) {
+      lowest = Math.min(lowest, floor);
+      continue;
+    }
     const object = await o.store.get(row.name);
     // Not acknowledged and not shown now: nobody knows its floor.
     if (!object) return 0;
@@ -133,10 +147,11 @@ function snapshotted(o: CollectOptions, s: Survey, id: string, position: Positio
   return settled && s.manifests.every((m) => m.named.has(id));
 }
 
-function needlessEvents(o: CollectOptions, s: Survey, lowest: Position): string[] {
+async function needlessEvents(o: CollectOptions, s: Survey): Promise<string[]> {
   const greatest = s.rows.reduce((m, row) => Math.max(m, refOf(o, row)!.position), 0);
   const bundleGreatest = o.mutations?.bundleCoversByFloor ? s.bundles.reduce((m, b) => Math.max(m, b.greatest), 0) : 0;
   const names: string[] = [];
+  const below: { name: string; position: Position }[] = [];
   for (const row of s.rows) {
     const ref = refOf(o, row)!;
     // The newest event never goes: positions are counted from it.
@@ -144,9 +159,12 @@ function needlessEvents(o: CollectOptions, s: Survey, lowest: Position): string[
     const id = eventId(ref.writer, ref.seq);
     const bundled = s.bundles.some((b) => b.named.has(id)) || ref.position <= bundleGreatest;
     const old = s.date - row.modified >= o.limits.snapshot_settled_ms;
-    if (old && (bundled || (ref.position <= lowest && snapshotted(o, s, id, ref.position)))) names.push(row.name);
+    if (old && bundled) names.push(row.name);
+    else if (old && snapshotted(o, s, id, ref.position)) below.push({ name: row.name, position: ref.position });
   }
-  return names;
+  // Floors are asked for only where they decide.
+  const lowest = below.length === 0 ? 0 : await lowestFloor(o, s);
+  return [...names, ...below.filter((e) => e.position <= lowest).map((e) => e.name)];
 }
 
 /** Another that counts, settled, has all in it that this one has. */

@@ -152,9 +152,9 @@ describe('an event that one snapshot has and another passed over', () => {
   it('is not deleted while both stand, however often a pass looks, and readers of both keep its message', async () => {
     const { s, a, e, name } = await hole();
     for (let i = 0; i < 4; i++) {
+      await s.clock.advance(DAY + HOUR);
       const { joinNeeded } = await pass(a);
       assert.equal(joinNeeded, true);
-      await s.clock.advance(DAY + HOUR);
     }
     assert.ok(s.world.objects.has(name));
     const c = await s.place(4).open();
@@ -229,6 +229,19 @@ describe('bundles', () => {
 });
 
 describe('collection', () => {
+  it('does not look at a log of this hour', async () => {
+    const s = new Stage();
+    const a = await s.place().open();
+    for (let i = 0; i < 3; i++) await a.append(`m${i}`);
+    await settledSnapshot(s, a);
+    const { get } = a.store.counts;
+    await pass(a);
+    assert.equal(a.store.counts.get, get);
+    await s.clock.advance(HOUR);
+    await pass(a);
+    assert.ok(a.store.counts.get > get);
+  });
+
   it('deletes in a later pass only, a day after, and never the newest event', async () => {
     const s = new Stage();
     const a = await s.place().open();
