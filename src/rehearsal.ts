@@ -104,6 +104,8 @@ async function fill(stage: Stage): Promise<string> {
     for (const { error } of await delivery.commit(() => Buffer.from(`Return-Path: <nobody@${DOMAIN}>\r\n`))) if (error) throw error;
   }
   const session = await stage.users.login(ADDRESS, token.text(), '127.0.0.1');
+  // Two snapshots: who opens the account looks at what the older one lists, too.
+  await stage.users.find(USER)!.snapshot();
   const inbox = await session.select('INBOX', false);
   for (let i = 0; i < COPIES; i++) await inbox.copy(inbox.index.uids.slice(0, inbox.index.count), 'INBOX');
   await stage.users.find(USER)!.snapshot();
