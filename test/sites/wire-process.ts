@@ -21,10 +21,14 @@ interface Lane {
 interface Call {
   a: number;
   port: Port;
+  /** While something waits for an answer that does not come. */
+  givingUp: NodeJS.Timeout | null;
   sockets: [net.Socket, net.Socket];
   lanes: [Lane, Lane];
 }
 
+/** A kernel gives up a connection on which nothing is acknowledged, as the deployment sets it (net.ipv4.tcp_retries2 = 5). */
+const GIVE_UP_MS = 13_000;
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
 const OPEN: Between = { mode: 'open', delay: 0, jitter: 0, lostAnswers: 0 };
 const rules = new Map<string, Between>();
@@ -44,7 +48,7 @@ function listen(host: string, number: number, port: Port, ready: () => void): vo
     if (ruleOf(a, port).mode === 'reset') return void near.resetAndDestroy();
     const far = net.connect({ ...port.to, noDelay: true });
     const lanes: [Lane, Lane] = [laneOf(near, far), laneOf(far, near)];
-    const call: Call = { a, port, sockets: [near, far], lanes };
+    const call: Call = { a, port, givingUp: null, sockets: [near, far], lanes };
     calls.add(call);
     lanes.forEach((lane, i) => {
       lane.from.on('data', (bytes: Buffer) => {
@@ -74,7 +78,7 @@ const laneOf = (from: net.Socket, to: net.Socket): Lane => ({ from, to, held: []
 
 function end(call: Call): void {
   if (!calls.delete(call)) return;
-  for (const lane of call.lanes) if (lane.timer) clearTimeout(lane.timer);
+  for (const timer of [call.givingUp, ...call.lanes.map((lane) => lane.timer)]) if (timer) clearTimeout(timer);
   for (const socket of call.sockets) socket.destroy();
 }
 
@@ -82,7 +86,13 @@ function end(call: Call): void {
 function flow(call: Call, lane: Lane): void {
   if (lane.timer !== null) return;
   const { mode } = ruleOf(call.a, call.port);
-  if (mode === 'silent') return;
+  if (mode === 'silent') {
+    // Within one machine a silent process keeps its connections.
+    if (lane.held.length > 0 && call.a !== call.port.site) call.givingUp ??= setTimeout(() => end(call), GIVE_UP_MS);
+    return;
+  }
+  if (call.givingUp) clearTimeout(call.givingUp);
+  call.givingUp = null;
   const now = performance.now();
   let next = lane.held[0];
   for (; next && next.at <= now; next = lane.held[0]) {
