@@ -10,7 +10,8 @@
  *   dropped without a notification (a bounce that can't be delivered ends: it has the null sender).
  * - before a replica connects it writes `Attempting`: in one event with the message that it takes in, so that nobody can be
  *   first; or alone, and then it lists: when another's attempt is there, it steps back. Others
- *   leave the recipients alone until that attempt's time and a margin are over, by the store's own time.
+ *   leave the recipients alone until that attempt's time and a margin are over, by the store's own time. What is written down
+ *   may wait in line for a transaction; what waits too long, or is held, or whose replica leaves, is withdrawn.
  * - the last line of a message is handed over only after the store has answered once more, and while both clocks say that
  *   enough of the time is left to hear the answer. So a message can be delivered twice only when its sender dies, is stopped or loses the store between that
  *   line and its own PUT of the result; or when the other server's answer is lost, which SMTP can not tell from a

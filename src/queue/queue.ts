@@ -30,8 +30,9 @@ const NOTHING = Buffer.alloc(0);
 const READ_BYTES = 512 * 1024;
 /** A blob without an event: its writer died, or the event is about to come. */
 const BLOB_KEPT_MS = 24 * 60 * 60 * 1000;
-/** Of the messages that wait, so many part of events between two snapshots. */
+/** Of the messages that wait, and of the events that are known, so many part of events between two snapshots; of the latter not without end. */
 const SNAPSHOT_SHARE = 8;
+const SNAPSHOT_EVENTS_MAX = 1000;
 const COLLECT_EVERY_MS = 6 * 60 * 60 * 1000;
 /** Messages that are done with are removed together, so many at a time: a store that makes a folder durable does it once for all in it. */
 const REMOVE_AFTER_MS = 5000;
@@ -107,8 +108,9 @@ export class Queue {
         open: (name, sealed) => openNamed(keys.events, name, NOTHING, sealed),
       },
       onApplied: () => {
-        // A snapshot writes all that waits: the more that is, the rarer.
-        if (++this.#events >= Math.max(this.limits.queue_snapshot_events, this.#folded.messages.size / SNAPSHOT_SHARE)) this.#snapshot();
+        // A snapshot lists the log and writes all that waits: the more that is, the rarer.
+        const much = Math.max(this.#folded.messages.size, Math.min(this.log.known, SNAPSHOT_SHARE * SNAPSHOT_EVENTS_MAX)) / SNAPSHOT_SHARE;
+        if (++this.#events >= Math.max(this.limits.queue_snapshot_events, much)) this.#snapshot();
         if (this.state === this.#folded) this.#changed();
       },
       onForgotten: () => {

@@ -264,6 +264,8 @@ export class Worker {
     const answer = queue.limits.queue_answer_ms;
     const { attempt, begun, lasts } = claim ?? { attempt: randomId(random, ATTEMPT_ID_BITS), begun: { mono: clock.monotonic(), wall: clock.now() }, lasts: this.#lasts(message) };
     const left = () => lasts - Math.max(clock.monotonic() - begun.mono, clock.now() - begun.wall);
+    // First its sender gets the answer.
+    if (claim) await new Promise((resolve) => setImmediate(resolve));
     const mine = claim ? recipients : await this.#claim(message.id, attempt, lasts, recipients);
     if (mine === null) return;
     this.#own.add(message.id);

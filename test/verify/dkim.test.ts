@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
-import { BodyHash, signDkim } from '../../src/verify/index.ts';
+import { BodyHash, signDkim, signDkimWith } from '../../src/verify/index.ts';
 import type { SigningKey } from '../../src/verify/index.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -48,6 +48,12 @@ describe('verify/dkim', () => {
     for (const body of ['Hello.\r\n', '', '\r\n\r\n', ' two  spaces \t\r\n\r\n\r\n', 'no end', 'Grüße\r\n\r\nlast  \r\n\r\n']) {
       assert.deepEqual(await results(signed(header(), [Buffer.from(body)])), ['pass', 'pass'], JSON.stringify(body));
     }
+  });
+
+  it('signs beside the main thread as on it', async () => {
+    const at = Date.UTC(2026, 10, 23);
+    assert.equal(await signDkimWith(keys, header(), 'x'.repeat(44), at), keys.map((key) => signDkim(header(), 'x'.repeat(44), key, at)).join(''));
+    assert.equal(await signDkimWith([], header(), 'x'.repeat(44), at), '');
   });
 
   it('fails when body, subject or an added From change', async () => {
