@@ -181,6 +181,8 @@ export interface MailboxIndex {
   threadId(i: number): string;
   /** A small number that stands for a set of flags: the same number, the same flags, while the process lives. */
   flagSet(i: number): number;
+  /** The same of the messages [from, to). */
+  flagSets(from: number, to: number): Uint32Array;
   flagsOf(flagSet: number): readonly Flag[];
   /** All flags in use in this mailbox, system flags included. */
   flagsInUse(): Flag[];

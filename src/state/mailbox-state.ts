@@ -243,6 +243,12 @@ export class MailboxState {
   flagSet(i: number): number {
     return this.#box.rows.shown[this.#rowAt[i]];
   }
+  flagSets(from: number, to: number): Uint32Array {
+    const { shown } = this.#box.rows;
+    const sets = this.#rowAt.slice(from, to);
+    for (let k = 0; k < sets.length; k++) sets[k] = shown[sets[k]];
+    return sets;
+  }
   flagsOf(flagSet: number): readonly Flag[] {
     return this.#box.shared.flags.sets[flagSet];
   }

@@ -149,6 +149,9 @@ export class FakeMailbox implements MailboxIndex {
   threadId(i: number): string {
     return this.messages[i].threadId;
   }
+  flagSets(from: number, to: number): Uint32Array {
+    return Uint32Array.from({ length: to - from }, (_, k) => this.flagSet(from + k));
+  }
   flagSet(i: number): number {
     return this.user.setOf(this.messages[i].flags);
   }

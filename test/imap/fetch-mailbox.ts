@@ -63,6 +63,9 @@ export class Mailbox implements MailboxIndex {
   saveDate = (i: number) => this.mails[i].saveDate;
   emailId = (i: number) => `e${this.mails[i].uid}`;
   threadId = (i: number) => this.mails[i].threadId;
+  flagSets(from: number, to: number): Uint32Array {
+    return Uint32Array.from({ length: to - from }, (_, k) => this.flagSet(from + k));
+  }
   flagSet(i: number): number {
     const key = this.mails[i].flags.join(' ');
     const known = this.#flagSets.indexOf(key);

@@ -30,6 +30,8 @@ class View {
   }
   follow(): void {
     assert.deepEqual([...this.uids.subarray(0, this.count)], this.held, 'an array that was given out changed');
+    const [from, to] = [this.index.count >> 2, this.index.count - (this.index.count >> 2)];
+    assert.deepEqual([...this.index.flagSets(from, to)], Array.from({ length: to - from }, (_, k) => this.index.flagSet(from + k)));
     const changes = this.index.changesSince(this.version);
     if (changes === null) Object.assign(this, new View(this.index));
     for (const c of changes ?? []) {

@@ -23,6 +23,8 @@ export interface Chunk {
   at: Int32Array;
   /** 1: still there. */
   there: Uint8Array;
+  /** All are there, one behind the other. */
+  inRow: boolean;
 }
 /** An answer for each message; those that are not `active` need none, and get NO. */
 type Sieve = (chunk: Chunk, active: Uint8Array) => Uint8Array;
@@ -181,12 +183,17 @@ function every(sieves: Sieve[], goesOn: typeof YES | typeof NO): Sieve {
 function flagSieve(index: MailboxIndex, flag: Flag, on: boolean): Sieve {
   const name = flag.toLowerCase();
   const known: (number | undefined)[] = [];
-  return ({ at }, active) => {
+  const answer = (set: number): number => (known[set] ??= index.flagsOf(set).some((one) => one.toLowerCase() === name) === on ? YES : NO);
+  return ({ at, inRow }, active) => {
     const answers = new Uint8Array(active.length);
+    const sets = inRow && at.length > 0 ? index.flagSets(at[0], at[0] + at.length) : null;
+    let last = -1;
+    let same = 0;
     for (let k = 0; k < answers.length; k++) {
       if (active[k] === 0) continue;
-      const set = index.flagSet(at[k]);
-      answers[k] = known[set] ??= index.flagsOf(set).some((one) => one.toLowerCase() === name) === on ? YES : NO;
+      const set = sets === null ? index.flagSet(at[k]) : sets[k];
+      if (set !== last) same = answer((last = set));
+      answers[k] = same;
     }
     return answers;
   };
@@ -245,7 +252,7 @@ function columnSieve<V extends Float64Array | (string | null)[]>(index: MailboxI
 export function chunkOf(index: MailboxIndex, uids: Uint32Array): Chunk {
   const from = uids.length === 0 ? -1 : index.find(uids[0]);
   if (from >= 0 && from + uids.length <= index.count && equal(uids, index.uids.subarray(from, from + uids.length))) {
-    return { uids, at: placesFrom(from, uids.length), there: new Uint8Array(uids.length).fill(1) };
+    return { uids, at: placesFrom(from, uids.length), there: new Uint8Array(uids.length).fill(1), inRow: true };
   }
   const at = new Int32Array(uids.length);
   const alive = new Uint8Array(uids.length);
@@ -257,7 +264,7 @@ export function chunkOf(index: MailboxIndex, uids: Uint32Array): Chunk {
     at[k] = i;
     if (i >= 0) alive[k] = 1;
   }
-  return { uids, at, there: alive };
+  return { uids, at, there: alive, inRow: false };
 }
 
 /** 0, 1, 2, … as far as anybody asked. */
