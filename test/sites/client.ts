@@ -61,7 +61,7 @@ export class Client {
       return void this.#ledger.counts.cut++;
     }
     // A replica that was stopped in the middle of it answers nobody.
-    if (/^no .* within/.test(text)) {
+    if (/^no [^]* within/.test(text)) {
       if (!this.#tools.troubled(this.#at)) this.#ledger.violation(`${this.#name}: no answer at site ${this.#at?.site}: ${text}`);
       return void this.#ledger.counts.cut++;
     }
