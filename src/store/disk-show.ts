@@ -29,7 +29,7 @@ export class DiskShow {
     this.#folders = folders;
     this.#io = new DiskIo(clock, SLOW_MS);
     this.#temp = temp;
-    this.#spare = new SpareFiles(temp);
+    this.#spare = new SpareFiles(clock, temp);
   }
 
   /** Throws or rejects with the file system's own error; then no temp file is left. */
@@ -45,10 +45,8 @@ export class DiskShow {
   }
 
   #here(folder: string, leaf: string, pieces: Uint8Array[]): void {
-    const spare = this.#spare.take();
-    const path = spare?.path ?? this.#temp();
+    const { fd, path } = this.#spare.take();
     try {
-      const fd = spare?.fd ?? fs.openSync(path, 'wx', 0o600);
       try {
         writeAllSync(fd, pieces);
       } finally {
