@@ -1,19 +1,15 @@
 // One connection: the library's session (greeting, EHLO, STARTTLS, RSET, QUIT, time-outs) with our own MAIL, RCPT and DATA.
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
-import { Malformed, randomId, reason, Refused } from '../base/index.ts';
+import { randomId, Refused } from '../base/index.ts';
 import { mailParameters, parsePath } from './address.ts';
-import { type Answer, answerOf, answers, together } from './answer.ts';
+import { type Answer, answers, together } from './answer.ts';
 import { LineEnds, parseBdat } from './chunks.ts';
-import type { Host } from './host.ts';
+import { HostedConnection } from './hosted-connection.ts';
+import type { Done } from './hosted-connection.ts';
 import { Incoming } from './incoming.ts';
-import { Parser } from './parser.ts';
+import type { Parser } from './parser.ts';
 import { prefixOf, receivedField } from './prefix.ts';
 import type { Recipient, TransactionInfo } from './receiver.ts';
 import type { Visit } from './screen.ts';
-
-type Done = () => void;
 
 /** A message that comes by BDAT. */
 interface Chunked {
@@ -23,9 +19,7 @@ interface Chunked {
   stopClock: () => void;
 }
 
-export class Connection extends SMTPConnection {
-  readonly #host: Host;
-  readonly #closed: () => void;
+export class Connection extends HostedConnection {
   /** One for each RCPT TO that was accepted, in order: LMTP answers as often (RFC 2033 §4.2). */
   #accepted: Recipient[] = [];
   #byAddress = new Map<string, Recipient>();
@@ -39,43 +33,11 @@ export class Connection extends SMTPConnection {
   /** Where strangers are judged: null costs nothing. */
   #visit: Visit | null = null;
 
-  constructor(host: Host, socket: Socket, closed: () => void) {
-    super(host.library, socket);
-    this.#host = host;
-    this.#closed = closed;
-  }
-
-  /** Nothing is under way that deserves a true answer. */
-  get idle(): boolean {
-    return !this.session.envelope?.mailFrom && !this._handlerPending;
-  }
-
   get address(): string {
     return this.remoteAddress;
   }
 
-  reply(a: Answer): void {
-    this.send(a.code, a.status === '' ? a.text : `${a.status} ${a.text}`, false);
-  }
-
-  /** Says so and closes. */
-  leave(a: Answer): void {
-    this.reply(a);
-    this.close();
-  }
-
-  /** Ends it at once. */
-  destroy(): void {
-    this._socket.destroy();
-  }
-
-  // Answers to pipelined commands leave in one packet. Not before a TLS handshake, which takes the socket over at once.
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    const socket = this._socket;
-    if (code !== 220 && socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
     super.send(code, this.#sayingHello && Array.isArray(data) ? [...data, 'CHUNKING'] : data, context);
   }
 
@@ -83,22 +45,12 @@ export class Connection extends SMTPConnection {
   override init(): void {
     this._setListeners(() => {
       try {
-        this.#visit = this.#host.screen?.open(this.remoteAddress) ?? null;
+        this.#visit = this.host.screen?.open(this.remoteAddress) ?? null;
       } catch (e) {
-        return this.leave(this.#answer(e));
+        return this.leave(this.answer(e));
       }
       this.connectionReady();
     });
-  }
-
-  override _createParser(): Parser {
-    const parser = new Parser({ maxCommandLength: this._server.options.maxCommandLength });
-    parser.oncommand = (command, callback) => this._onCommand(command, callback);
-    parser.on('error', (e) => {
-      if (e.message === 'Command line too long') return this.leave(answers.lineTooLong);
-      this.#bug(e);
-    });
-    return parser;
   }
 
   override handler_EHLO(command: Buffer, callback: Done): void {
@@ -110,24 +62,6 @@ export class Connection extends SMTPConnection {
     }
   }
 
-  override _isDisabled(command: string): boolean {
-    return super._isDisabled(command) || (command === 'STARTTLS' && this.#host.tls() === null);
-  }
-
-  override _onCommand(command: Buffer, callback?: Done): void {
-    if (this.#host.draining && this.idle && !this._upgrading) {
-      this.leave(answers.closing);
-      callback?.();
-      return;
-    }
-    super._onCommand(command, callback);
-  }
-
-  override _onTimeout(): void {
-    if (!this._closing && !this._handlerPending) this.leave(answers.idle);
-    else super._onTimeout();
-  }
-
   override _onClose(): void {
     this.#endChunked();
     this.#incoming?.abort();
@@ -135,7 +69,6 @@ export class Connection extends SMTPConnection {
     this.#visit?.close();
     this.#visit = null;
     super._onClose();
-    this.#closed();
   }
 
   override _resetSession(): void {
@@ -146,15 +79,6 @@ export class Connection extends SMTPConnection {
     this.#refused = 0;
     this.#declaredBytes = null;
     this.#utf8 = false;
-  }
-
-  override handler_STARTTLS(command: Buffer, callback: Done): void {
-    super.handler_STARTTLS(command, callback);
-    if (!this._upgrading) return;
-    const raw = this._socket;
-    this.#host.clock.after(this.#host.limits.tls_handshake_ms_max, () => {
-      if (this._upgrading) raw.destroy();
-    });
   }
 
   override handler_MAIL(command: Buffer, callback: Done): void {
@@ -168,14 +92,14 @@ export class Connection extends SMTPConnection {
       if (this.session.envelope.mailFrom) return answers.nested;
       const { declaredBytes, utf8, unknown } = mailParameters(path.parameters);
       if (unknown !== null) return answers.parameter;
-      if (declaredBytes !== null && declaredBytes > this.#host.limits.message_bytes_max) return answers.tooLarge;
+      if (declaredBytes !== null && declaredBytes > this.host.limits.message_bytes_max) return answers.tooLarge;
       this.#visit?.mail();
       this.session.envelope.mailFrom = { address: path.address, args: false };
       this.#declaredBytes = declaredBytes;
       this.#utf8 = utf8;
       return answers.sender;
     } catch (e) {
-      return this.#answer(e, { code: 501, status: '5.1.7' });
+      return this.answer(e, { code: 501, status: '5.1.7' });
     }
   }
 
@@ -195,20 +119,20 @@ export class Connection extends SMTPConnection {
       let recipient = this.#byAddress.get(address);
       if (recipient === undefined) {
         // Each accepted command costs an answer, so repeated ones count too.
-        if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
-        recipient = await this.#host.receiver.recipient(address, this.#declaredBytes);
+        if (this.#accepted.length >= this.host.limits.smtp_recipients_max) return answers.recipients;
+        recipient = await this.host.receiver.recipient(address, this.#declaredBytes);
         if (this.#visit !== null) await this.#visit.recipient(this.#from, address, this.hostNameAppearsAs || '');
         this.#byAddress.set(address, recipient);
-      } else if (this.#accepted.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
+      } else if (this.#accepted.length >= this.host.limits.smtp_recipients_max) return answers.recipients;
       this.#accepted.push(recipient);
       return answers.recipient;
     } catch (e) {
       this.#refused++;
       // A relay of one's own holds its connection for long and may forward some wrong addresses.
-      const unknown = e instanceof Refused && e.smtp?.startsWith('550 5.1.') === true && !this.#host.lmtp;
-      if (unknown && ++this.#unknown >= this.#host.limits.smtp_unknown_recipients_max) return answers.unknowns;
+      const unknown = e instanceof Refused && e.smtp?.startsWith('550 5.1.') === true && !this.host.lmtp;
+      if (unknown && ++this.#unknown >= this.host.limits.smtp_unknown_recipients_max) return answers.unknowns;
       if (unknown) await this.#visit?.stall();
-      return this.#answer(e, { code: 501, status: '5.1.3' });
+      return this.answer(e, { code: 501, status: '5.1.3' });
     }
   }
 
@@ -245,7 +169,7 @@ export class Connection extends SMTPConnection {
 
   /** A message is about to come. */
   #begin(): Omit<Chunked, 'lines'> {
-    const { receiver, limits, clock, logger } = this.#host;
+    const { receiver, limits, clock, logger } = this.host;
     const info: TransactionInfo = {
       from: this.#from,
       recipients: [...this.#byAddress.values()],
@@ -266,11 +190,11 @@ export class Connection extends SMTPConnection {
       chunk = parseBdat(command);
     } catch (e) {
       // Nobody knows which of the bytes that follow are commands.
-      this.leave(this.#answer(e, { code: 501, status: '5.5.4' }));
+      this.leave(this.answer(e, { code: 501, status: '5.5.4' }));
       return callback();
     }
     const { bytes, last } = chunk;
-    if (bytes > this.#host.limits.message_bytes_max) {
+    if (bytes > this.host.limits.message_bytes_max) {
       this.leave(answers.tooLarge);
       return callback();
     }
@@ -299,7 +223,7 @@ export class Connection extends SMTPConnection {
       return callback();
     }
     sink.end().then(callback, (e) => {
-      this.#bug(e);
+      this.bug(e);
       callback();
     });
   }
@@ -321,13 +245,13 @@ export class Connection extends SMTPConnection {
   }
 
   async #finish(incoming: Incoming, info: TransactionInfo): Promise<void> {
-    const { lmtp, hostname, random, clock, logger } = this.#host;
+    const { lmtp, hostname, random, clock, logger } = this.host;
     const id = randomId(random, 60);
     const received = receivedField(
       {
         lmtp,
         extended: this.openingCommand !== 'HELO',
-        tls: this.secure ? this.#tls() : null,
+        tls: this.tls,
         utf8: this.#utf8,
         helo: this.hostNameAppearsAs || '',
         remote: this.remoteAddress,
@@ -347,33 +271,13 @@ export class Connection extends SMTPConnection {
     this._transactionCounter++;
     this._unrecognizedCommands = 0;
     this._resetSession();
-    if (this.#host.draining) this.leave(answers.closing);
+    if (this.host.draining) this.leave(answers.closing);
   }
 
   #answerAll(all: Answer[], info: TransactionInfo, id: string): void {
     const say = (a: Answer) => this.reply(a === answers.stored ? { ...a, text: `${a.text} as ${id}` } : a);
-    if (!this.#host.lmtp) return say(together(all));
+    if (!this.host.lmtp) return say(together(all));
     const byRecipient = new Map(info.recipients.map((r, i) => [r, all[i]]));
     for (const r of this.#accepted) say(byRecipient.get(r)!);
-  }
-
-  #tls(): { protocol: string; cipher: string } {
-    const socket = this._socket as TLSSocket;
-    return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.standardName ?? '' };
-  }
-
-  #answer(e: unknown, malformed?: { code: number; status: string }): Answer {
-    const a = answerOf(e, e instanceof Malformed ? malformed : undefined);
-    if (a === null) {
-      this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });
-      return { ...answers.broken, code: 421 };
-    }
-    if (a === answers.broken) this.#host.logger.error('recipient', { reason: reason(e) });
-    return a;
-  }
-
-  #bug(e: unknown): void {
-    this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });
-    this.leave({ ...answers.broken, code: 421 });
   }
 }

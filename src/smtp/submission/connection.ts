@@ -1,12 +1,12 @@
 // One connection of a mail app that sends: the library's session with AUTH, and our own MAIL, RCPT and DATA.
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
-import { Malformed, randomId, reason, Refused } from '../../base/index.ts';
+import { randomId, Refused } from '../../base/index.ts';
 import { parsePath } from '../address.ts';
-import { type Answer, answerOf, answers } from '../answer.ts';
+import { type Answer, answers } from '../answer.ts';
 import type { Host } from '../host.ts';
-import { Parser } from '../parser.ts';
+import { HostedConnection } from '../hosted-connection.ts';
+import type { Done } from '../hosted-connection.ts';
+import type { Parser } from '../parser.ts';
 import { receivedField } from '../prefix.ts';
 import { recipientParameters, submissionParameters } from './parameters.ts';
 import type { SentTo, Submission, Submitter } from './submitter.ts';
@@ -17,7 +17,6 @@ export interface SubmissionHost extends Host {
   readonly hideClient: boolean;
 }
 
-type Done = () => void;
 type Credentials = { username: string; password: string };
 type Verdict = (e: (Error & { responseCode?: number }) | null, done?: { user: string }) => void;
 
@@ -28,9 +27,7 @@ const own = {
   failures: { code: 421, status: '4.7.0', text: 'too many wrong passwords' },
 } satisfies Record<string, Answer>;
 
-export class SubmissionConnection extends SMTPConnection {
-  readonly #host: SubmissionHost;
-  readonly #closed: () => void;
+export class SubmissionConnection extends HostedConnection<SubmissionHost> {
   #submission: Submission | null = null;
   #failures = 0;
   #recipients: SentTo[] = [];
@@ -38,64 +35,24 @@ export class SubmissionConnection extends SMTPConnection {
   #transaction: ReturnType<Submission['begin']> | null = null;
 
   constructor(host: SubmissionHost, socket: Socket, closed: () => void) {
-    super(host.library, socket);
-    this.#host = host;
-    this.#closed = closed;
+    super(host, socket, closed);
     if ('encrypted' in socket) this.session.secure = this.secure = true;
-  }
-
-  get idle(): boolean {
-    return !this.session.envelope?.mailFrom && !this._handlerPending;
-  }
-  reply(a: Answer): void {
-    this.send(a.code, a.status === '' ? a.text : `${a.status} ${a.text}`, false);
-  }
-  // Answers to pipelined commands leave in one packet. Not before a TLS handshake, which takes the socket over at once.
-  override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    const socket = this._socket;
-    if (code !== 220 && socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
-    super.send(code, data, context);
-  }
-  leave(a: Answer): void {
-    this.reply(a);
-    this.close();
-  }
-  destroy(): void {
-    this._socket.destroy();
   }
 
   override init(): void {
     this._setListeners(() => this.connectionReady());
   }
 
-  override _createParser(): Parser {
-    const parser = new Parser({ maxCommandLength: this._server.options.maxCommandLength });
-    parser.oncommand = (command, callback) => this._onCommand(command, callback);
-    parser.on('error', (e) => {
-      if (e.message === 'Command line too long') return this.leave(answers.lineTooLong);
-      this.#host.logger.error('bug', { reason: reason(e), remote: this.remoteAddress });
-      this.leave({ ...answers.broken, code: 421 });
-    });
-    return parser;
-  }
-
   get #mayLogIn(): boolean {
-    return this.secure || this.#host.submitter.plaintextAllowed(this.remoteAddress);
+    return this.secure || this.host.submitter.plaintextAllowed(this.remoteAddress);
   }
 
   // AUTH is neither offered nor taken where a password could be read on its way.
-  override _isDisabled(command: string): boolean {
-    return super._isDisabled(command) || (command === 'STARTTLS' && this.#host.tls() === null);
-  }
-
   override handler_EHLO(command: Buffer, callback: Done): void {
     const { options } = this._server;
     const methods = options.authMethods;
     if (!this.#mayLogIn) options.authMethods = [];
-    const { limits, clock } = this.#host;
+    const { limits, clock } = this.host;
     const hold = limits.submission_hold_ms_max;
     const until = `${new Date(clock.now() + hold).toISOString().slice(0, 19)}Z`;
     this.send = (code, lines, context) => super.send(code, Array.isArray(lines) ? [...lines, `FUTURERELEASE ${hold / 1000} ${until}`] : lines, context);
@@ -116,39 +73,24 @@ export class SubmissionConnection extends SMTPConnection {
 
   /** The library asks through its server's onAuth (server.ts). */
   authenticate({ username, password }: Credentials, verdict: Verdict): void {
-    this.#host.submitter.login(username, password, this.remoteAddress).then(
+    this.host.submitter.login(username, password, this.remoteAddress).then(
       (submission) => {
         this.#submission = submission;
         verdict(null, { user: submission.address });
       },
       (e) => {
-        const a = this.#answer(e);
-        this.#host.logger.info('log-in refused', { remote: this.remoteAddress, why: a.text });
+        const a = this.answer(e);
+        this.host.logger.info('log-in refused', { remote: this.remoteAddress, why: a.text });
         verdict(Object.assign(new Error(`${a.status} ${a.text}`), { responseCode: a.code }));
-        if (e instanceof Refused && ++this.#failures >= this.#host.limits.submission_failures_max) this.leave(own.failures);
+        if (e instanceof Refused && ++this.#failures >= this.host.limits.submission_failures_max) this.leave(own.failures);
       },
     );
-  }
-
-  override _onCommand(command: Buffer, callback?: Done): void {
-    if (this.#host.draining && this.idle && !this._upgrading) {
-      this.leave(answers.closing);
-      callback?.();
-      return;
-    }
-    super._onCommand(command, callback);
-  }
-
-  override _onTimeout(): void {
-    if (!this._closing && !this._handlerPending) this.leave(answers.idle);
-    else super._onTimeout();
   }
 
   override _onClose(): void {
     this.#transaction?.abort();
     this.#transaction = null;
     super._onClose();
-    this.#closed();
   }
 
   override _resetSession(): void {
@@ -159,13 +101,8 @@ export class SubmissionConnection extends SMTPConnection {
 
   override handler_STARTTLS(command: Buffer, callback: Done): void {
     super.handler_STARTTLS(command, callback);
-    if (!this._upgrading) return;
     // What was said in clear counts no more (RFC 3207 §4.2).
-    this.#submission = null;
-    const raw = this._socket;
-    this.#host.clock.after(this.#host.limits.tls_handshake_ms_max, () => {
-      if (this._upgrading) raw.destroy();
-    });
+    if (this._upgrading) this.#submission = null;
   }
 
   override handler_MAIL(command: Buffer, callback: Done): void {
@@ -180,15 +117,15 @@ export class SubmissionConnection extends SMTPConnection {
       if (this.#submission === null) return own.authentication;
       const path = parsePath('MAIL FROM', command);
       if (this.session.envelope.mailFrom) return answers.nested;
-      const mail = submissionParameters(path.parameters, { now: this.#host.clock.now(), holdMsMax: this.#host.limits.submission_hold_ms_max, secure: this.secure });
+      const mail = submissionParameters(path.parameters, { now: this.host.clock.now(), holdMsMax: this.host.limits.submission_hold_ms_max, secure: this.secure });
       if (mail.unknown !== null) return answers.parameter;
-      if ((mail.declaredBytes ?? 0) > this.#host.limits.message_bytes_max) return answers.tooLarge;
+      if ((mail.declaredBytes ?? 0) > this.host.limits.message_bytes_max) return answers.tooLarge;
       await this.#submission.sender(path.address);
       this.session.envelope.mailFrom = { address: path.address, args: false };
       this.#mail = mail;
       return answers.sender;
     } catch (e) {
-      return this.#answer(e, { code: 501, status: '5.1.7' });
+      return this.answer(e, { code: 501, status: '5.1.7' });
     }
   }
 
@@ -207,12 +144,12 @@ export class SubmissionConnection extends SMTPConnection {
       const { notify, orcpt, unknown } = recipientParameters(parameters);
       if (unknown !== null) return answers.parameter;
       if (this.#recipients.some((r) => r.address === address)) return answers.recipient;
-      if (this.#recipients.length >= this.#host.limits.smtp_recipients_max) return answers.recipients;
+      if (this.#recipients.length >= this.host.limits.smtp_recipients_max) return answers.recipients;
       await this.#submission!.recipient(address, this.#recipients.length);
       this.#recipients.push({ address, notify, orcpt });
       return answers.recipient;
     } catch (e) {
-      return this.#answer(e, { code: 501, status: '5.1.3' });
+      return this.answer(e, { code: 501, status: '5.1.3' });
     }
   }
 
@@ -224,7 +161,7 @@ export class SubmissionConnection extends SMTPConnection {
       this.reply(refusal);
       return callback();
     }
-    const { limits, clock } = this.#host;
+    const { limits, clock } = this.host;
     const from = (this.session.envelope.mailFrom as { address: string }).address;
     const { declaredBytes, returnFull, envid, utf8, requireTls, releaseAt } = this.#mail!;
     const transaction = this.#submission!.begin({ from, recipients: this.#recipients, declaredBytes, returnFull, envid, utf8, requireTls, releaseAt });
@@ -254,7 +191,7 @@ export class SubmissionConnection extends SMTPConnection {
         if (this._closed) return;
         this.reply(a);
         this._resetSession();
-        if (this.#host.draining) this.leave(answers.closing);
+        if (this.host.draining) this.leave(answers.closing);
       },
     });
     this.reply(answers.go);
@@ -262,7 +199,7 @@ export class SubmissionConnection extends SMTPConnection {
   }
 
   async #finish(transaction: ReturnType<Submission['begin']>, { bytes, error }: { bytes: number; error: unknown }): Promise<Answer> {
-    const { random, logger, limits } = this.#host;
+    const { random, logger, limits } = this.host;
     this.#transaction = null;
     const id = randomId(random, 60);
     try {
@@ -275,21 +212,13 @@ export class SubmissionConnection extends SMTPConnection {
       logger.info('submitted', { id, remote: this.remoteAddress, bytes, recipients: this.#recipients.length });
       return { ...own.accepted, text: `${own.accepted.text} as ${id}` };
     } catch (e) {
-      return this.#answer(e, { code: 554, status: '5.6.0' });
+      return this.answer(e, { code: 554, status: '5.6.0' });
     }
   }
 
   #received(id: string): string {
-    const { hostname, clock, hideClient } = this.#host;
-    const socket = this._socket as TLSSocket;
-    const tls = this.secure ? { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.standardName ?? '' } : null;
-    const trace = { lmtp: false, extended: true, authenticated: true, tls, utf8: this.#mail!.utf8, helo: this.hostNameAppearsAs || '', remote: this.remoteAddress, hostname, id, now: clock.now(), hideClient };
+    const { hostname, clock, hideClient } = this.host;
+    const trace = { lmtp: false, extended: true, authenticated: true, tls: this.tls, utf8: this.#mail!.utf8, helo: this.hostNameAppearsAs || '', remote: this.remoteAddress, hostname, id, now: clock.now(), hideClient };
     return receivedField(trace, this.#recipients.length === 1 ? this.#recipients[0].address : null);
-  }
-
-  #answer(e: unknown, malformed?: { code: number; status: string }): Answer {
-    const a = answerOf(e, e instanceof Malformed ? malformed : undefined);
-    if (a === null || a === answers.broken) this.#host.logger.error('submission', { reason: reason(e) });
-    return a ?? { ...answers.broken, code: 421 };
   }
 }
