@@ -36,6 +36,13 @@ const PREFS: Record<string, string | number | boolean> = {
   'toolkit.telemetry.enabled': false,
 };
 
+/** Whatever ends the tests ends it too. */
+function killedAtExit(child: ChildProcess): void {
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
+}
+
 /** A display without a screen (Xvfb). */
 export class Display {
   readonly name: string;
@@ -52,7 +59,7 @@ export class Display {
   private constructor(child: ChildProcess, name: string) {
     this.#child = child;
     this.name = name;
-    process.once('exit', () => child.kill('SIGKILL'));
+    killedAtExit(child);
   }
 
   async end(): Promise<void> {
@@ -100,7 +107,7 @@ export class Thunderbird {
     this.#child = child;
     this.#socket = socket;
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (d) => (this.said = (this.said + d).slice(-20_000)));
-    process.once('exit', () => child.kill('SIGKILL'));
+    killedAtExit(child);
     socket.on('data', (d: Buffer) => this.#data(d));
     socket.on('error', () => {});
     socket.on('close', () => {
