@@ -277,9 +277,11 @@ describe('disk: the journal', function () {
 
     it('waits for a message that goes without the journal', async () => {
       const large = Buffer.alloc(300_000, 5);
-      const stored = store.put(blob, large);
+      let there = false;
+      const stored = store.put(blob, large).finally(() => (there = true));
       await store.put(event, told, { after: stored, behind: [blob] });
-      assert.equal(syncs, 2);
+      // Each has its own; what the journal does beside them may have one too.
+      assert.ok(there && syncs >= 2, `${there} ${syncs}`);
       assert.ok((await store.get(blob))!.bytes.equals(large));
     });
   });
