@@ -5,19 +5,14 @@ import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
 import { Forwarder, srsAddress, srsSender } from '../../src/queue/index.ts';
 import { createDomainKeys, publicRecord, readSecret } from '../../src/verify/index.ts';
 import type { SigningKey } from '../../src/verify/index.ts';
-import { WorldClock, quiet } from '../log/world.ts';
+import { quiet } from '../log/world.ts';
+import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld, memorySpool } from './world.ts';
 import type { Member } from './world.ts';
 
 const DAY = 86_400_000;
 
 /** Whole milliseconds, as the machine's. */
-class WholeClock extends WorldClock {
-  override now(): number {
-    return Math.floor(this.time);
-  }
-}
-
 describe('queue/srs', () => {
   const [key, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
   it('leads back, for three weeks, and only with the right hash', () => {
@@ -65,15 +60,7 @@ describe('queue/forward', () => {
     world.front = forwarder;
   });
   afterEach(() => settled(world.stop()));
-  async function settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    promise.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 4000 && !done; i++) {
-      for (let k = 0; k < 4; k++) await quiet();
-      if (!done) await clock.advance(100);
-    }
-    return promise;
-  }
+  const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
   const pass = async (ms: number) => {
     for (let t = 0; t < ms; t += 5000) {
       await clock.advance(5000);

@@ -1,17 +1,12 @@
 // Attempts that are written down and wait in line for a transaction, and results that wait for company.
 import assert from 'node:assert/strict';
 import { Places } from '../../src/queue/places.ts';
-import { WorldClock, quiet } from '../log/world.ts';
+import { quiet } from '../log/world.ts';
+import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 import type { Member } from './world.ts';
 
 const MINUTE = 60_000;
-
-class WholeClock extends WorldClock {
-  override now(): number {
-    return Math.floor(this.time);
-  }
-}
 
 describe('queue/places', () => {
   const never = new AbortController().signal;
@@ -63,21 +58,8 @@ describe('queue/line', () => {
   });
   afterEach(() => settled(world.stop()));
 
-  async function settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    promise.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 4000 && !done; i++) {
-      for (let k = 0; k < 4; k++) await quiet();
-      if (!done) await clock.advance(100);
-    }
-    return promise;
-  }
-  async function pass(ms: number, step = 10_000): Promise<void> {
-    for (let t = 0; t < ms; t += step) {
-      await clock.advance(Math.min(step, ms - t));
-      for (let k = 0; k < 10; k++) await quiet();
-    }
-  }
+  const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
+  const pass = (ms: number, step?: number): Promise<void> => clock.pass(ms, step);
   /** Three messages to one destination at the first member: one under way, two in line. */
   async function three(members: number): Promise<Member[]> {
     const all: Member[] = [];

@@ -8,7 +8,8 @@ import { DailyReports, Tally, dayOf, dmarcReportAddresses, permissionName, tlsRe
 import type { DmarcSeen, TlsSession } from '../../src/queue/index.ts';
 import { sealNamed } from '../../src/seal/index.ts';
 import { reportName } from '../../src/store/index.ts';
-import { WorldClock, quiet } from '../log/world.ts';
+import { quiet } from '../log/world.ts';
+import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 
 const HOUR = 3_600_000;
@@ -20,12 +21,6 @@ const seen = (more: Partial<DmarcSeen> = {}): DmarcSeen => ({
 });
 
 /** Whole milliseconds, as the machine's. */
-class WholeClock extends WorldClock {
-  override now(): number {
-    return Math.floor(this.time);
-  }
-}
-
 describe('queue/reports', () => {
   it('finds where reports go', () => {
     assert.deepEqual(tlsReportAddresses(['v=TLSRPTv1; rua=mailto:a@x.test,https://x.test/r,mailto:b%2Bc@x.test']), ['a@x.test', 'b+c@x.test']);
@@ -47,15 +42,7 @@ describe('queue/reports', () => {
     const clock = new WholeClock();
     const world = new QueueWorld(clock);
     const net = new FakeNet();
-    const settled = async <T>(promise: Promise<T>): Promise<T> => {
-      let done = false;
-      promise.then(() => (done = true), () => (done = true));
-      for (let i = 0; i < 4000 && !done; i++) {
-        for (let k = 0; k < 4; k++) await quiet();
-        if (!done) await clock.advance(100);
-      }
-      return promise;
-    };
+    const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
     const texts: Record<string, string[]> = { '_smtp._tls.there.test': ['v=TLSRPTv1; rua=mailto:tls@there.test'], 'there.test._report._dmarc.reports.test': ['v=DMARC1'] };
     const all: DailyReports[] = [];
     for (let i = 0; i < 3; i++) {
@@ -113,15 +100,7 @@ describe('queue/reports', () => {
     const clock = new WholeClock();
     const world = new QueueWorld(clock);
     const net = new FakeNet();
-    const settled = async <T>(promise: Promise<T>): Promise<T> => {
-      let done = false;
-      promise.then(() => (done = true), () => (done = true));
-      for (let i = 0; i < 4000 && !done; i++) {
-        for (let k = 0; k < 4; k++) await quiet();
-        if (!done) await clock.advance(100);
-      }
-      return promise;
-    };
+    const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
     const { queue } = await settled(world.member(net));
     const reports = new DailyReports({ queue, dns: { txt: async () => ['v=TLSRPTv1; rua=mailto:tls@there.test'] }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(7), logger: silent });
     const day = dayOf(clock.now());

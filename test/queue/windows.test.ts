@@ -1,7 +1,8 @@
 // Every step of an attempt × every thing that can happen to its owner there. A message goes out twice in the windows that are
 // named here, and nowhere else; nothing is ever lost.
 import assert from 'node:assert/strict';
-import { WorldClock, quiet } from '../log/world.ts';
+import { quiet } from '../log/world.ts';
+import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 import type { Member } from './world.ts';
 
@@ -21,12 +22,6 @@ type Fault = (typeof FAULTS)[number];
 const WINDOW: readonly Step[] = ['after the last line', 'before the result is written'];
 const HARMFUL: readonly Fault[] = ['dies', 'is stopped for long', 'loses the store for long'];
 
-class WholeClock extends WorldClock {
-  override now(): number {
-    return Math.floor(this.time);
-  }
-}
-
 class Scene {
   readonly clock = new WholeClock();
   readonly net = new FakeNet();
@@ -40,14 +35,8 @@ class Scene {
     this.world = new QueueWorld(this.clock, seed);
   }
 
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    promise.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 4000 && !done; i++) {
-      for (let k = 0; k < 4; k++) await quiet();
-      if (!done) await this.clock.advance(100);
-    }
-    return promise;
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.settled(promise);
   }
   async pass(ms: number, step: number): Promise<void> {
     for (let t = 0; t < ms; t += step) {

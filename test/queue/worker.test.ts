@@ -1,7 +1,7 @@
 // Sending by any replica: nothing is lost, and nothing is sent twice but in the windows that are named here.
 import assert from 'node:assert/strict';
 import { Unavailable } from '../../src/base/index.ts';
-import { WorldClock, quiet } from '../log/world.ts';
+import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 import type { Member } from './world.ts';
 
@@ -9,12 +9,6 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /** Whole milliseconds, as the machine's. */
-class WholeClock extends WorldClock {
-  override now(): number {
-    return Math.floor(this.time);
-  }
-}
-
 describe('queue/worker', () => {
   let clock: WholeClock;
   let world: QueueWorld;
@@ -26,21 +20,8 @@ describe('queue/worker', () => {
   });
   afterEach(() => settled(world.stop()));
 
-  async function settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    promise.then(() => (done = true), () => (done = true));
-    for (let i = 0; i < 4000 && !done; i++) {
-      for (let k = 0; k < 4; k++) await quiet();
-      if (!done) await clock.advance(100);
-    }
-    return promise;
-  }
-  async function pass(ms: number, step = 10_000): Promise<void> {
-    for (let t = 0; t < ms; t += step) {
-      await clock.advance(Math.min(step, ms - t));
-      for (let k = 0; k < 10; k++) await quiet();
-    }
-  }
+  const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
+  const pass = (ms: number, step?: number): Promise<void> => clock.pass(ms, step);
   const members = async (n: number, mutations?: Parameters<QueueWorld['member']>[1]): Promise<Member[]> => {
     const all: Member[] = [];
     for (let i = 0; i < n; i++) all.push(await settled(world.member(net, mutations)));
