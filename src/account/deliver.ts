@@ -28,7 +28,7 @@ const recordOf = (recipient: Recipient): UserRecord => (recipient.target as Targ
 export interface DeliveryOptions {
   replica: Replica;
   logOf: (record: UserRecord) => UserLog;
-  /** Bytes that a user's mail takes, near enough; asked only for users with a limit. */
+  /** What a user's mail takes, near enough; asked only for users with a limit. */
   used: (user: UserLog) => Promise<Usage>;
 }
 
@@ -61,7 +61,7 @@ export class MailReceiver implements Receiver {
       throw new Refused('No such user here', null, '550 5.1.1');
     }
     const room = roomOf(this.#o.replica, found.record);
-    if (room.bytes !== null || room.messages !== null) checkRoom(room, await this.#o.used(this.#o.logOf(found.record)), { bytes: declaredBytes ?? 1, messages: 1 });
+    if (room !== null) checkRoom(room, await this.#o.used(this.#o.logOf(found.record)), { bytes: declaredBytes ?? 1, messages: 1 });
     const target: Target = { record: found.record, address: found.address };
     return { address, target };
   }

@@ -154,7 +154,7 @@ export class OpenUser {
   /** Refused(OVERQUOTA). `more` is asked only where there is a limit. */
   checkRoom(more: () => Usage): void {
     const room = roomOf(this.replica, this.at.record);
-    if (room.bytes !== null || room.messages !== null) checkRoom(room, this.state.quota(), more());
+    if (room !== null) checkRoom(room, this.state.quota(), more());
   }
 
   /** Asks the store: all that was acknowledged before the call is in the state afterwards. Unavailable. */

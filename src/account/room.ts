@@ -10,8 +10,10 @@ export interface Room {
   messages: number | null;
 }
 
-export function roomOf(replica: Replica, record: UserRecord): Room {
-  return { bytes: record.quotaBytes || null, messages: replica.directory.state.messageQuotaOf(record.id) || null };
+/** Null where there is no limit. */
+export function roomOf(replica: Replica, record: UserRecord): Room | null {
+  const room: Room = { bytes: record.quotaBytes || null, messages: replica.directory.state.messageQuotaOf(record.id) || null };
+  return room.bytes === null && room.messages === null ? null : room;
 }
 
 /** Refused(OVERQUOTA) where `more` leads above a limit. What takes nothing (a copy of no message) is never refused. */

@@ -198,7 +198,7 @@ export class UserSession implements Session {
   async quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }> {
     const used = this.#user.state.quota();
     const room = roomOf(this.#user.replica, this.#user.at.record);
-    return { bytes: used.bytes, bytesMax: room.bytes, messages: used.messages, messagesMax: room.messages };
+    return { bytes: used.bytes, bytesMax: room?.bytes ?? null, messages: used.messages, messagesMax: room?.messages ?? null };
   }
 
   async metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]> {
