@@ -1,4 +1,5 @@
 // Directed scenes: as many replicas as wanted on one world, PUTs answered at once unless a test parks them.
+import assert from 'node:assert/strict';
 import { limits, seededRandom, silent } from '../../src/base/index.ts';
 import { Log } from '../../src/log/index.ts';
 import type { Authenticator, FoldSource, Hint, LogMutations, Submitted } from '../../src/log/index.ts';
@@ -94,4 +95,11 @@ export class Stage {
     return [...this.world.objects.keys()].filter((n) => n.startsWith(ROOT + prefix)).length;
   }
   quiet = quiet;
+}
+
+/** Snapshot at a time when `closed` has reached all that is there. */
+export async function settledSnapshot(s: Stage, p: Place): Promise<void> {
+  await s.clock.advance(3 * MINUTE);
+  await p.log.caughtUp();
+  assert.equal(await p.snapshot(), true);
 }

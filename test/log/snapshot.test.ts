@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Corrupt, limits, Unavailable } from '../../src/base/index.ts';
 import { check, collect, isCovered, needed, readManifests, readStanding } from '../../src/log/index.ts';
 import type { LogMutations } from '../../src/log/index.ts';
-import { HOUR, ROOT, Stage } from './scene.ts';
+import { HOUR, ROOT, Stage, settledSnapshot } from './scene.ts';
 import type { Place } from './scene.ts';
 import { openOps, toyBox } from './toy.ts';
 
@@ -14,13 +14,6 @@ const findings = async (p: Place) => {
   for await (const f of check({ ...p.log.reading, source: { open: openOps, box: toyBox } })) all.push(f);
   return all;
 };
-
-/** Snapshot at a time when `closed` has reached all that is there. */
-async function settledSnapshot(s: Stage, p: Place): Promise<void> {
-  await s.clock.advance(3 * 60_000);
-  await p.log.caughtUp();
-  assert.equal(await p.snapshot(), true);
-}
 
 describe('snapshots', () => {
   it('a reader needs the snapshot and the events that it does not cover, and no others', async () => {

@@ -1,15 +1,7 @@
 // Snapshots of which a newer one lists every event: a reader looks at no more of them than that.
 import assert from 'node:assert/strict';
 import { PartGone, needed, readManifests, readStanding } from '../../src/log/index.ts';
-import { ROOT, Stage } from './scene.ts';
-import type { Place } from './scene.ts';
-
-/** Snapshot at a time when `closed` has reached all that is there. */
-async function settledSnapshot(s: Stage, p: Place): Promise<void> {
-  await s.clock.advance(3 * 60_000);
-  await p.log.caughtUp();
-  assert.equal(await p.snapshot(), true);
-}
+import { ROOT, Stage, settledSnapshot } from './scene.ts';
 
 /** A's snapshots, one after each event, and B's and A's after them. */
 async function several() {
