@@ -29,7 +29,7 @@ export class HeaderReader {
   /** The whole header with its empty line, and what follows it in this piece; null while it goes on. Throws Malformed. */
   push(piece: Buffer): { header: Buffer; rest: Buffer } | null {
     const joined = Buffer.concat([this.#tail, piece]);
-    const first = this.#bytes === 0 && this.#tail.length === 0 && joined.length >= 2 && joined[0] === 13 && joined[1] === 10;
+    const first = this.#bytes === this.#tail.length && joined[0] === 13 && joined[1] === 10;
     const at = first ? -2 : joined.indexOf(END);
     if (at !== -1) {
       const cut = at + 4 - this.#tail.length;
@@ -49,9 +49,10 @@ export class HeaderReader {
   }
 }
 
-/** Throws Malformed: no From, or more than one. */
+/** Throws Malformed: no From, or more than one; or more fields or authors than are looked at, among which an author or a Bcc could hide. */
 export function rewriteHeader(header: Buffer, now: number, random: Random): Rewritten {
   const fields = readFields(header.toString('latin1'));
+  if (fields.length >= limits.header_fields_max) throw new Malformed('the header has too many fields');
   const named = (name: string) => fields.filter((f) => f.name === name);
   const one = (name: string) => {
     const all = named(name);
@@ -61,7 +62,11 @@ export function rewriteHeader(header: Buffer, now: number, random: Random): Rewr
   const from = one('from');
   if (from === null) throw new Malformed('the message has no From field');
   const sender = one('sender');
-  const addresses = (value: string) => parseAddresses(value).filter((a) => a.host !== null).map((a) => Buffer.from(`${a.mailbox}@${a.host}`, 'latin1').toString());
+  const addresses = (value: string) => {
+    const all = parseAddresses(value);
+    if (all.length >= limits.addresses_max) throw new Malformed('the message has too many authors');
+    return all.filter((a) => a.host !== null).map((a) => Buffer.from(`${a.mailbox}@${a.host}`, 'latin1').toString());
+  };
   const authors = addresses(from);
   if (authors.length === 0) throw new Malformed('the From field has no address');
   const domain = authors[0].slice(authors[0].lastIndexOf('@') + 1).toLowerCase();
