@@ -10,6 +10,7 @@ import { message } from '../real/mail.ts';
 import { DOMAIN, Site, until } from '../real/site.ts';
 import { freePorts } from '../ports.ts';
 import type { Person, Replica } from '../real/site.ts';
+import { readNumbers } from '../web/numbers.ts';
 
 describe('queue: a whole replica', function () {
   this.timeout(180_000);
@@ -17,7 +18,7 @@ describe('queue: a whole replica', function () {
   let replica: Replica;
   let settings: Record<string, string>;
   let people: { anna: Person; ben: Person };
-  let ports: { submission: number; submissions: number };
+  let ports: { submission: number; submissions: number; http: number };
   const got: { from: string; to: string[]; text: string }[] = [];
   let mx: SMTPServer;
   let answer: string | null = null;
@@ -37,11 +38,11 @@ describe('queue: a whole replica', function () {
     });
     await new Promise<void>((resolve) => mx.listen(0, '127.0.0.1', () => resolve()));
     const port = ((mx.server as unknown as Server).address() as AddressInfo).port;
-    const [submission, submissions] = await freePorts(2);
-    ports = { submission, submissions };
+    const [submission, submissions, http] = await freePorts(3);
+    ports = { submission, submissions, http };
     site = new Site();
     people = await site.people('anna', 'ben');
-    settings = { COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SUBMISSIONS_PORT: String(submissions), COLOMBIER_SMARTHOST: `127.0.0.1:${port}` };
+    settings = { COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SUBMISSIONS_PORT: String(submissions), COLOMBIER_SMARTHOST: `127.0.0.1:${port}`, COLOMBIER_HTTP_PORT: String(http) };
     replica = await site.start(settings);
   });
   after(async () => {
@@ -125,6 +126,20 @@ describe('queue: a whole replica', function () {
     assert.equal(got.length, 2);
   });
 
+  it('sends from an alias of the user\'s, for as long as it is theirs', async () => {
+    const alias = `office@${DOMAIN}`;
+    const one = { from: `Office <${alias}>`, to: 'cleo@far.example', text: 'x' };
+    await assert.rejects(app(people.anna).sendMail(one), /553 5\.7\.1/);
+    assert.equal((await site.command(['address', 'add', alias, people.anna.address])).status, 0);
+    const before = got.length;
+    await app(people.anna).sendMail(one);
+    await arrives(before + 1);
+    assert.equal(got.pop()!.from, alias);
+    await assert.rejects(app(people.ben).sendMail(one), /553 5\.7\.1/);
+    assert.equal((await site.command(['address', 'remove', alias])).status, 0);
+    await assert.rejects(app(people.anna).sendMail(one), /553 5\.7\.1/);
+  });
+
   it('offers REQUIRETLS over TLS only, and brings back what can not go so', async () => {
     const before = got.length;
     const imap = await replica.client(people.ben);
@@ -184,10 +199,16 @@ describe('queue: a whole replica', function () {
     await app(people.anna).sendMail({ from: people.anna.address, to: 'fay@far.example', subject: 'wait', text: 'x' });
     const listed = await until(async () => /^(\w+) +waiting .*fay@far\.example.*greylisted/m.exec((await site.command(['queue', 'list'])).out) ?? false, 60_000);
     const id = listed[1];
+    const numbers = async () => readNumbers(await (await fetch(`http://127.0.0.1:${ports.http}/metrics`)).text()).values;
+    const waits = (values: Map<string, number>) => Object.fromEntries([...values].filter(([name]) => name.startsWith('colombier_queue_messages')).map(([name, n]) => [/state="(\w+)"/.exec(name)![1], n]));
+    const told = await numbers();
+    assert.deepEqual(waits(told), { due: 0, later: 1, sending: 0, held: 0 });
+    assert.ok(told.get('colombier_queue_bytes')! > 0 && told.get('colombier_queue_recipients_total{result="delivered"}')! >= got.length && told.get('colombier_queue_recipients_total{result="deferred"}')! >= 1);
     const shown = await site.command(['queue', 'show', id]);
     assert.match(shown.out, /fay@far\.example +deferred +1 .*4\.7\.1/);
     assert.equal((await site.command(['queue', 'hold', id])).status, 0);
     assert.match((await site.command(['queue', 'list'])).out, /held/);
+    assert.deepEqual(waits(await numbers()), { due: 0, later: 0, sending: 0, held: 1 });
     answer = null;
     await site.command(['queue', 'hold', id, '--off']);
     assert.equal((await site.command(['queue', 'retry', 'all'])).out, '1 message tried again now\n');

@@ -327,6 +327,33 @@ describe('queue/worker', () => {
     await settled(world.submit(b, ['a@there.test', 'b@there.test']));
   });
 
+  it('limits recipients of a day through all replicas, also of one that began since', async () => {
+    world = new QueueWorld(clock, 1, { submission_recipients_per_hour_max: 4, submission_recipients_per_day_max: 6 });
+    const [a] = await members(1);
+    await settled(world.submit(a, ['a@there.test', 'b@there.test', 'c@there.test', 'd@there.test']));
+    await pass(2 * HOUR, MINUTE);
+    const [b] = await members(1);
+    await assert.rejects(settled(world.submit(b, ['a@there.test', 'b@there.test', 'c@there.test'])), /too many recipients/);
+    await settled(world.submit(b, ['a@there.test', 'b@there.test']));
+    await pass(20 * HOUR, 10 * MINUTE);
+    await assert.rejects(settled(world.submit(a, 'a@there.test')), /too many recipients/);
+    await pass(5 * HOUR, 10 * MINUTE);
+    await settled(world.submit(a, 'a@there.test'));
+  });
+
+  it('ends a notice that can not be delivered: nobody is told of it', async () => {
+    const [a] = await members(2);
+    const tries: number[] = [];
+    net.answer = (address) => (tries.push(clock.now()), address.startsWith('ben') ? '550 5.1.1 no such user' : '451 4.7.1 later');
+    // As a mail app sends a receipt: from nobody.
+    await settled(world.submit(a, ['ben@there.test', 'cleo@there.test'], 'Subject: read\r\n\r\nx\r\n', { from: '', notify: ['FAILURE', 'DELAY'] }));
+    await pass(6 * HOUR, MINUTE);
+    assert.ok(tries.length > 5, String(tries.length));
+    await pass(115 * HOUR, 10 * MINUTE);
+    assert.equal(world.waiting, 0);
+    assert.deepEqual([world.inboxes.got, net.sent, world.blobs()], [[], [], []]);
+  }).timeout(60_000);
+
   it('has 250 only after it is durable', async () => {
     const [a] = await members(1);
     a.store.faults.cut = true;

@@ -42,12 +42,15 @@ describe('smtp/submission', () => {
       };
     },
   };
+  const serve = async (hideClient: boolean) => {
+    server = new SubmissionServer({ submitter, hostname: 'mx.example.org', tls: () => null, clock: systemClock, random: seededRandom(1), logger: silent, hideClient, implicitTls: false, limits: { ...limits, submission_failures_max: 3 } });
+    port = await server.listen('127.0.0.1', 0);
+  };
   beforeEach(async () => {
     sent.length = 0;
     plaintext = true;
     fails = null;
-    server = new SubmissionServer({ submitter, hostname: 'mx.example.org', tls: () => null, clock: systemClock, random: seededRandom(1), logger: silent, hideClient: false, implicitTls: false, limits: { ...limits, submission_failures_max: 3 } });
-    port = await server.listen('127.0.0.1', 0);
+    await serve(false);
   });
   afterEach(() => server.drain(0));
 
@@ -122,6 +125,20 @@ describe('smtp/submission', () => {
     assert.equal(sent[0].text, 'From: anna@x.test\r\n\r\n.x\r\n');
     assert.match(sent[0].received, /^Received: from app \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.org with ESMTPA id \w+\r\n\tfor <ben@y\.test>;\r\n\t.*\r\n$/);
     await d.say('MAIL FROM:<anna@x.test>', '250');
+  });
+
+  it('tells nobody where the mail app was, if so set', async () => {
+    await server.drain(0);
+    await serve(true);
+    const d = await Dialogue.open(port);
+    await d.say('EHLO my-phone.at-home.test', '250');
+    await d.say(`AUTH PLAIN ${token('anna@x.test', 'good')}`, '235');
+    await d.say('MAIL FROM:<anna@x.test>', '250');
+    await d.say('RCPT TO:<ben@y.test>', '250');
+    await d.say('DATA', '354');
+    await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
+    assert.match(sent[0].received, /^Received: by mx\.example\.org with ESMTPA id \w+\r\n\tfor <ben@y\.test>;\r\n\t.*\r\n$/);
+    assert.doesNotMatch(sent[0].received + sent[0].text, /127\.0\.0\.1|phone/);
   });
 
   it('takes mail for later (FUTURERELEASE)', async () => {
