@@ -165,7 +165,7 @@ async function listen(config: Config, core: Core, users: Users, sending: Sending
     const to = { ...mail, submitter: sending.outbox, hideClient: config.sending.hideClient };
     for (const [name, port] of [['submission', submission], ['submissions', submissions]] as const) {
       if (!port) continue;
-      const server = new SubmissionServer({ ...to, implicitTls: name === 'submissions' });
+      const server = (serving[name] = new SubmissionServer({ ...to, implicitTls: name === 'submissions' }));
       stopping.push(() => server.drain(connectionsMs(config.drain_ms)));
       for (const host of config.listen) ports[name] = await server.listen(host, port);
     }

@@ -16,6 +16,8 @@ type Web = typeof import('./web/index.ts');
 export interface Serving {
   smtp?: { readonly connections: number };
   lmtp?: { readonly connections: number };
+  submission?: { readonly connections: number };
+  submissions?: { readonly connections: number };
   imap?: { readonly connections: number; readonly bugs: number; readonly answers: Readonly<Record<string, number>> };
 }
 
@@ -79,7 +81,7 @@ export class WebPort {
 
   #families({ core, replica, users, receiver, serving, receiving, sending }: Numbered): Family[] {
     const { counter, gauge, by } = this.#web;
-    const { smtp, lmtp, imap } = serving;
+    const { smtp, lmtp, submission, submissions, imap } = serving;
     const { peers, presence } = core;
     const counts = replica.counts!;
     let [names, longest, logs, submitting, late] = [0, 0, 0, 0, 0];
@@ -96,7 +98,7 @@ export class WebPort {
     const { inflight, ...caches } = (replica.memory?.parts ?? {}) as Record<string, number>;
     return [
       gauge('colombier_build_info', 'The release that runs', [{ labels: { version: this.#release }, value: 1 }]),
-      gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, imap: imap?.connections ?? 0 })),
+      gauge('colombier_connections', 'Open connections by protocol', by('protocol', { smtp: smtp?.connections ?? 0, lmtp: lmtp?.connections ?? 0, submission: (submission?.connections ?? 0) + (submissions?.connections ?? 0), imap: imap?.connections ?? 0 })),
       counter('colombier_imap_commands_total', 'IMAP commands that were answered, by result', by('result', imap?.answers ?? {})),
       counter('colombier_deliveries_total', 'Copies of messages by SMTP and LMTP, one for each user, by result', by('result', receiver.counts)),
       gauge('colombier_queue_messages', 'Messages that wait to be sent, at all replicas, by state', by('state', waiting.states)),

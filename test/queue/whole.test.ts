@@ -201,7 +201,12 @@ describe('queue: a whole replica', function () {
     const id = listed[1];
     const numbers = async () => readNumbers(await (await fetch(`http://127.0.0.1:${ports.http}/metrics`)).text()).values;
     const waits = (values: Map<string, number>) => Object.fromEntries([...values].filter(([name]) => name.startsWith('colombier_queue_messages')).map(([name, n]) => [/state="(\w+)"/.exec(name)![1], n]));
-    const told = await numbers();
+    const open = connect({ port: ports.submissions, host: '127.0.0.1', rejectUnauthorized: false }).on('error', () => {});
+    const told = await until(async () => {
+      const values = await numbers();
+      return values.get('colombier_connections{protocol="submission"}')! > 0 && values;
+    });
+    open.destroy();
     assert.deepEqual(waits(told), { due: 0, later: 1, sending: 0, held: 0 });
     assert.ok(told.get('colombier_queue_bytes')! > 0 && told.get('colombier_queue_recipients_total{result="delivered"}')! >= got.length && told.get('colombier_queue_recipients_total{result="deferred"}')! >= 1);
     const shown = await site.command(['queue', 'show', id]);
