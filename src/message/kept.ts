@@ -1,5 +1,7 @@
 // Which header fields stay in the index, so that what clients list mailboxes with is answered without the blob.
 import { limits } from '../base/index.ts';
+import type { HeaderText } from '../base/index.ts';
+import { fieldBytes } from './header.ts';
 import type { FieldPlace, KeptField } from './types.ts';
 
 /** What makes the envelope, and what threads hang on: kept up to limits.kept_envelope_bytes_max. */
@@ -44,6 +46,23 @@ export function nameHash(lower: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < lower.length; i++) hash = Math.imul(hash ^ lower.charCodeAt(i), 0x01000193);
   return ((hash >>> 16) ^ hash) & 0xffff;
+}
+
+/** Names to look for in many messages (any case). */
+export class FieldNames {
+  readonly names: ReadonlySet<string>;
+  readonly hashes: readonly number[];
+  constructor(names: Iterable<string>) {
+    this.names = new Set(Array.from(names, (name) => name.toLowerCase()));
+    this.hashes = Array.from(this.names, nameHash);
+  }
+}
+
+/** Those fields as they came, one behind the other. */
+export function textOf(fields: readonly KeptField[], { names }: FieldNames): HeaderText {
+  let text = '';
+  for (const field of fields) if (names.has(field.name)) text += fieldBytes(field);
+  return text;
 }
 
 /** See MessageIndex.place. `cut`: the header had more than was looked at. */

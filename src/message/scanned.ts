@@ -3,7 +3,8 @@ import { limits } from '../base/index.ts';
 import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
 import { parseDate } from './date.ts';
 import { parseId, parseIds } from './ids.ts';
-import { chooseFields, placeOf } from './kept.ts';
+import { chooseFields, placeOf, textOf } from './kept.ts';
+import type { FieldNames } from './kept.ts';
 import type { FieldPlace, KeptField, MessageIndex } from './types.ts';
 
 export class ScannedIndex implements MessageIndex {
@@ -51,6 +52,11 @@ export class ScannedIndex implements MessageIndex {
 
   place(name: string): FieldPlace {
     return placeOf(name, this.fields, this.elsewhere, this.cut);
+  }
+
+  text(wanted: FieldNames): HeaderText | null {
+    if (this.cut || this.elsewhere.some((hash) => wanted.hashes.includes(hash))) return null;
+    return textOf(this.fields, wanted);
   }
 }
 

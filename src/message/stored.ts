@@ -10,7 +10,8 @@ import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
 import { PREFIXES_V1, PREFIX_NAMES, prefixNumber } from './dictionary.ts';
 import { parseId } from './ids.ts';
-import { placeOf } from './kept.ts';
+import { placeOf, textOf } from './kept.ts';
+import type { FieldNames } from './kept.ts';
 import { StringReader, StringWriter } from './pool.ts';
 import { readReferences, ScannedIndex } from './scanned.ts';
 import { decodeBody, decodeEnvelope, encodeBody, encodeEnvelope } from './stored-parts.ts';
@@ -169,6 +170,14 @@ class StoredIndex implements MessageIndex {
     const elsewhere: number[] = [];
     for (let i = 0; i < this.#elsewhereCount; i++) elsewhere.push(this.bytes.readUInt16BE(this.#elsewhereAt + 2 * i));
     return placeOf(name, this.fields, elsewhere, this.#cut);
+  }
+
+  text(wanted: FieldNames): HeaderText | null {
+    if (this.#cut) return null;
+    for (let at = this.#elsewhereAt, end = at + 2 * this.#elsewhereCount; at < end; at += 2) {
+      if (wanted.hashes.includes((this.bytes[at] << 8) | this.bytes[at + 1])) return null;
+    }
+    return textOf(this.fields, wanted);
   }
 
   get messageId(): HeaderText | null {

@@ -89,11 +89,53 @@ function hexValue(code: number | undefined): number {
   return code >= 97 && code <= 102 ? code - 87 : -1;
 }
 
-/** The one charset still met in mail that iconv-lite does not have. */
-const ISO_2022_JP = 'iso-2022-jp';
+/** Names that say nothing: the bytes decide, as they do for US-ASCII. */
+const UNDECIDED = /^$|^(?:us|cs)?ascii$|^ansix34|^iso646us$|^isoir6$|^(?:cp|ibm)367$|^x?unknown|^8bit$|^default$/;
+/** Charsets in which bytes under 128 are not always ASCII. */
+const WIDE = /^(?:x|cs)?(?:utf16|utf32|ucs[24]|utf7|unicode11utf7|iso2022|cp5022)/;
+/** iconv-lite calls them charsets. */
+const NO_CHARSET = new Set(['base64', 'hex', 'binary', 'internal']);
+/** The one charset still met in mail that iconv-lite does not have, and its descendants. */
+const ISO_2022_JP = 'iso2022jp';
+const LIKE_ISO_2022_JP = /^(?:cs)?iso2022jp|^cp5022[012]$/;
+const CHARSET_NAME_CHARS_MAX = 40;
 
-/** Names that mean "nobody thought about it": the bytes decide. */
-const UNDECIDED = new Set(['', 'us-ascii', 'ascii', 'utf-8', 'utf8', 'unknown-8bit', 'unknown', 'x-unknown', '8bit', 'default']);
+/** What names in mail mean to iconv-lite. They are few, and who makes up more fills no memory. */
+const resolved = new Map<string, string | null>();
+const RESOLVED_MAX = 200;
+
+/** A name without case, marks and what else people put around it, as iconv-lite compares names. */
+const bareName = (charset: string): string => charset.slice(0, CHARSET_NAME_CHARS_MAX).toLowerCase().replace(/:\d{4}$|[^0-9a-z]/g, '');
+
+/** iconv-lite's name for a charset by any of its names; null when nobody knows it. `bare`: the same name, bare. */
+function resolve(charset: string, bare: string): string | null {
+  let found = resolved.get(charset);
+  if (found === undefined) {
+    found = search(charset, bare);
+    if (resolved.size < RESOLVED_MAX && charset.length <= CHARSET_NAME_CHARS_MAX) resolved.set(charset, found);
+  }
+  return found;
+}
+
+function search(charset: string, bare: string): string | null {
+  if (bare === 'utf8') return bare;
+  if (bare === '' || NO_CHARSET.has(bare) || charset.length > CHARSET_NAME_CHARS_MAX) return null;
+  if (LIKE_ISO_2022_JP.test(bare)) return ISO_2022_JP;
+  // What browsers call ISO-8859-1, by any name, is windows-1252. What they call Unicode is anything, in mail.
+  const label = labelOf(charset) ?? labelOf(bare);
+  if (label === 'windows-1252') return label;
+  const names = [bare, bare.replace(/^x/, ''), label !== null && !label.startsWith('utf-16') ? bareName(label).replace(/^x/, '') : ''];
+  return names.find((name) => iconv().encodingExists(name)) ?? null;
+}
+
+/** The name by which browsers know it (WHATWG Encoding §4.2). */
+function labelOf(name: string): string | null {
+  try {
+    return new TextDecoder(name).encoding;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * Text of a charset by its name in mail. Where the name is missing, unknown, US-ASCII or UTF-8: UTF-8 if the bytes
@@ -101,15 +143,17 @@ const UNDECIDED = new Set(['', 'us-ascii', 'ascii', 'utf-8', 'utf8', 'unknown-8b
  */
 export function decodeCharset(bytes: Uint8Array, charset: string): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const name = charset.trim().toLowerCase();
-  if (name.startsWith('utf-16') || name.startsWith('utf-32') || name === 'utf-7' || name.startsWith('ucs-')) return iconv().decode(buffer, name);
-  if (name === ISO_2022_JP) return new TextDecoder(ISO_2022_JP).decode(buffer);
-  const stateful = name.startsWith('iso-2022') || name.startsWith('hz');
-  if (!stateful && isAscii(buffer)) return buffer.toString('latin1', 0, buffer.length);
-  if (!UNDECIDED.has(name) && knowsCharset(name)) return iconv().decode(buffer, name === 'iso-8859-1' ? 'windows-1252' : name);
-  if (isUtf8(buffer)) return stripBom(buffer.toString('utf8', 0, buffer.length));
+  const bare = bareName(charset);
+  if (WIDE.test(bare)) {
+    const name = resolve(charset, bare);
+    if (name !== null) return name === ISO_2022_JP ? new TextDecoder('iso-2022-jp').decode(buffer) : iconv().decode(buffer, name);
+  }
+  // Asked first: the names of other charsets are looked up for their own letters only.
+  if (isAscii(buffer)) return buffer.toString('latin1', 0, buffer.length);
+  const name = UNDECIDED.test(bare) ? null : resolve(charset, bare);
+  if (name !== null && name !== 'utf8') return iconv().decode(buffer, name);
   // Mostly UTF-8 with a broken place stays UTF-8 when it was announced.
-  if (name === 'utf-8' || name === 'utf8') return stripBom(buffer.toString('utf8', 0, buffer.length));
+  if (name === 'utf8' || isUtf8(buffer)) return stripBom(buffer.toString('utf8', 0, buffer.length));
   return iconv().decode(buffer, 'windows-1252');
 }
 
@@ -119,6 +163,5 @@ function stripBom(text: string): string {
 
 /** Whether decodeCharset knows the name (SEARCH CHARSET, RFC 9051 §6.4.4). */
 export function knowsCharset(name: string): boolean {
-  if (name.toLowerCase() === ISO_2022_JP) return true;
-  return name.length > 0 && name.length <= 40 && !/^(base64|hex|binary|internal)$/i.test(name) && iconv().encodingExists(name);
+  return resolve(name, bareName(name)) !== null;
 }

@@ -1,5 +1,6 @@
 // What the scanner finds out about a message, and how other rooms ask for it.
 import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
+import type { FieldNames } from './kept.ts';
 
 /** A header field kept verbatim: `prefix + value + end` are its bytes (latin1). */
 export interface KeptField {
@@ -27,6 +28,8 @@ export interface MessageIndex {
   readonly fields: KeptField[];
   /** Where all fields of that name are (any case). Never says 'absent' or 'kept' wrongly; 'blob' may be said without need. */
   place(name: string): FieldPlace;
+  /** The fields of those names as they came, in their order in the message; null where the blob may have more of them. */
+  text(wanted: FieldNames): HeaderText | null;
   /** The Date field, in ms since 1970 UTC; null when absent or hopeless. */
   readonly sentAt: number | null;
   /** The Date field's calendar day as written, its time and zone disregarded (RFC 9051 §6.4.4 SENTSINCE): ms of that day's 0:00 UTC. */

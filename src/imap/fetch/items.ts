@@ -1,6 +1,7 @@
 // What FETCH can ask for: parsed to a list of items, in the order asked (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 import { Malformed, limits } from '../../base/index.ts';
 import type { ModSeq } from '../../base/index.ts';
+import { FieldNames } from '../../message/index.ts';
 import { parsePartial } from '../search/partial.ts';
 import type { Partial } from '../search/partial.ts';
 import { isAtom, quote } from '../wire/index.ts';
@@ -23,8 +24,8 @@ export interface SectionItem {
   /** Numbers of the part, outermost first; empty for the message itself. */
   path: number[];
   what: 'all' | 'header' | 'text' | 'mime' | 'fields' | 'not';
-  /** Lower case; of HEADER.FIELDS (.NOT). */
-  names: string[];
+  /** Of HEADER.FIELDS (.NOT). */
+  names: FieldNames;
   partial: { from: number; bytes: number } | null;
   /** Transfer encoding undone (RFC 3516), or only the size of that. */
   binary: 'no' | 'decoded' | 'size';
@@ -43,6 +44,7 @@ export interface FetchRequest {
   partial: Partial | null;
 }
 
+const NO_FIELDS = new FieldNames([]);
 const PLAIN = new Set<string>(['FLAGS', 'UID', 'INTERNALDATE', 'RFC822.SIZE', 'MODSEQ', 'EMAILID', 'THREADID', 'SAVEDATE', 'ENVELOPE', 'BODY', 'BODYSTRUCTURE', 'PREVIEW']);
 const plain = (...kinds: PlainKind[]): Item[] => kinds.map((kind) => ({ kind }));
 const MACROS: Record<string, () => Item[]> = {
@@ -108,7 +110,7 @@ function parseItem(args: Args, macros = false): Item[] {
   if (macros && MACROS[found]) return MACROS[found]();
   if (OLD[found]) {
     const { what, marks } = OLD[found];
-    return [{ kind: 'section', label: found, path: [], what, names: [], partial: null, binary: 'no', marks }];
+    return [{ kind: 'section', label: found, path: [], what, names: NO_FIELDS, partial: null, binary: 'no', marks }];
   }
   if (args.peek() === '[') {
     switch (found) {
@@ -156,7 +158,7 @@ function parseSection(args: Args, name: string, binary: SectionItem['binary'], m
       const echoed: string[] = [];
       args.list(() => {
         const field = args.astring();
-        names.push(field.toLowerCase());
+        names.push(field);
         echoed.push(isAtom(field) ? field : quote(field));
         if (names.length > ITEMS_MAX) throw new Malformed(`more than ${ITEMS_MAX} header fields`);
       });
@@ -176,7 +178,7 @@ function parseSection(args: Args, name: string, binary: SectionItem['binary'], m
     partial = { from, bytes };
     label += `<${from}>`;
   }
-  return { kind: 'section', label, path, what, names, partial, binary, marks };
+  return { kind: 'section', label, path, what, names: names.length > 0 ? new FieldNames(names) : NO_FIELDS, partial, binary, marks };
 }
 
 function take(args: Args, pattern: RegExp): string {

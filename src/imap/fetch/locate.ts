@@ -1,7 +1,7 @@
 // Where the bytes of a section are. The client's message is `prefix` and then the bytes as received: offsets of the
 // index move by the prefix's length.
 import { limits } from '../../base/index.ts';
-import { fieldBytes, filterHeader, findSection, readFields } from '../../message/index.ts';
+import { filterHeader, findSection, readFields, textOf } from '../../message/index.ts';
 import type { MessageRecord } from '../session.ts';
 import type { SectionItem } from './items.ts';
 
@@ -18,7 +18,8 @@ export function locate(record: MessageRecord, item: SectionItem): Span | string 
   const shift = prefix.length;
   const fields = item.what === 'fields' || item.what === 'not';
   if (item.path.length === 0) {
-    if (item.what === 'fields' && item.names.every((name) => index.place(name) !== 'blob')) return keptFields(record, item.names);
+    const kept = item.what === 'fields' ? index.text(item.names) : null;
+    if (kept !== null) return `${textOf(ownFields(record), item.names)}${kept}\r\n`;
     const bodyAt = shift + index.headerBytes;
     if (item.what === 'text') return { from: bodyAt, to: shift + index.size, filter: false };
     if (item.what === 'all') return { from: 0, to: shift + index.size, filter: false };
@@ -32,15 +33,7 @@ export function locate(record: MessageRecord, item: SectionItem): Span | string 
 
 /** The wanted fields of a header that was read. */
 export function filtered(header: Buffer, item: SectionItem): Buffer {
-  return filterHeader(header, item.names, item.what === 'not');
-}
-
-function keptFields(record: MessageRecord, names: readonly string[]): string {
-  const wanted = new Set(names);
-  let text = '';
-  for (const field of ownFields(record)) if (wanted.has(field.name)) text += fieldBytes(field);
-  for (const field of record.index.fields) if (wanted.has(field.name)) text += fieldBytes(field);
-  return `${text}\r\n`;
+  return filterHeader(header, item.names.names, item.what === 'not');
 }
 
 const prefixFields = new WeakMap<Buffer, ReturnType<typeof readFields>>();
