@@ -6,12 +6,13 @@
 // gram is one bit of a filter whose size follows the number of grams. Every gram of a text is one of every text
 // that contains it, whatever stands around it: that is all that "never wrong" needs.
 //
-// Filters are stored: what is said here and in words-fold.ts and words-texts.ts can't change without another SEARCH_RULES.
+// Filters are stored: what is said here, in words-fold.ts and words-texts.ts, and in text.ts and words.ts that they call, can't change
+// without another SEARCH_RULES.
 import { setImmediate } from 'node:timers/promises';
 import { loosely } from './words-fold.ts';
 
 /** Which rules made a filter. Filters made by other rules are of no use. */
-export const SEARCH_RULES = 1;
+export const SEARCH_RULES = 2;
 
 /** A gram's hash, and the largest filter in bits. */
 const SPACE_BITS = 18;

@@ -3,12 +3,13 @@ import type { HeaderText } from '../base/index.ts';
 import { decodeBase64, decodeCharset, decodeQuotedPrintable } from './text.ts';
 import { unfold } from './header.ts';
 
-const ENCODED = /=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=/g;
+/** A question mark inside is text, as long as no other word begins: so no character is looked at for two words. */
+const ENCODED = /=\?([^?\s]{0,60})\?([bBqQ])\?((?:[^?=]|=(?!\?[^=])|\?(?!=))*)\?=/g;
 
 /**
  * The text for people. White space between two encoded words goes (§6.2), and neighbours of one charset are decoded
- * together, because programs cut characters in two. Encoded words inside quotes and with spaces are accepted; raw
- * 8-bit text is UTF-8 if it is valid, else windows-1252.
+ * together, because programs cut characters in two. Encoded words inside quotes, with spaces, question marks or no charset
+ * are accepted; raw 8-bit text is UTF-8 if it is valid, else windows-1252.
  */
 export function decodeWords(value: HeaderText): string {
   const text = unfold(value);

@@ -37,6 +37,14 @@ describe('account: search index, stored form', () => {
     ] as const) assert.equal(may(id, text, inHeader), false, text);
   });
 
+  it('of former rules is not read, and is known to be older', () => {
+    for (let rules = 1; rules < SEARCH_RULES; rules++) {
+      const former = JSON.parse(readFileSync(frozenOf(rules, 'json'), 'utf8')) as typeof frozen;
+      const bytes = openNamed(knownRing().sessions, former.name, Buffer.alloc(0), Buffer.from(former.sealed, 'hex'));
+      assert.throws(() => [...entriesOf(bytes)], (e) => e instanceof OtherRules && e.older);
+    }
+  });
+
   it('is written as it was', async () => {
     const entries = await Promise.all(Object.entries(frozen.messages).map(([id, message]) => entryOf(id, message)));
     assert.equal(Buffer.concat([PART_HEAD, ...entries]).toString('hex'), frozen.plain);

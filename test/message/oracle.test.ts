@@ -28,6 +28,7 @@ const OTHERWISE: Record<string, string> = {
   digest: 'it takes the messages inside for text',
   report: 'it takes the report for text',
   unterminated: 'it joins texts across alternatives',
+  'encoded-words-broken': 'it leaves broken words as they stand',
 };
 
 /** The texts of the parts of a type that are no attachments, as they follow each other. */

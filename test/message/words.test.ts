@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import iconv from 'iconv-lite';
 import { baseSubject, decodeCharset, decodeParameter, decodeText, decodeWords, knowsCharset, parseDate, parseIds, parseParameters } from '../../src/message/index.ts';
 
 describe('message: encoded words', () => {
@@ -23,6 +24,30 @@ describe('message: encoded words', () => {
     ['=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=', '日本'],
     ['=?gb2312?B?1tDOxA==?=', '中文'],
     ['=?koi8-r?q?=F0?=', 'П'],
+    // As they should not be, and are.
+    ['=?utf-8?Q?Wirklich??=', 'Wirklich?'],
+    ['=?utf-8?Q?a?b=3F?= =?utf-8?Q??c?=', 'a?b??c'],
+    ['=?utf-8?Q?a=?= =?utf-8?Q?b==?=', 'ab='],
+    ['=?utf-8?Q?cut =?utf-8?Q?whole?=', '=?utf-8?Q?cut whole'],
+    ['=?utf-8?Q?a?==?utf-8?Q?b?=', 'ab'],
+    ['=?utf-8?Q?=C3?=\t=?UTF-8?B?qQ==?=', 'é'],
+    ['=?utf-8*de?Q?=C3?= =?utf-8*en?Q?=A9?=', 'é'],
+    ['=?utf-8?B?w6k?=', 'é'],
+    ['=?utf-8?B?w6k=w6k=?=', 'éé'],
+    ['=?utf-8?B?w6\r\n k=?=', 'é'],
+    ['=?utf-8?Q?one\r\n two?=', 'one two'],
+    ['=?utf-8?Q?=c3=a9=zz=?=', 'é=zz'],
+    ['=??Q?=C3=A9?= x =??Q?=E9?=', 'é x é'],
+    ['=?"utf-8"?Q?=C3=A9?=', 'é'],
+    ['=?ISO-8859-1:1987?Q?=E9?=', 'é'],
+    ['=?cp-850?Q?=82?=', 'é'],
+    ['=?unicode-1-1-utf-7?Q?+AOk-?=', 'é'],
+    ['=?utf-16?B?AOkA6Q==?=', 'éé'],
+    ['=?iso-2022-jp?B?GyRCRnw=?= =?iso-2022-jp?B?S1wbKEI=?=', '日本'],
+    ['(=?utf-8?Q?=C3=A9?=) <=?utf-8?Q?=C3=A9?=>', '(é) <é>'],
+    ['=?utf-8?Q?\xc3\xa9?= \xc3\xa9', 'é é'],
+    ['=?', '=?'],
+    ['=?utf-8?Q??=', ''],
   ];
   for (const [from, to] of cases) it(JSON.stringify(from), () => assert.equal(decodeWords(from), to));
 });
@@ -35,13 +60,36 @@ describe('message: text', () => {
   it('quoted-printable with bad escapes and soft breaks', () => {
     assert.equal(decodeText(Buffer.from('a=3D=\r\nb= \t\r\nc=\nd=ZZ=C3=A9=e9=  x='), 'Quoted-Printable', 'windows-1252'), 'a=bcd=ZZÃ©é=  x');
   });
+  it('every charset that iconv-lite knows, by each of its names', () => {
+    iconv.encodingExists('utf-8');
+    const names = Object.keys(iconv.encodings!).filter((name) => !/^(_|base64$|hex$|binary$|internal$)/.test(name));
+    assert.ok(names.length > 400, String(names.length));
+    for (const name of names) {
+      assert.ok(knowsCharset(name), name);
+      for (const text of ['plain text', '+AGE-&~', 'Grüße, été — ж中文日本語 한국어']) {
+        const bytes = iconv.encode(text, name);
+        // US-ASCII with more than ASCII in it, and what all the world calls windows-1252.
+        const means = /^(us)?ascii$|^ansix34|^iso646us$|^isoir6$|^(cp|ibm)?367$|^utf8$|^unicode11utf8$/.test(name) ? 'utf8' : new Set(['latin1', 'iso88591', '88591', '28591', 'cp28591']).has(name) ? 'windows-1252' : name;
+        assert.equal(decodeCharset(bytes, name), iconv.decode(bytes, means), `${name}: ${text}`);
+      }
+    }
+  });
   it('charsets by the names that mail has', () => {
+    const names: Record<string, string> = {
+      "'utf-8'": 'é', 'UTF8;': 'é', utf_8: 'é', 'ANSI_X3.4-1968': 'é', csASCII: 'é',
+    };
+    for (const [name, text] of Object.entries(names)) assert.equal(decodeCharset(Buffer.from(text), name), text, name);
+    const bytes = Buffer.from([0xe9, 0xc0]);
+    for (const [name, text] of Object.entries({ latin1: 'éÀ', 'x-cp1252': 'éÀ', 'x-mac-cyrillic': 'йј', 'x-mac-roman': 'È¿', 'iso-8859-8-e': 'י\ufffd', koi: 'Ию', 'x-windows-949': '湧', 'x-euc-jp': '蘋', klingon: 'éÀ', [`${'x'.repeat(1000)}`]: 'éÀ' })) {
+      assert.equal(decodeCharset(bytes, name), text, name);
+    }
+    for (const name of ['iso-2022-jp', 'csISO2022JP', 'ISO-2022-JP-MS', 'cp50221']) assert.equal(decodeCharset(Buffer.from('\x1b$BF|K\\\x1b(B', 'latin1'), name), '日本', name);
     assert.equal(decodeCharset(Buffer.from([0xe9]), 'iso-8859-1'), 'é');
     assert.equal(decodeCharset(Buffer.from('é'), 'us-ascii'), 'é');
     assert.equal(decodeCharset(Buffer.from([0xff, 0xfe, 0x41, 0]), 'utf-16'), 'A');
     assert.equal(decodeCharset(Buffer.from('\ufeffa'), 'utf-8'), 'a');
     assert.equal(decodeCharset(Buffer.from([0x80]), 'no-such-charset'), '€');
-    assert.ok(knowsCharset('KOI8-R') && knowsCharset('utf-8') && !knowsCharset('klingon') && !knowsCharset('base64') && !knowsCharset(''));
+    assert.ok(knowsCharset('KOI8-R') && knowsCharset('utf-8') && !knowsCharset('klingon') && !knowsCharset('base64') && !knowsCharset('b-a-s-e-64') && !knowsCharset(''));
   });
 });
 
