@@ -6,6 +6,7 @@ import { TLSSocket } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { limits } from '../base/index.ts';
 import { Deflated } from './deflated.ts';
+import type { Ending } from './deflated.ts';
 import { CommandReader, Writer } from './wire/index.ts';
 import type { Arrival } from './wire/index.ts';
 
@@ -46,6 +47,8 @@ export class Transport {
   /** COMPRESS is on, and what carries it. */
   #deflated: Deflated | null = null;
   #carrier: Duplex | null = null;
+  /** COMPRESS is off again, and the first byte in clear has not come. */
+  #ending: Ending | null = null;
   #wake: (() => void) | null = null;
   #silentSince: number;
   #progressAt: number;
@@ -108,6 +111,7 @@ export class Transport {
 
   /** Reads the socket again when enough was taken. */
   resume(): void {
+    if (this.reader.buffered === 0) this.#deflated?.more();
     if (this.reader.buffered <= INPUT_BYTES_MAX / 2 && this.#socket.isPaused()) this.#socket.resume();
   }
 
@@ -150,22 +154,29 @@ export class Transport {
     this.#listen();
   }
 
-  /** Goes on without compression, if there is one. Resolves when all that was said before has been compressed. */
-  async decompress(): Promise<void> {
+  /**
+   * Goes on without compression, if there is one; what the client has sent behind the running command is in clear. Resolves
+   * when all that was said before has been compressed, with whether the client kept to that.
+   */
+  async decompress(): Promise<boolean> {
     const deflated = this.#deflated;
-    if (deflated === null) return;
+    if (deflated === null) return true;
     this.out.flush();
     await new Promise<void>((resolve) => (deflated.writableLength === 0 ? resolve() : deflated.write('', () => resolve())));
-    if (this.closed) return;
+    const kept = this.reader.buffered === 0 && (await deflated.dry());
+    if (this.closed) return true;
     deafen(deflated).on('error', ignore);
-    deflated.detach();
+    const { came, ending } = deflated.detach();
     this.#socket = this.#carrier!.off('error', ignore);
     this.#deflated = this.#carrier = null;
+    this.#ending = ending;
     this.out.moveTo(this.#socket);
     this.#listen();
     this.#socket.resume();
+    if (came.length > 0) this.onData(came);
     // Its end may have come while it was compressed: it does not come again.
     if (this.#socket.readableEnded) this.onEnd();
+    return kept;
   }
 
   /** COMPRESS is on. */
@@ -214,6 +225,12 @@ export class Transport {
 
   onData(chunk: Buffer): void {
     if (this.ending || this.closed) return;
+    if (this.#ending !== null) {
+      const clear = this.#ending.take(chunk);
+      if (clear === null) return;
+      this.#ending = null;
+      chunk = clear;
+    }
     this.reader.push(chunk);
     // Before log-in only finished commands count as a sign of life: a drip of bytes does not.
     if (this.reader.authenticated) this.#heard = true;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from 'node:zlib';
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { limits } from '../../src/base/index.ts';
 import { dial, startWorld } from './dialogue.ts';
 import type { Wire, World } from './dialogue.ts';
@@ -28,6 +28,30 @@ async function compressed(wire: Wire): Promise<{ send(text: string): void; raw(b
       }
     },
   };
+}
+
+const FLUSH = Buffer.from([0, 0, 0xff, 0xff]);
+const FLUSHED = { finishFlush: constants.Z_SYNC_FLUSH };
+/** How a client may end its compression behind a line. */
+const ENDINGS: Record<string, (line: string) => Buffer> = {
+  'a flush': (line) => deflateRawSync(line, FLUSHED),
+  'a full flush, not compressed': (line) => deflateRawSync(line, { level: 0, finishFlush: constants.Z_FULL_FLUSH }),
+  'the last block': (line) => deflateRawSync(line),
+  'a flush and an empty last block': (line) => Buffer.concat([deflateRawSync(line, FLUSHED), Buffer.from([3, 0])]),
+  'a flush and an empty last block, stored': (line) => Buffer.concat([deflateRawSync(line, FLUSHED), Buffer.from([1, 0, 0, 0xff, 0xff])]),
+};
+
+/** What has come compressed, up to the first flush behind `end`, and what came in clear behind it. */
+async function partly(wire: Wire, end: string, clearEnd: RegExp): Promise<{ compressed: string; clear: string }> {
+  for (;;) {
+    const bytes = Buffer.from(wire.waiting, 'latin1');
+    for (let at = bytes.indexOf(FLUSH); at >= 0; at = bytes.indexOf(FLUSH, at + 1)) {
+      const compressed = inflateRawSync(bytes.subarray(0, at + FLUSH.length), FLUSHED).toString();
+      const clear = bytes.toString('latin1', at + FLUSH.length);
+      if (compressed.includes(end) && clearEnd.test(clear)) return { compressed, clear };
+    }
+    await once(wire.socket, 'data', { signal: AbortSignal.timeout(5000) });
+  }
 }
 
 describe('imap: COMPRESS=DEFLATE', () => {
@@ -89,6 +113,86 @@ describe('imap: COMPRESS=DEFLATE', () => {
       assert.match(await client.until('A1'), /\* BYE/);
     });
   }
+
+  for (const [name, ended] of Object.entries(ENDINGS)) {
+    const clear = 'A2 LOGIN ann@example.org secret\r\nA3 STATUS INBOX (MESSAGES)\r\nA4 COMPRESS DEFLATE\r\n';
+    const answers = /^A2 OK .*\r\n\* STATUS "INBOX" \(MESSAGES 0\)\r\nA3 OK .*\r\nA4 OK COMPRESS completed\r\n$/;
+    const before = 'A0 STATUS INBOX (MESSAGES)\r\nA1 UNAUTHENTICATE\r\n';
+
+    it(`takes in clear what comes behind UNAUTHENTICATE in one piece with it: ${name} (RFC 8437 §4.1)`, async () => {
+      // It is all there before the first command has run.
+      world.user.before = () => new Promise((resolve) => setTimeout(resolve, 10));
+      // The second fills what inflating gives at once.
+      for (const first of ['', `${'x NOOP\r\n'.repeat(2048).slice(0, 16 * 1024 - before.length - 2)}\r\n`]) {
+        wire = await dial(world.tlsPort, { tls: true, login: true });
+        await wire.command('b', 'COMPRESS DEFLATE');
+        wire.send(Buffer.concat([ended(first + before), Buffer.from(clear)]));
+        const got = await partly(wire, 'A1 OK UNAUTHENTICATE completed\r\n', answers);
+        assert.match(got.compressed, /\* STATUS .*\r\nA0 OK .*\r\nA1 OK UNAUTHENTICATE completed\r\n$/);
+        const client = await compressed(wire);
+        client.send('A5 LOGOUT');
+        assert.match(await client.until('A5'), /\* BYE/);
+        wire.close();
+      }
+    });
+
+    it(`and however it is cut: ${name}`, async () => {
+      const bytes = Buffer.concat([ended(before), Buffer.from(clear)]);
+      for (let at = bytes.length - clear.length - 12; at < bytes.length - clear.length + 9; at++) {
+        wire = await dial(world.port, { login: true });
+        await wire.command('b', 'COMPRESS DEFLATE');
+        wire.send(bytes.subarray(0, at));
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        wire.send(bytes.subarray(at, at + 1));
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        wire.send(bytes.subarray(at + 1));
+        await partly(wire, 'A1 OK UNAUTHENTICATE completed\r\n', answers);
+        wire.close();
+      }
+    });
+  }
+
+  it('takes what a client says in clear that waited for the answer, flush or no flush', async () => {
+    wire = await dial(world.port, { login: true });
+    await wire.command('b', 'COMPRESS DEFLATE');
+    wire.send(deflateRawSync('A1 UNAUTHENTICATE\r\n', { finishFlush: constants.Z_PARTIAL_FLUSH }));
+    await partly(wire, 'A1 OK', /^$/);
+    wire.send('a x\r\n');
+    await partly(wire, 'A1 OK', /^a BAD .*\r\n$/);
+    wire.send('A2 LOGIN ann@example.org secret\r\n');
+    await partly(wire, 'A1 OK', /A2 OK .*\r\n$/);
+  });
+
+  it('says BYE to a client that goes on compressing behind UNAUTHENTICATE', async () => {
+    // A whole piece of what inflating gives at once, and more than one.
+    for (const more of [0, 1, 20_000]) {
+      wire = await dial(world.port, { login: true });
+      await wire.command('b', 'COMPRESS DEFLATE');
+      const end = 'A1 UNAUTHENTICATE\r\n';
+      wire.send(deflateRawSync('x NOOP\r\n'.repeat(2048).slice(0, 16 * 1024 - end.length - 2) + `\r\n${end}` + 'A2 NOOP\r\n'.repeat(more), FLUSHED));
+      await partly(wire, 'A1 OK UNAUTHENTICATE completed\r\n', more === 0 ? /^$/ : /^\* BYE .*\r\n$/);
+      if (more === 0) {
+        wire.send('A2 LOGIN ann@example.org secret\r\n');
+        await partly(wire, 'A1 OK', /^A2 OK .*\r\n$/);
+      } else await wire.rest();
+      wire.close();
+    }
+    assert.equal(world.server.bugs, 0);
+  });
+
+  it('answers all that was sent compressed before the client closed its side, or ended its stream', async () => {
+    // So much that some waits to be taken when the end comes.
+    world.user.before = () => new Promise((resolve) => setTimeout(resolve, 50));
+    const commands = `A0 STATUS INBOX (MESSAGES)\r\n${'x NOOP\r\n'.repeat(45_000)}A1 NOOP\r\n`;
+    for (const bytes of [deflateRawSync(commands, FLUSHED), Buffer.concat([deflateRawSync(commands), Buffer.from('A2 NOOP\r\n')])]) {
+      wire = await dial(world.port, { login: true });
+      await wire.command('b', 'COMPRESS DEFLATE');
+      if (bytes.at(-1) === FLUSH.at(-1)) wire.socket.end(bytes);
+      else wire.send(bytes);
+      const rest = inflateRawSync(Buffer.from(await wire.rest(), 'latin1'), FLUSHED).toString();
+      assert.match(rest, /A1 OK NOOP completed\r\n$/);
+    }
+  });
 
   it('ends a connection whose bytes are no deflate', async () => {
     wire = await dial(world.port, { login: true });

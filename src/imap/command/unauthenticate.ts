@@ -6,7 +6,11 @@ export const unauthenticate = command<null>({
   parse: nothing,
   run: async (context) => {
     context.unauthenticated();
-    context.after(() => context.transport.decompress());
+    context.after(async () => {
+      if (await context.transport.decompress()) return;
+      context.out.line('* BYE compression ended with UNAUTHENTICATE');
+      context.end();
+    });
     return '';
   },
 });
