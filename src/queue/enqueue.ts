@@ -21,7 +21,7 @@ export async function enqueue(queue: Queue, random: Random, spec: Pick<QueuedSpe
   pieces.push(...sealed.pieces);
   const blob = randomId(random, BLOB_ID_BITS);
   await queue.store.put(blobName(queue.root, blob), pieces);
-  const { contentKey, plainBytes, sealedBytes } = sealed;
-  const op: QueueOp = { kind: 'Queued', ...plainSpec, ...spec, blob, contentKey, plainBytes, sealedBytes, prefix: Buffer.alloc(0) };
+  const { plainBytes, sealedBytes } = sealed;
+  const op: QueueOp = { kind: 'Queued', ...plainSpec, ...spec, blob, contentKey: sealed.contentKey.toString('latin1'), plainBytes, sealedBytes, prefix: '' };
   await queue.write((state) => (state.messages.has(spec.id) ? [] : [op]));
 }

@@ -1,6 +1,6 @@
 // The queue's state: a join of its events in any order. A message is there from its Queued until every recipient is
 // done with and whoever had to be told was told. Pure: no clock, no chance.
-import { ByteReader, ByteWriter, Corrupt, ownCopy } from '../base/index.ts';
+import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import { NOTIFY, asksMore, readOutcome, readQueued, writeOutcome, writeQueued } from './ops.ts';
 import type { Notice, Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 
@@ -15,7 +15,7 @@ export interface Said extends Outcome {
 
 export interface RecipientState extends RecipientSpec {
   said: Said | null;
-  told: Set<Notice>;
+  told: ReadonlySet<Notice>;
   dropped: boolean;
 }
 
@@ -30,9 +30,25 @@ export interface QueuedMessage extends Omit<QueuedSpec, 'recipients'> {
   /** The event that made it. */
   ref: { writer: string; seq: number };
   recipients: RecipientState[];
-  attempts: Map<string, Attempt>;
+  attempts: ReadonlyMap<string, Attempt>;
   held: { stamp: string; on: boolean };
   retried: { stamp: string; at: number };
+}
+
+/** Most texts that are known at a time, so that those which come but once go again. */
+const WORDS_MAX = 1000;
+
+/** Equal texts, once: messages that wait name the same senders, servers and answers over and over. */
+class Words {
+  readonly #known = new Map<string, string>();
+
+  once(text: string): string {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    if (this.#known.size >= WORDS_MAX) this.#known.clear();
+    this.#known.set(text, text);
+    return text;
+  }
 }
 
 interface QueueEvent {
@@ -53,12 +69,6 @@ const NOTICES: readonly Notice[] = ['failure', 'delay', 'success'];
 export const sentFrom = (m: Pick<QueuedSpec, 'at' | 'releaseAt'>): number => Math.max(m.at, m.releaseAt);
 
 export const isFinal = (r: RecipientState): boolean => r.dropped || (r.said !== null && r.said.result !== 'deferred');
-
-/** In memory of their own, for as long as the message waits. */
-function ownBytes(m: { contentKey: Buffer; prefix: Buffer }): { contentKey: Buffer; prefix: Buffer } {
-  const both = ownCopy(m.contentKey, m.prefix);
-  return { contentKey: both.subarray(0, m.contentKey.length), prefix: both.subarray(m.contentKey.length) };
-}
 
 /** The notice that is owed for a recipient now, delays apart; null: none. */
 export function owed(m: QueuedMessage, r: RecipientState): Notice | null {
@@ -82,8 +92,23 @@ function better(a: Said | null, b: Said | null): Said | null {
   return a.stamp > b.stamp ? a : b;
 }
 
+/** What most messages have in common. */
+const NO_ATTEMPTS: ReadonlyMap<string, Attempt> = new Map();
+const NEVER_TOLD: ReadonlySet<Notice> = new Set();
+const NOT_HELD: QueuedMessage['held'] = { stamp: '', on: false };
+const NOT_RETRIED: QueuedMessage['retried'] = { stamp: '', at: 0 };
+
+function without(attempts: QueuedMessage['attempts'], id: string): QueuedMessage['attempts'] {
+  if (!attempts.has(id)) return attempts;
+  if (attempts.size === 1) return NO_ATTEMPTS;
+  const left = new Map(attempts);
+  left.delete(id);
+  return left;
+}
+
 export class QueueState {
   readonly messages = new Map<string, QueuedMessage>();
+  readonly #words = new Words();
   /** Of the last stored form: the next one is about as large. */
   #encodedBytes = 0;
   /** Recipients by user and hour since 1970, for limits. */
@@ -100,13 +125,16 @@ export class QueueState {
     if (!m) return;
     switch (op.kind) {
       case 'Attempting':
-        if (!m.attempts.has(op.attempt)) m.attempts.set(op.attempt, { id: op.attempt, recipients: op.recipients, until: event.born + op.lastsMs });
+        if (!m.attempts.has(op.attempt)) m.attempts = new Map(m.attempts).set(op.attempt, { id: op.attempt, recipients: op.recipients, until: event.born + op.lastsMs });
         break;
       case 'Attempted': {
-        m.attempts.delete(op.attempt);
+        m.attempts = without(m.attempts, op.attempt);
         for (const o of op.outcomes) {
           const r = m.recipients[o.recipient];
-          if (r) r.said = { ...better(r.said, { ...o, stamp, at: op.at, by: op.by, tries: 0 })!, tries: (r.said?.tries ?? 0) + 1 };
+          if (!r) continue;
+          const tries = (r.said?.tries ?? 0) + 1;
+          r.said = better(r.said, this.#said(o, stamp, op.at, op.by, tries))!;
+          r.said.tries = tries;
         }
         break;
       }
@@ -121,7 +149,10 @@ export class QueueState {
         for (const r of m.recipients) r.dropped = true;
         break;
       case 'Told':
-        for (const i of op.recipients) m.recipients[i]?.told.add(op.notice);
+        for (const i of op.recipients) {
+          const r = m.recipients[i];
+          if (r) r.told = new Set(r.told).add(op.notice);
+        }
     }
     this.#finish(m);
   }
@@ -132,10 +163,22 @@ export class QueueState {
 
   #queue(op: QueuedSpec, event: QueueEvent): void {
     if (this.messages.has(op.id)) return;
-    const recipients = op.recipients.map((r): RecipientState => ({ ...r, said: null, told: new Set(), dropped: false }));
+    const recipients = op.recipients.map(({ address, notify, orcpt }): RecipientState => ({ address, notify, orcpt, said: null, told: NEVER_TOLD, dropped: false }));
     const { writer, seq } = event.ref;
-    this.messages.set(op.id, { ...op, ...ownBytes(op), ref: { writer, seq }, recipients, attempts: new Map(), held: { stamp: '', on: false }, retried: { stamp: '', at: 0 } });
+    this.messages.set(op.id, this.#message(op, { writer, seq }, recipients, NO_ATTEMPTS, NOT_HELD, NOT_RETRIED));
     this.#count(op.user, Math.floor(op.at / HOUR_MS), recipients.length, true);
+  }
+
+  /** As it is kept. Each property is named: copies of other objects take a third more. */
+  #message(q: QueuedSpec, ref: QueuedMessage['ref'], recipients: RecipientState[], attempts: QueuedMessage['attempts'], held: QueuedMessage['held'], retried: QueuedMessage['retried']): QueuedMessage {
+    const { id, at, envid, returnFull, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix } = q;
+    const [user, from] = [this.#words.once(q.user), this.#words.once(q.from)];
+    return { id, at, user, from, envid, returnFull, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix, ref, recipients, attempts, held, retried };
+  }
+
+  #said({ recipient, result, status, text, host, nextAt }: Outcome, stamp: string, at: number, by: string, tries: number): Said {
+    const words = this.#words;
+    return { recipient, result, status: words.once(status), text: words.once(text), host: words.once(host), nextAt, stamp, at, by: words.once(by), tries };
   }
 
   #count(user: string, hour: number, n: number, add: boolean): void {
@@ -195,7 +238,7 @@ export class QueueState {
     if (version < 1 || version > VERSION) throw new Corrupt('queue: a state written by a newer version');
     const theirs = new Map<string, QueuedMessage>();
     for (let n = r.count(10); n > 0; n--) {
-      const m = readMessage(r, version);
+      const m = this.#read(r, version);
       theirs.set(m.id, m);
     }
     for (let n = r.count(2); n > 0; n--) {
@@ -211,27 +254,29 @@ export class QueueState {
     }
     for (const m of [...this.messages.values()]) if (isDone(m)) this.messages.delete(m.id);
   }
-}
 
-function readMessage(r: ByteReader, version: number): QueuedMessage {
-  const spec = readQueued(r, version);
-  const ref = { writer: r.string(), seq: r.varint() };
-  const recipients = spec.recipients.map((x): RecipientState => {
-    const bits = r.u8();
-    const told = r.u8();
-    let said: Said | null = null;
-    if (bits & 2) {
-      const [stamp, at, by, tries] = [r.string(), r.varint(), r.string(), r.varint()];
-      said = { stamp, at, by, tries, ...readOutcome(r) };
-    }
-    return { ...x, said, told: new Set(NOTICES.filter((_, i) => told & (1 << i))), dropped: (bits & 1) !== 0 };
-  });
-  const attempts = new Map<string, Attempt>();
-  for (let n = r.count(3); n > 0; n--) {
-    const [id, until] = [r.string(), r.varint()];
-    attempts.set(id, { id, until, recipients: Array.from({ length: r.count() }, () => r.varint()) });
+  #read(r: ByteReader, version: number): QueuedMessage {
+    const spec = readQueued(r, version);
+    const ref = { writer: this.#words.once(r.string()), seq: r.varint() };
+    const recipients = spec.recipients.map(({ address, notify, orcpt }): RecipientState => {
+      const bits = r.u8();
+      const told = r.u8();
+      let said: Said | null = null;
+      if (bits & 2) {
+        const [stamp, at, by, tries] = [r.string(), r.varint(), r.string(), r.varint()];
+        said = this.#said(readOutcome(r), stamp, at, by, tries);
+      }
+      return { address, notify, orcpt, said, told: told === 0 ? NEVER_TOLD : new Set(NOTICES.filter((_, i) => told & (1 << i))), dropped: (bits & 1) !== 0 };
+    });
+    const attempts = new Map<string, Attempt>();
+    for (let n = r.count(3); n > 0; n--) {
+      const [id, until] = [r.string(), r.varint()];
+      attempts.set(id, { id, until, recipients: Array.from({ length: r.count() }, () => r.varint()) });
   }
-  return { ...spec, ...ownBytes(spec), ref, recipients, attempts, held: { stamp: r.string(), on: r.u8() === 1 }, retried: { stamp: r.string(), at: r.varint() } };
+    const held = { stamp: r.string(), on: r.u8() === 1 };
+    const retried = { stamp: r.string(), at: r.varint() };
+    return this.#message(spec, ref, recipients, attempts.size === 0 ? NO_ATTEMPTS : attempts, held.stamp === '' ? NOT_HELD : held, retried.stamp === '' ? NOT_RETRIED : retried);
+  }
 }
 
 function joinMessage(mine: QueuedMessage, other: QueuedMessage): void {
@@ -240,11 +285,11 @@ function joinMessage(mine: QueuedMessage, other: QueuedMessage): void {
     const tries = Math.max(r.said?.tries ?? 0, o.said?.tries ?? 0);
     r.said = better(r.said, o.said);
     if (r.said) r.said.tries = tries;
-    for (const n of o.told) r.told.add(n);
+    if (o.told.size > 0) r.told = new Set([...r.told, ...o.told]);
     r.dropped ||= o.dropped;
   }
   // One that has ended for the one and not for the other is waited for until its time is over: that does no harm.
-  for (const a of other.attempts.values()) if (!mine.attempts.has(a.id)) mine.attempts.set(a.id, a);
+  if (other.attempts.size > 0) mine.attempts = new Map([...other.attempts, ...mine.attempts]);
   if (other.held.stamp > mine.held.stamp) mine.held = other.held;
   if (other.retried.stamp > mine.retried.stamp) mine.retried = other.retried;
 }

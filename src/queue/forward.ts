@@ -179,7 +179,8 @@ class Forwarding implements Transaction {
     const { queue, random, clock, onQueued } = this.#o;
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
-    const { contentKey, plainBytes, sealedBytes } = sealed;
+    const { plainBytes, sealedBytes } = sealed;
+    const contentKey = sealed.contentKey.toString('latin1');
     const specs: Extract<QueueOp, { kind: 'Queued' }>[] = [];
     for (const recipient of this.#away) {
       const { target } = recipient.target as Elsewhere;
@@ -207,16 +208,16 @@ class Forwarding implements Transaction {
   }
 
   /** What stands before the message: without the Return-Path of a delivery, with an ARC set where the message was checked. */
-  #fields({ target }: Recipient, prefix: Buffer): Buffer {
+  #fields({ target }: Recipient, prefix: Buffer): string {
     const { hostname, keysOf, clock } = this.#o;
     const text = prefix.toString('latin1').replace(/^Return-Path:.*\r\n/, '');
     const { alias } = target as Elsewhere;
     const results = /^Authentication-Results:((?:.*\r\n)(?:[ \t].*\r\n)*)/m.exec(text)?.[1].trim() ?? '';
     const key = keysOf(domainOf(alias)).find((k) => k.algorithm === 'rsa');
-    if (key === undefined || !results.toLowerCase().startsWith(`${hostname.toLowerCase()};`)) return Buffer.from(text, 'latin1');
+    if (key === undefined || !results.toLowerCase().startsWith(`${hostname.toLowerCase()};`)) return text;
     const arc = /;\s*arc=(\w+)/.exec(results)?.[1] ?? 'none';
     const seal = arc === 'none' || arc === 'pass' ? sealArc(this.#header!, this.#digest(), results, arc, key, clock.now()) : '';
-    return Buffer.from(seal + text, 'latin1');
+    return seal + text;
   }
 
   #bodyHash: string | null = null;

@@ -33,11 +33,12 @@ export interface QueuedSpec {
   /** Not to be sent before, ms since 1970; 0: at once. */
   releaseAt: number;
   blob: string;
-  contentKey: Buffer;
+  /** One character a byte, as is the prefix: buffers of their own take twice the memory for as long as the message waits. */
+  contentKey: string;
   plainBytes: number;
   sealedBytes: number;
   /** Header fields that stand before the message. */
-  prefix: Buffer;
+  prefix: string;
   recipients: RecipientSpec[];
 }
 
@@ -93,7 +94,7 @@ export function writeQueued(w: ByteWriter, q: QueuedSpec, version: number): void
   w.string(q.id).varint(q.at).string(q.user).string(q.from).string(q.envid);
   w.u8((q.returnFull ? 1 : 0) | (q.eightBit ? 2 : 0) | (q.utf8 ? 4 : 0) | (q.requireTls ? 8 : 0) | (q.anyTls ? 16 : 0));
   if (version >= 2) w.varint(q.releaseAt);
-  w.string(q.blob).bytes(q.contentKey).varint(q.plainBytes).varint(q.sealedBytes).bytes(q.prefix).varint(q.recipients.length);
+  w.string(q.blob).latin1(q.contentKey).varint(q.plainBytes).varint(q.sealedBytes).latin1(q.prefix).varint(q.recipients.length);
   for (const x of q.recipients) w.string(x.address).u8(x.notify).string(x.orcpt);
 }
 
@@ -109,10 +110,10 @@ export function readQueued(r: ByteReader, version: number): QueuedSpec {
     anyTls: (bits & 16) !== 0,
     releaseAt: version >= 2 ? r.varint() : 0,
     blob: r.string(),
-    contentKey: Buffer.from(r.bytes()),
+    contentKey: r.latin1(),
     plainBytes: r.varint(),
     sealedBytes: r.varint(),
-    prefix: Buffer.from(r.bytes()),
+    prefix: r.latin1(),
     recipients: Array.from({ length: r.count(3) }, () => ({ address: r.string(), notify: r.u8(), orcpt: r.string() })),
   };
 }

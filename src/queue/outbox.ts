@@ -237,10 +237,10 @@ class QueueSink implements Sink {
       requireTls, releaseAt, blob,
       // A demand is stronger than a wish (RFC 8689 §5).
       anyTls: anyTls && !requireTls,
-      contentKey: sealed.contentKey,
+      contentKey: sealed.contentKey.toString('latin1'),
       plainBytes: sealed.plainBytes,
       sealedBytes: sealed.sealedBytes,
-      prefix: Buffer.from(prefix),
+      prefix: Buffer.from(prefix).toString('latin1'),
       recipients: recipients.map((r) => ({ address: r.address, notify: r.notify.reduce((bits, n) => bits | NOTIFY[n.toLowerCase() as keyof typeof NOTIFY], 0), orcpt: r.orcpt })),
     };
     try {

@@ -180,7 +180,8 @@ export class Queue {
 
   /** The message as it goes out, in pieces: what stands before it, then its bytes. Unavailable, Corrupt. */
   async *read(m: QueuedMessage, bytesMax = Infinity): AsyncGenerator<Buffer> {
-    yield m.prefix;
+    yield Buffer.from(m.prefix, 'latin1');
+    const contentKey = Buffer.from(m.contentKey, 'latin1');
     const name = blobName(this.root, m.blob);
     const end = Math.min(m.plainBytes, bytesMax);
     for (let from = 0; from < end; from += READ_BYTES) {
@@ -188,7 +189,7 @@ export class Queue {
       const range = sealedRange(from, to, m.plainBytes);
       const object = await this.store.get(name, range);
       if (!object) throw new Unavailable(`${name}: the message is not there`);
-      yield openRange(m.contentKey, object.bytes, range.from, from, to);
+      yield openRange(contentKey, object.bytes, range.from, from, to);
     }
   }
 

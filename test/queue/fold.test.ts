@@ -8,7 +8,7 @@ import type { QueueOp } from '../../src/queue/index.ts';
 const file = (name: string) => new URL(`../../fixtures/queue/${name}`, import.meta.url);
 const queued = (id: string, at: number, n = 2): QueueOp => ({
   kind: 'Queued', id, at, user: 'u1', from: 'anna@x.test', envid: 'e', returnFull: true, eightBit: true, utf8: false, requireTls: false, anyTls: false, releaseAt: 0, blob: `b${id}`,
-  contentKey: Buffer.from('0102', 'hex'), plainBytes: 100, sealedBytes: 300, prefix: Buffer.from('A: b\r\n'),
+  contentKey: '\x01\x02', plainBytes: 100, sealedBytes: 300, prefix: 'A: b\r\n',
   recipients: Array.from({ length: n }, (_, i) => ({ address: `r${i}@y.test`, notify: i * 4, orcpt: '' })),
 });
 const outcome = (recipient: number, result: 'delivered' | 'deferred' | 'failed') => ({ recipient, result, status: '4.0.0', text: 'said', host: 'mx.y.test', nextAt: result === 'deferred' ? 77 : 0 });

@@ -105,7 +105,7 @@ export class DailyReports implements DmarcRecorder {
     if (queue.state.messages.has(id)) return;
     const releaseAt = Date.parse(`${day}T00:00:00Z`) + DAY_MS + limits.report_wait_ms * (1 + random.unit());
     const recipients = [{ address: REPORTS, notify: 0, orcpt: '' }];
-    await queue.write((state) => (state.messages.has(id) ? [] : [{ kind: 'Queued', ...plainSpec, id, at: clock.now(), from: '', recipients, releaseAt: Math.floor(releaseAt), blob: '', contentKey: NOTHING, plainBytes: 0, sealedBytes: 0, prefix: NOTHING }]));
+    await queue.write((state) => (state.messages.has(id) ? [] : [{ kind: 'Queued', ...plainSpec, id, at: clock.now(), from: '', recipients, releaseAt: Math.floor(releaseAt), blob: '', contentKey: '', plainBytes: 0, sealedBytes: 0, prefix: '' }]));
   }
 
   /** Makes the reports of a day from what all replicas have stored, and puts them into the queue. Unavailable. */
