@@ -88,14 +88,17 @@ export async function copyMessages(user: OpenUser, from: MailboxId, to: MailboxI
   return all;
 }
 
-/** Removes messages of a mailbox; those that are gone already are passed over. */
-export async function expungeMessages(user: OpenUser, mailbox: MailboxId, uids: ArrayLike<Uid>): Promise<void> {
+/** Removes messages of a mailbox; those that are gone already are passed over. Resolves with how many it removed. */
+export async function expungeMessages(user: OpenUser, mailbox: MailboxId, uids: ArrayLike<Uid>): Promise<number> {
   await user.need({ kind: 'rows', mailbox });
+  let removed = 0;
   await user.write(
     () => {
       const messages = user.state.messageRefs(mailbox, uids);
+      removed = messages.length;
       return messages.length === 0 ? null : [{ kind: 'MessagesExpunged', mailbox, at: user.replica.clock.now(), messages }];
     },
     { positions: 1, bytes: uids.length * 4 },
   );
+  return removed;
 }

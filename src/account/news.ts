@@ -9,26 +9,28 @@ export function newsOf(ops: readonly Op[]): AccountNews {
   const news: AccountNews = { mailboxes: [], names: false, metadata: [] };
   const at = (id: MailboxId): MailboxNews => {
     let known = mailboxes.get(id);
-    if (!known) mailboxes.set(id, (known = { added: false, gone: false, flags: false }));
+    if (!known) mailboxes.set(id, (known = { added: 0, gone: 0, flags: false }));
     return known;
   };
   for (const op of ops) {
     switch (op.kind) {
       case 'MessageAdded':
-        at(op.mailbox).added = true;
+        at(op.mailbox).added += op.messages.length;
         break;
       case 'MessagesCopied':
-        at(op.to).added = true;
+        at(op.to).added += op.sources.length;
         break;
       case 'MessagesExpunged':
-        at(op.mailbox).gone = true;
+        at(op.mailbox).gone += op.messages.length;
         break;
       case 'FlagsChanged':
         at(op.mailbox).flags = true;
         break;
       case 'Repaired':
         // Renumbered messages go and come again.
-        Object.assign(at(op.mailbox), { added: true, gone: true, flags: true });
+        at(op.mailbox).added += op.renumbered.length;
+        at(op.mailbox).gone += op.renumbered.length;
+        at(op.mailbox).flags = true;
         break;
       case 'MetadataChanged':
         news.metadata.push({ mailbox: op.mailbox, entry: op.entry });

@@ -152,7 +152,7 @@ export class SelectedMailbox implements Selected, Listener {
     return this.#copy(uids, name, true);
   }
 
-  async expunge(uids: ArrayLike<Uid> | null): Promise<void> {
+  async expunge(uids: ArrayLike<Uid> | null): Promise<number> {
     const index = this.index;
     const deleted: Uid[] = [];
     const isDeleted = new Map<number, boolean>();
@@ -163,7 +163,7 @@ export class SelectedMailbox implements Selected, Listener {
     };
     if (uids === null) for (let i = 0; i < index.count; i++) look(i);
     else for (let k = 0; k < uids.length; k++) if (index.find(uids[k]) >= 0) look(index.find(uids[k]));
-    if (deleted.length > 0) await expungeMessages(this.#user, this.id, deleted);
+    return deleted.length > 0 ? expungeMessages(this.#user, this.id, deleted) : 0;
   }
 
   close(): void {

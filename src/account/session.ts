@@ -152,7 +152,7 @@ export class UserSession implements Session {
     );
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string): Promise<number> {
     const wanted = checked(to);
     const source = await this.#find(from);
     if (source.name === 'INBOX') return this.#renameInbox(source.id, wanted);
@@ -169,15 +169,17 @@ export class UserSession implements Session {
       const made = parents(wanted).filter((p) => !state.byName(p)).map((p) => this.#created(p, null));
       return [...made, ...moved.map((m, i): Op => ({ kind: 'MailboxRenamed', mailbox: m.id, name: names[i] }))];
     });
+    return 0;
   }
 
   /** RFC 9051 §6.3.6: INBOX stays, its messages go into a new mailbox. */
-  async #renameInbox(inbox: MailboxId, to: string): Promise<void> {
+  async #renameInbox(inbox: MailboxId, to: string): Promise<number> {
     await this.#user.need({ kind: 'rows', mailbox: inbox });
     const target = await this.create(to, null);
     await this.#user.need({ kind: 'rows', mailbox: target });
     const index = this.#user.state.mailbox(inbox);
-    if (index.count > 0) await copyMessages(this.#user, inbox, target, index.uids.slice(0, index.count), true);
+    if (index.count === 0) return 0;
+    return (await copyMessages(this.#user, inbox, target, index.uids.slice(0, index.count), true)).to.length;
   }
 
   async subscribe(name: string, on: boolean): Promise<void> {

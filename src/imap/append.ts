@@ -50,6 +50,7 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
   const head = HEAD.exec(first.text);
   const tag = TAG.exec(first.text)?.[1];
   let appender: Appender | null = null;
+  let mailbox = '';
   let answer: string;
   try {
     if (head === null) {
@@ -58,11 +59,11 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
     }
     const byUid = head[2] !== undefined;
     const replaces = head[3] === undefined ? null : () => replaced(conn, head[3], byUid);
-    appender = await receive(conn, first, head[0].length, (made) => (appender = made), replaces);
+    appender = await receive(conn, first, head[0].length, (made, name) => ([appender, mailbox] = [made, name]), replaces);
     const uid = replaces === null ? 0 : replaces();
     const { uidValidity, uids } = await appender.commit();
     appender = null;
-    conn.teller.made(uids);
+    conn.teller.made(mailbox, uids);
     const code = `[APPENDUID ${uidValidity} ${formatSet(uids)}]`;
     if (replaces !== null) await takeBack(conn, uid, code);
     conn.teller.tell(true);
@@ -97,7 +98,7 @@ async function takeBack(conn: Connection, uid: Uid, code: string): Promise<void>
  * Takes all messages. After a failure the rest of the command is still read and dropped, or, when the client waits for
  * our `+`, never sent; then the failure is thrown.
  */
-async function receive(conn: Connection, first: AppendArrival, at: number, made: (appender: Appender) => void, replaces: (() => Uid) | null): Promise<Appender> {
+async function receive(conn: Connection, first: AppendArrival, at: number, made: (appender: Appender, mailbox: string) => void, replaces: (() => Uid) | null): Promise<Appender> {
   const { reader, out } = conn;
   const messages = new Messages(conn, made, replaces);
   let failure: { error: unknown } | null = null;
@@ -136,7 +137,7 @@ async function receive(conn: Connection, first: AppendArrival, at: number, made:
 class Messages {
   appender: Appender | null = null;
   readonly #conn: Connection;
-  readonly #made: (appender: Appender) => void;
+  readonly #made: (appender: Appender, mailbox: string) => void;
   readonly #replaces: (() => Uid) | null;
   #count = 0;
   #mailbox = '';
@@ -145,7 +146,7 @@ class Messages {
   /** CATENATE: parts so far. */
   #parts = 0;
 
-  constructor(conn: Connection, made: (appender: Appender) => void, replaces: (() => Uid) | null) {
+  constructor(conn: Connection, made: (appender: Appender, mailbox: string) => void, replaces: (() => Uid) | null) {
     this.#conn = conn;
     this.#made = made;
     this.#replaces = replaces;
@@ -178,7 +179,7 @@ class Messages {
       const bytes = form === 'catenate' ? 0 : literalHeader(args, arrival);
       // RFC 3502 §6.3.11: an empty message takes the command back.
       if (form !== 'catenate' && bytes === 0) throw new Refused('message is empty, nothing was appended');
-      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox, this.#instead())));
+      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox, this.#instead())), this.#mailbox);
       this.appender.begin(flags, date, bytes);
       if (form !== 'catenate' || (await this.#catenated(args, arrival))) return;
     }

@@ -56,10 +56,10 @@ export interface MailboxStatus {
   highestModSeq: ModSeq;
 }
 
-/** What happened to one mailbox's messages. */
+/** What happened to one mailbox's messages: how many came and how many went, and whether any has other flags. */
 export interface MailboxNews {
-  added: boolean;
-  gone: boolean;
+  added: number;
+  gone: number;
   flags: boolean;
 }
 
@@ -93,8 +93,11 @@ export interface Session {
   /** Refused(ALREADYEXISTS), Refused(CANNOT), Refused(LIMIT). Makes missing parents. Resolves with the MAILBOXID. */
   create(name: string, specialUse: SpecialUse | null): Promise<MailboxId>;
   delete(name: string): Promise<void>;
-  /** INBOX: moves its messages into a new mailbox. Children are renamed with their parent. */
-  rename(from: string, to: string): Promise<void>;
+  /**
+   * INBOX: moves its messages into a new mailbox, and resolves with how many those were; else with 0. Children are renamed
+   * with their parent.
+   */
+  rename(from: string, to: string): Promise<number>;
   subscribe(name: string, on: boolean): Promise<void>;
   /**
    * Begins APPEND or MULTIAPPEND: all messages or none. Refused(TRYCREATE) when there is no such mailbox, Refused(OVERQUOTA).
@@ -236,8 +239,8 @@ export interface Selected {
   /** Refused(TRYCREATE) when there is no such mailbox. `from[i]` became `to[i]`. */
   copy(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }>;
   move(uids: ArrayLike<Uid>, name: string): Promise<{ uidValidity: number; from: Uid[]; to: Uid[] }>;
-  /** Removes those of `uids` (null: of all) that have \Deleted. */
-  expunge(uids: ArrayLike<Uid> | null): Promise<void>;
+  /** Removes those of `uids` (null: of all) that have \Deleted; resolves with how many it removed. */
+  expunge(uids: ArrayLike<Uid> | null): Promise<number>;
   /** CLOSE, UNSELECT, SELECT of another. */
   close(): void;
 }

@@ -81,8 +81,9 @@ export class Teller {
     this.#watch?.own(doing);
   }
 
-  /** Messages that the client put into a mailbox; UIDs of one are never those of another. */
-  made(uids: readonly Uid[]): void {
+  /** Messages that the client put into the mailbox of this name; UIDs of one are never those of another. */
+  made(mailbox: string, uids: readonly Uid[]): void {
+    this.own({ messages: [{ mailbox, added: uids.length, gone: 0 }] });
     const view = this.#conn.openView;
     if (view === null || uids.length === 0 || view.index.find(uids[0]) < 0) return;
     view.made = true;

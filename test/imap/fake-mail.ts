@@ -214,7 +214,7 @@ export class FakeMailbox implements MailboxIndex {
     for (const change of changes) this.#journal.push({ version: ++this.version, change });
     if (this.#journal.length > JOURNAL_MAX) this.#journal = this.#journal.slice(-JOURNAL_MAX / 2);
     for (const selected of this.listeners) selected.onChange?.();
-    const has = (kind: Change['kind']) => changes.some((change) => change.kind === kind);
-    this.user.tell({ mailboxes: [{ id: this.id, news: { added: has('added'), gone: has('expunged'), flags: has('flags') } }] });
+    const count = (kind: Change['kind']) => changes.filter((change) => change.kind === kind).length;
+    this.user.tell({ mailboxes: [{ id: this.id, news: { added: count('added'), gone: count('expunged'), flags: count('flags') > 0 } }] });
   }
 }

@@ -103,14 +103,17 @@ export class FakeSession implements Session {
     this.user.mailboxes.delete(name);
     this.user.tell({ names: true });
   }
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string): Promise<number> {
     await this.user.operation('rename');
     const box = this.user.mailbox(from);
     if (this.user.mailboxes.has(to)) throw new Refused('there is such a mailbox', 'ALREADYEXISTS');
     if (from === 'INBOX') {
       const target = this.user.make(to, null);
       for (const message of box.messages) target.add(message.bytes, message.flags, message.at, message.zone, message);
-      return box.remove(box.messages.map((message) => message.uid));
+      this.user.tell({ names: true });
+      const uids = box.messages.map((message) => message.uid);
+      box.remove(uids);
+      return uids.length;
     }
     for (const [name, mailbox] of [...this.user.mailboxes]) {
       if (name !== from && !name.startsWith(`${from}/`)) continue;
@@ -119,6 +122,7 @@ export class FakeSession implements Session {
       this.user.mailboxes.set(mailbox.name, mailbox);
     }
     this.user.tell({ names: true });
+    return 0;
   }
   async subscribe(name: string, on: boolean): Promise<void> {
     await this.user.operation('subscribe');
@@ -258,12 +262,12 @@ export class FakeSelected implements Selected {
     this.index.remove(done.from);
     return done;
   }
-  async expunge(uids: ArrayLike<Uid> | null): Promise<void> {
+  async expunge(uids: ArrayLike<Uid> | null): Promise<number> {
     await this.index.user.operation('expunge');
     const asked = uids === null ? null : new Set(Array.from(uids));
-    this.index.remove(
-      this.index.messages.filter((message) => message.flags.includes('\\Deleted') && (asked === null || asked.has(message.uid))).map((message) => message.uid),
-    );
+    const gone = this.index.messages.filter((message) => message.flags.includes('\\Deleted') && (asked === null || asked.has(message.uid))).map((message) => message.uid);
+    this.index.remove(gone);
+    return gone.length;
   }
   close(): void {
     this.onChange = null;

@@ -189,10 +189,11 @@ export class MemorySelected implements Selected {
     for (const uid of done.from) this.index.remove(uid);
     return done;
   }
-  async expunge(uids: ArrayLike<Uid> | null): Promise<void> {
+  async expunge(uids: ArrayLike<Uid> | null): Promise<number> {
     const wanted = uids === null ? null : new Set(Array.from(uids));
     const gone = this.index.mails.filter((mail) => mail.flags.includes('\\Deleted') && (wanted === null || wanted.has(mail.uid)));
     for (const { uid } of gone) this.index.remove(uid);
+    return gone.length;
   }
   close(): void {}
 }

@@ -24,6 +24,7 @@ export const COMMANDS = [
   'SEARCH RETURN (UPDATE COUNT) UNSEEN', 'UID SEARCH RETURN (UPDATE (FLAGS BODY.PEEK[TEXT]) COUNT) UNDELETED', 'CANCELUPDATE "x"', 'ESEARCH IN (subtree (Sent a) mailboxes INBOX selected) RETURN (PARTIAL -1:-2 RELEVANCY) UID 1:*',
   'UID FETCH 1:* (PREVIEW (LAZY)) (PARTIAL -1:-3)', 'GETQUOTAROOT INBOX', 'SETQUOTA "" (STORAGE 5)', 'SETMETADATA INBOX (/private/x {3+}\r\nabc /private/y NIL)',
   'GETMETADATA (MAXSIZE 5 DEPTH 1) "" (/private /shared/x)', 'LIST "" * RETURN (METADATA (/private/x))', 'REPLACE 2 Sent (\\Seen) {3+}\r\nabc', 'ENABLE UIDONLY IMAP4rev2',
+  'UID REPLACE 64 Sent {3+}\r\nabc', 'UID SORT (ARRIVAL CC FROM SIZE TO RELEVANCY) US-ASCII UNDELETED', 'GETQUOTA ""', 'UID COPY 1:*,$ Sent', 'MOVE 2,*:3 Archive',
   'COMPRESS DEFLATE', 'APPEND Sent CATENATE (URL "/INBOX/;UID=64/;SECTION=TEXT" TEXT {3+}\r\nabc URL "/INBOX/;UID=128/;PARTIAL=0.5") (\\Seen) {2+}\r\nab',
   'NOTIFY SET STATUS (selected-delayed (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge FlagChange)) (subtree (Sent a) (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))',
   'NOTIFY NONE', 'UNAUTHENTICATE', 'COPY 1:2 Sent', 'UID MOVE 64 Archive', 'STARTTLS', 'LOGIN a {1+}\r\nb', 'AUTHENTICATE PLAIN =', 'AUTHENTICATE PLAIN\r\n*', 'LOGOUT',
@@ -179,11 +180,16 @@ export class Fuzzer {
     return text.slice(0, 20_000);
   }
 
-  /** Some mutated commands in one state, chosen by chance. */
-  async once(): Promise<void> {
+  /** Some mutated commands, and a state to play them in, chosen by chance. */
+  dialogue(): { state: string; text: string } {
     const state = this.#pick(Object.keys(STATES));
     let text = '';
     for (let i = 0; i < 8; i++) text += `${this.#mutated(`t${i} ${this.#pick(COMMANDS)}`)}\r\n`;
+    return { state, text };
+  }
+
+  async once(): Promise<void> {
+    const { state, text } = this.dialogue();
     await this.play(state, text);
   }
 

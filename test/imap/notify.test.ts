@@ -283,6 +283,58 @@ describe('imap: NOTIFY', () => {
     wire.assertQuiet();
   });
 
+  it('says no STATUS of what the client did itself in other mailboxes, but of what others do there meanwhile', async () => {
+    for (const n of [1, 2, 3, 4, 5]) inbox().add(`Subject: ${n}\r\n\r\n`);
+    const sent = world.user.mailbox('Sent');
+    await wire.command('a', 'NOTIFY SET (personal (MessageNew MessageExpunge FlagChange))');
+    await wire.command('s', 'SELECT INBOX');
+    const own = [
+      'COPY 1 Sent',
+      'MOVE 1:2 Sent',
+      'APPEND Sent {3+}\r\nabc',
+      'REPLACE 1 Sent {3+}\r\nabc',
+      'STORE 1 +FLAGS.SILENT (\\Deleted)',
+      'CLOSE',
+      'RENAME INBOX Old',
+      'COPY 1 Sent',
+      'CREATE New',
+      'DELETE Old',
+    ];
+    /** Whatever asks the mail next finds that others did this. */
+    const meanwhile = (operation: string, run: () => void): void => {
+      world.user.before = (asked) => {
+        if (asked !== operation) return;
+        world.user.before = null;
+        run();
+      };
+    };
+    for (const text of own.slice(0, 6)) assert.doesNotMatch((await wire.command('b', text)).join('|'), /STATUS| (NO|BAD) /, text);
+    assert.equal(inbox().count, 1);
+    assert.doesNotMatch((await wire.command('c', own[6])).join('|'), /STATUS| (NO|BAD) /);
+    assert.equal(world.user.mailbox('Old').count, 1);
+    for (const text of ['SELECT Old', ...own.slice(7)]) assert.doesNotMatch((await wire.command('d', text)).join('|'), /STATUS| (NO|BAD) /, text);
+    // Once each: what comes from others in the same moment is not the client's own.
+    await wire.command('e', 'SELECT Drafts');
+    const count = sent.count;
+    meanwhile('commit', () => sent.add('Subject: x\r\n\r\n'));
+    assert.deepEqual((await wire.command('f', 'APPEND Sent {3+}\r\nabc'))[0], `* STATUS "Sent" (MESSAGES ${count + 2} UIDNEXT ${sent.uidNext} UIDVALIDITY ${sent.uidValidity} UNSEEN ${count + 2})`);
+    meanwhile('commit', () => sent.remove([sent.uids[0]]));
+    assert.match((await wire.command('g', 'APPEND Sent {3+}\r\nabc'))[0], new RegExp(`^\\* STATUS "Sent" \\(MESSAGES ${count + 2} `));
+    meanwhile('commit', () => sent.setFlags(sent.uids[0], ['\\Seen']));
+    assert.match((await wire.command('h', 'APPEND Sent {3+}\r\nabc'))[0], /^\* STATUS "Sent" \(UIDVALIDITY \d+ UNSEEN \d+\)$/);
+    const drafts = world.user.mailbox('Drafts');
+    const uids = [drafts.add('Subject: 1\r\n\r\n', ['\\Deleted']), drafts.add('Subject: 2\r\n\r\n')];
+    await wire.command('i', 'SELECT Drafts');
+    meanwhile('expunge', () => drafts.remove([uids[1]]));
+    assert.match((await wire.command('j', 'CLOSE'))[0], /^\* STATUS "Drafts" \(MESSAGES 0 /);
+    inbox().add('Subject: 1\r\n\r\n');
+    assert.match(await wire.line(), /^\* STATUS "INBOX" \(MESSAGES 1 /);
+    // The own doing of before hides nothing later.
+    sent.add('Subject: y\r\n\r\n');
+    assert.match(await wire.line(), /^\* STATUS "Sent" /);
+    wire.assertQuiet();
+  });
+
   it('NOTIFY SET STATUS: HIGHESTMODSEQ for who hears of flags; CONDSTORE does not begin with it', async () => {
     inbox().add('Subject: 0\r\n\r\n');
     const lines = await wire.command('a', 'NOTIFY SET STATUS (mailboxes INBOX (MessageNew MessageExpunge FlagChange)) (mailboxes Sent (MessageNew MessageExpunge))');

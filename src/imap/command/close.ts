@@ -7,7 +7,8 @@ export const close = command<null>({
   run: async (context) => {
     const { selected, view } = context;
     // What the client never heard of stays.
-    if (!selected.readOnly) await selected.expunge(view.whole ? null : view.uids.slice(0, view.count));
+    const gone = selected.readOnly ? 0 : await selected.expunge(view.whole ? null : view.uids.slice(0, view.count));
+    context.teller.own({ messages: [{ mailbox: selected.name, added: 0, gone }] });
     context.unselect();
     return '';
   },

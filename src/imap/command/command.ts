@@ -71,8 +71,8 @@ export interface Context {
   /** Hears what this client does itself, which NOTIFY need not tell it (RFC 5465 §5). */
   readonly teller: {
     own(doing: OwnDoing): void;
-    /** Messages that were put into a mailbox, perhaps the selected one. */
-    made(uids: readonly Uid[]): void;
+    /** Messages that were put into the mailbox of this name, perhaps the selected one. */
+    made(mailbox: string, uids: readonly Uid[]): void;
   };
   /** Done once after the tagged answer (STARTTLS, LOGOUT). */
   after(run: () => void | Promise<void>): void;

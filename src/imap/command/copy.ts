@@ -23,7 +23,7 @@ export const copy = command({
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';
     const copied = await selected.copy(uids, name);
-    context.teller.made(copied.to);
+    context.teller.made(name, copied.to);
     const code = copyUid(copied);
     return code === '' ? '' : `[${code}] COPY completed`;
   },

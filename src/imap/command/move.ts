@@ -17,7 +17,7 @@ export const move = command({
     if (!byUid && uids.some((uid) => view.index.find(uid) < 0)) throw new Refused('Some of the messages are gone', 'EXPUNGEISSUED');
     if (uids.length === 0) return '';
     const moved = await selected.move(uids, name);
-    context.teller.made(moved.to);
+    context.teller.made(name, moved.to);
     const code = copyUid(moved);
     if (code !== '') out.line(`* OK [${code}] Moved`);
     view.poll(out, { allowExpunge: true, own: true });

@@ -19,8 +19,9 @@ export const rename = command<{ from: string; to: string; sent: { from: string; 
     checkNewName(to);
     if (to === 'INBOX') throw new Refused('INBOX is always there', 'ALREADYEXISTS');
     if (to.startsWith(`${from}/`) && from !== 'INBOX') throw new Refused('a mailbox can not move below itself', 'CANNOT');
-    await context.session.rename(from, to);
-    context.teller.own({ names: [to, ...parentsOf(to)] });
+    const moved = await context.session.rename(from, to);
+    const messages = [{ mailbox: from, added: 0, gone: moved }, { mailbox: to, added: moved, gone: 0 }];
+    context.teller.own({ names: [to, ...parentsOf(to)], messages });
     // A client of IMAP4rev2 that wrote a name in another form learns how it is spelt.
     if (context.enabled.rev2 && (sent.from !== from || sent.to !== to)) context.out.line(`* LIST () "/" ${quoteMailbox(to, true)}${oldName(to, sent.from)}`);
     return '';

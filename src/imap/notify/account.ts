@@ -13,6 +13,8 @@ import type { Event, NotifyRequest, Place } from './request.ts';
 /** What a client did itself, and need not be told (RFC 5465 §5). */
 export interface OwnDoing {
   names?: string[];
+  /** Messages that it put into mailboxes of these names, or removed from them. */
+  messages?: { mailbox: string; added: number; gone: number }[];
   /** Annotations of a mailbox; null: of the user. */
   annotations?: { name: string | null; entries: string[] };
 }
@@ -35,6 +37,7 @@ export class AccountWatch {
   /** By place: each is asked for again and again. */
   #events = new Map<MailboxEntry, ReadonlySet<Event>>();
   #mailboxes = new Map<MailboxId, MailboxNews>();
+  #ownMessages: NonNullable<OwnDoing['messages']> = [];
   /** By mailbox: entries, and how often each was set. */
   #annotations = new Map<MailboxId | null, Map<string, number>>();
   #entries = 0;
@@ -71,8 +74,8 @@ export class AccountWatch {
   #take({ mailboxes, names, metadata }: AccountNews): void {
     this.#namesChanged ||= names;
     for (const { id, news } of mailboxes) {
-      const before = this.#mailboxes.get(id);
-      this.#mailboxes.set(id, before ? { added: before.added || news.added, gone: before.gone || news.gone, flags: before.flags || news.flags } : news);
+      const sum = this.#mailboxes.get(id) ?? { added: 0, gone: 0, flags: false };
+      this.#mailboxes.set(id, { added: sum.added + news.added, gone: sum.gone + news.gone, flags: sum.flags || news.flags });
     }
     for (const { mailbox, entry } of metadata) {
       const of = this.#annotations.get(mailbox) ?? new Map<string, number>();
@@ -83,18 +86,23 @@ export class AccountWatch {
   }
 
   /** Called behind the client's own command, before `write`. */
-  own({ names = [], annotations }: OwnDoing): void {
+  own({ names = [], messages = [], annotations }: OwnDoing): void {
     // What changed nothing must not hide what others do to that name later.
     if (this.#namesChanged) for (const name of names) this.#ownNames.add(name);
+    if (this.#mailboxes.size > 0) this.#ownMessages.push(...messages);
     if (annotations === undefined) return;
-    const mailbox = annotations.name === null ? null : (this.#names.mailboxes.find(({ name }) => name === annotations.name)?.id ?? null);
-    const of = this.#annotations.get(mailbox);
+    const mailbox = annotations.name === null ? null : this.#idOf(annotations.name);
+    const of = mailbox === undefined ? undefined : this.#annotations.get(mailbox);
     for (const entry of annotations.entries) {
       const times = of?.get(entry) ?? 0;
       // Set once only: by this client. More often: by others too.
       if (times === 1) of!.delete(entry);
     }
-    if (of?.size === 0) this.#annotations.delete(mailbox);
+    if (of?.size === 0) this.#annotations.delete(mailbox!);
+  }
+
+  #idOf(wanted: string): MailboxId | undefined {
+    return this.#names.mailboxes.find(({ name }) => name === wanted)?.id;
   }
 
   /** Gives the names as they were before. */
@@ -125,19 +133,32 @@ export class AccountWatch {
 
   /** Writes what happened since the last call. Unavailable. */
   async write(out: Output, manner: Manner): Promise<void> {
-    const mailboxes = this.#mailboxes;
-    const annotations = this.#annotations;
-    this.#mailboxes = new Map();
-    this.#annotations = new Map();
-    this.#entries = 0;
-    if (this.#namesChanged) {
+    // First, because the names of all else are found by them.
+    while (this.#namesChanged) {
       this.#namesChanged = false;
       const own = this.#ownNames;
       this.#ownNames = new Set();
       this.#writeNames(out, await this.#list(), own, manner.utf8);
     }
+    this.#passOverOwn();
+    const mailboxes = this.#mailboxes;
+    const annotations = this.#annotations;
+    this.#mailboxes = new Map();
+    this.#annotations = new Map();
+    this.#entries = 0;
     for (const [id, news] of mailboxes) if (id !== manner.selected) await this.#writeStatus(out, id, news, manner);
     for (const [id, entries] of annotations) this.#writeEntries(out, id, [...entries.keys()], manner.utf8);
+  }
+
+  /** §5: of what happened to messages only what others did is told. */
+  #passOverOwn(): void {
+    for (const { mailbox, added, gone } of this.#ownMessages) {
+      const news = this.#mailboxes.get(this.#idOf(mailbox) ?? '');
+      if (news === undefined) continue;
+      news.added = Math.max(0, news.added - added);
+      news.gone = Math.max(0, news.gone - gone);
+    }
+    this.#ownMessages = [];
   }
 
   /** §5.4, §5.5. */
@@ -161,7 +182,7 @@ export class AccountWatch {
   async #writeStatus(out: Output, id: MailboxId, { added, gone, flags }: MailboxNews, { condstore, utf8 }: Manner): Promise<void> {
     const known = this.#known.get(id);
     const events = known === undefined ? NONE : this.#eventsOf(known);
-    const messages = events.has('MessageNew') && (added || gone);
+    const messages = events.has('MessageNew') && (added > 0 || gone > 0);
     if (!messages && !(flags && events.has('FlagChange'))) return;
     const status = await this.#session.glance(id);
     if (status === null) return;
