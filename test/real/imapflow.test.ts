@@ -1,6 +1,7 @@
 // imapflow, as mail programs written in JavaScript use it, against a replica.
 import assert from 'node:assert/strict';
 import { ImapFlow } from 'imapflow';
+import { line, serverShelf } from './agreement.ts';
 import { message } from './mail.ts';
 import { Site } from './site.ts';
 import type { Person, Replica } from './site.ts';
@@ -101,6 +102,15 @@ describe('real: imapflow', () => {
       await c.mailboxDelete(`${folder}2`);
       const status = await c.status('Archive', { messages: true, unseen: true, uidNext: true });
       assert.ok(status && status.messages === (secure ? 2 : 1));
+      const read: Record<string, string[]> = {};
+      for (const { path, flags: attributes } of await c.list()) {
+        if (attributes.has('\\Noselect')) continue;
+        await c.mailboxOpen(path, { readOnly: true });
+        const rows = await c.fetchAll('1:*', { flags: true, source: true }).catch(() => []);
+        if (rows.length > 0) read[path] = rows.map((row) => line(row.source!.toString('latin1'), [...row.flags!])).sort();
+      }
+      assert.deepEqual(read, await serverShelf(await replica.client(ann)));
+      assert.deepEqual(Object.keys(read), ['Archive']);
       await c.logout();
     });
   }

@@ -1,5 +1,8 @@
-# One round of Python's imaplib: `imaplib_round.py PORT IMAPS_PORT ADDRESS`, password on standard input. Says "all well".
+# One round of Python's imaplib: `imaplib_round.py PORT IMAPS_PORT ADDRESS`, password on standard input. Says what it then reads, as
+# JSON: mailbox -> [text, flags] of each message.
 import imaplib
+import json
+import re
 import ssl
 import sys
 
@@ -55,6 +58,13 @@ for c, box in ((clear, "Py1"), (over, "Py2")):
     ok(c.delete(box + "x"))
     kind, data = c.select('"no such box"')
     assert kind == "NO", data
+shelf = {}
+for row in ok(over.list()):
+    box = re.search(rb'"/" "?([^"]*)"?$', row)[1].decode()
+    ok(over.select(f'"{box}"', readonly=True))
+    data = over.fetch("1:*", "(FLAGS BODY.PEEK[])")[1]
+    rows = [row for row in data if isinstance(row, tuple)]
+    shelf[box] = [[text.decode("latin1"), re.search(rb"FLAGS \(([^)]*)\)", head)[1].decode().split()] for head, text in rows]
 for c in (clear, over):
     assert c.logout()[0] == "BYE"
 try:
@@ -62,4 +72,4 @@ try:
     raise SystemExit("a wrong password was taken")
 except imaplib.IMAP4.error:
     pass
-print("all well")
+print(json.dumps(shelf))
