@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { join } from 'node:path';
 import tls from 'node:tls';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { freePorts } from '../ports.ts';
+import { Authority } from '../queue/authority.ts';
 import { message } from './mail.ts';
 import { Relay } from './relay.ts';
-import { Site, until } from './site.ts';
+import { DOMAIN, Site, until } from './site.ts';
 import type { Person, Replica } from './site.ts';
 import { Display, Thunderbird } from './thunderbird.ts';
-import { needs } from './tools.ts';
+import { needs, skip } from './tools.ts';
+import { Postfix, worldMissing } from './world.ts';
 
 interface Row {
   uid: number;
@@ -50,6 +53,8 @@ describe('real: Thunderbird', function () {
   let clients: Thunderbird[] = [];
   /** Who still serves: what the server has is asked there. */
   let alive: Replica;
+  /** Where mail for others goes; null where Postfix is not installed. */
+  let postfix: Postfix | null = null;
 
   before(async function () {
     needs(this, 'thunderbird', ['--version'], 'apt install thunderbird');
@@ -58,7 +63,9 @@ describe('real: Thunderbird', function () {
     ({ ann } = await site.people('ann'));
     const submission = await freePorts(2);
     replicas = [];
-    for (const port of submission) replicas.push(await site.start({ COLOMBIER_SUBMISSION_PORT: String(port) }));
+    const authority = await Authority.create();
+    if (worldMissing() === null) postfix = await Postfix.start({ folder: join(site.folder, 'postfix'), hostname: 'mx.away.example', domains: ['away.example'], routes: {}, tls: authority.chain(await authority.issue(['mx.away.example'])) });
+    for (const port of submission) replicas.push(await site.start({ COLOMBIER_SUBMISSION_PORT: String(port), COLOMBIER_SMARTHOST: postfix === null ? '' : `127.0.0.1:${postfix.port}` }));
     relays = await Promise.all(replicas.map((replica) => Relay.start(replica.imap)));
     alive = replicas[0];
     const imap = await alive.client(ann);
@@ -74,6 +81,7 @@ describe('real: Thunderbird', function () {
     await Promise.all(clients.map((client) => client.end()));
     await display?.end();
     for (const relay of relays) await relay.end();
+    await postfix?.stop();
     await site?.end();
   });
 
@@ -155,6 +163,22 @@ describe('real: Thunderbird', function () {
     const text = Buffer.from(await one.call<string>('source', 'INBOX', sent.id), 'latin1').toString('utf8');
     assert.match(text, /Subject: to myself\r\n[^]*Grüße, sent\./u);
     assert.deepEqual(await agree(two, MAILBOXES), await agree(one, MAILBOXES));
+  });
+
+  it('what it sends to others is in their Postfix, signed so that the records of the domain verify it', async function () {
+    if (postfix === null) return skip(this, worldMissing()!);
+    const outside = postfix;
+    const [, two] = clients;
+    await two.call('write', 'cleo@away.example', 'to somebody else', 'Grüße nach draußen.\n.\n..\n');
+    await until(() => outside.mails.length === 1, WAIT_MS, () => outside.log.slice(-2000) + replicas[1].log.slice(-2000));
+    const [mail] = outside.mails;
+    assert.match(Buffer.from(mail, 'latin1').toString('utf8'), /Subject: to somebody else\r?\n[^]*Grüße nach draußen\./u);
+    const { out } = await site.command(['domain', 'dns', DOMAIN]);
+    const records = new Map([...out.matchAll(/^(\S+)\. IN TXT (.*)$/gm)].map((m) => [m[1], m[2].replace(/" "/g, '').slice(1, -1)]));
+    // Postfix's own fields stand above what was sent.
+    const sent = Buffer.from(mail.slice(mail.indexOf('DKIM-Signature')).replace(/\r?\n/g, '\r\n'), 'latin1');
+    const { results } = await dkimVerify(sent, { resolver: async (name: string) => [[records.get(name) ?? assert.fail(name)]] });
+    assert.deepEqual(results.map((r: { status: { result: string } }) => r.status.result), ['pass', 'pass']);
   });
 
   it('what is done offline is done at the server afterwards, beside what others did meanwhile', async () => {
