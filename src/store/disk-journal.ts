@@ -2,7 +2,7 @@
 //
 // Without it a PUT fsyncs the new file and its folder, each a commit of the file system's own journal; that is most of the
 // time of a delivery. With it the object's bytes are appended here and made durable together with those of all other PUTs under
-// way, then the file is written and renamed in the page cache only: first durable, then visible, then acknowledged. A message and
+// way; the file is written meanwhile, and then renamed, in the page cache only: first durable, then visible, then acknowledged. A message and
 // its event need one fdatasync for both: a file of the journal is read from its beginning to the first record that is not
 // whole, so what stands behind another is never found without it.
 // Later a checkpoint fsyncs the files and folders, mostly after the kernel has written them anyway, and the journal's file
@@ -14,7 +14,7 @@ import fs from 'node:fs';
 import { reason } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { DiskFolders } from './disk-folders.ts';
-import { fdatasync, fsync, writeAllAtSync } from './disk-io.ts';
+import { fdatasync, fsync, immediate, writeAllAtSync } from './disk-io.ts';
 import { BLOCK, encodeHead, encodeRecord, spaceOf } from './journal-record.ts';
 import type { Kind } from './journal-record.ts';
 import { live, remove, segmentPath } from './journal-owner.ts';
@@ -334,7 +334,6 @@ async function newSegment({ folder, id, boot, clock }: JournalOptions, n: number
   return { fd: fs.openSync(path, 'r+'), path, generation: 1, tail: BLOCK, began: clock.monotonic(), files: new Set(), folders: new Set(), names: new Map(), open: 0, running: null, next: null };
 }
 
-const immediate = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 function noop(): void {}
 
 async function syncFolder(folder: string): Promise<void> {

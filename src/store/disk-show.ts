@@ -1,5 +1,5 @@
-// Files whose bytes are durable elsewhere already, given their names in the page cache: here and now while the disk is quick,
-// through libuv's pool while it is not.
+// Files whose bytes are being made durable elsewhere: written meanwhile, and then given their names, both in the page cache. Here and
+// now while the disk is quick, through libuv's pool while it is not.
 import fs from 'node:fs';
 import type { Clock } from '../base/index.ts';
 import type { DiskFolders } from './disk-folders.ts';
@@ -14,6 +14,13 @@ const MTIME_LATE_MS = 1000;
 export function touchIfLate(clock: Clock, file: string, wrote: number): void {
   const now = clock.now();
   if (Math.abs(now - wrote) > MTIME_LATE_MS) fs.utimesSync(file, now / 1000, now / 1000);
+}
+
+/** A file with all its bytes. */
+export interface Unnamed {
+  readonly path: string;
+  /** When, ms since 1970. */
+  readonly wrote: number;
 }
 
 export class DiskShow {
@@ -32,19 +39,33 @@ export class DiskShow {
     this.#spare = new SpareFiles(clock, temp);
   }
 
-  /** Throws or rejects with the file system's own error; then no temp file is left. */
-  show(folder: string, leaf: string, pieces: Uint8Array[]): void | Promise<void> {
+  /** Writes the file, without a name yet. Throws or rejects with the file system's own error; then no temp file is left. */
+  prepare(pieces: Uint8Array[]): Unnamed | Promise<Unnamed> {
     return this.#io.run(
-      () => this.#here(folder, leaf, pieces),
-      () => this.#pooled(folder, leaf, pieces),
+      () => this.#prepareHere(pieces),
+      () => this.#preparePooled(pieces),
     );
+  }
+
+  /** Gives it its name. Throws or rejects as `prepare` does. */
+  show(file: Unnamed, folder: string, leaf: string): void | Promise<void> {
+    if (Math.abs(this.#clock.now() - file.wrote) > MTIME_LATE_MS) return this.#showPooled(file, folder, leaf);
+    return this.#io.run(
+      () => this.#showHere(file, folder, leaf),
+      () => this.#showPooled(file, folder, leaf),
+    );
+  }
+
+  /** It gets no name. */
+  drop(file: Unnamed): void {
+    fs.rmSync(file.path, { force: true });
   }
 
   close(): void {
     this.#spare.close();
   }
 
-  #here(folder: string, leaf: string, pieces: Uint8Array[]): void {
+  #prepareHere(pieces: Uint8Array[]): Unnamed {
     const { fd, path } = this.#spare.take();
     try {
       try {
@@ -52,14 +73,14 @@ export class DiskShow {
       } finally {
         fs.closeSync(fd);
       }
-      this.#folders.renameSync(path, folder, leaf);
     } catch (e) {
       fs.rmSync(path, { force: true });
       throw e;
     }
+    return { path, wrote: this.#clock.now() };
   }
 
-  async #pooled(folder: string, leaf: string, pieces: Uint8Array[]): Promise<void> {
+  async #preparePooled(pieces: Uint8Array[]): Promise<Unnamed> {
     const path = this.#temp();
     try {
       const fd = await openNew(path);
@@ -68,11 +89,29 @@ export class DiskShow {
       } finally {
         fs.closeSync(fd);
       }
-      const wrote = this.#clock.now();
-      await this.#folders.rename(path, folder, leaf);
-      touchIfLate(this.#clock, `${folder}/${leaf}`, wrote);
     } catch (e) {
       fs.rmSync(path, { force: true });
+      throw e;
+    }
+    return { path, wrote: this.#clock.now() };
+  }
+
+  #showHere(file: Unnamed, folder: string, leaf: string): void {
+    try {
+      this.#folders.renameSync(file.path, folder, leaf);
+    } catch (e) {
+      this.drop(file);
+      throw e;
+    }
+  }
+
+  async #showPooled(file: Unnamed, folder: string, leaf: string): Promise<void> {
+    try {
+      touchIfLate(this.#clock, file.path, file.wrote);
+      await this.#folders.rename(file.path, folder, leaf);
+      touchIfLate(this.#clock, `${folder}/${leaf}`, file.wrote);
+    } catch (e) {
+      this.drop(file);
       throw e;
     }
   }

@@ -18,7 +18,7 @@ import { DiskCache } from './disk-cache.ts';
 import { codeOf, diskError, isAbsent } from './disk-error.ts';
 import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
 import { DiskFolders } from './disk-folders.ts';
-import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
+import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, immediate, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
 import { DiskJournal } from './disk-journal.ts';
 import { DiskList } from './disk-list.ts';
 import { bootId, prepareFolder } from './disk-open.ts';
@@ -149,6 +149,9 @@ export class DiskStore implements ObjectStore {
     const entry = journal.append(name, place, folder, pieces, size + TRAILER_BYTES, behind);
     if (!entry) return null;
     let shown = false;
+    // While the disk is busy with the journal.
+    const unnamed = immediate().then(() => this.#shows.prepare(pieces));
+    unnamed.catch(noop); // awaited below, unless something else throws
     try {
       if (after) {
         // At once: whoever waits for the same may write something else in its place.
@@ -159,11 +162,13 @@ export class DiskStore implements ObjectStore {
       await entry.durable;
       // One was given up, and stored in another try: that record stands behind this one.
       if (!entry.before.every((other) => other.shown)) return null;
+      const file = await unnamed;
       this.#check(call);
-      const done = this.#shows.show(folder, leaf, pieces);
+      const done = this.#shows.show(file, folder, leaf);
       if (done) await done;
       shown = true;
     } finally {
+      if (!shown) unnamed.then((file) => this.#shows.drop(file)).catch(noop);
       journal.end(entry, shown);
     }
     this.#cache.forget(folder, leaf);
