@@ -209,8 +209,9 @@ export class UserSession implements Session {
     return this.#user.state.metadata(id);
   }
 
-  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void> {
+  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<{ mailbox: MailboxId | null; changed: string[] }> {
     const mailbox = name === null ? null : (await this.#find(name)).id;
+    let changed: string[] = [];
     await this.#user.write(() => {
       const { state } = this.#user;
       const there = new Map(state.metadata(mailbox).map(({ entry, value }) => [entry, value]));
@@ -224,8 +225,10 @@ export class UserSession implements Session {
         if (value !== null && !there.has(entry)) size.entries++;
       }
       if (size.entries > limits.metadata_entries_max || size.bytes > limits.metadata_bytes_max) throw new Refused('Too many annotations', 'METADATA TOOMANY');
+      changed = changes.map(({ entry }) => entry);
       return changes.map(({ entry, value }): Op => ({ kind: 'MetadataChanged', mailbox, entry, value }));
     }, { positions: entries.length, bytes: entries.reduce((sum, { entry, value }) => sum + entry.length + (value?.length ?? 0) + 20, 0) });
+    return { mailbox, changed };
   }
 
   watch(listener: ((news: AccountNews) => void) | null): void {

@@ -108,8 +108,11 @@ export interface Session {
   quota(): Promise<{ bytes: number; bytesMax: number | null; messages: number; messagesMax: number | null }>;
   /** Annotations (RFC 5464) of a mailbox, or of the user (null), by name in lower case. Refused(NONEXISTENT). */
   metadata(name: string | null): Promise<{ entry: string; value: Uint8Array }[]>;
-  /** All or none; null removes. Refused(NONEXISTENT), Refused(METADATA MAXSIZE …), Refused(METADATA TOOMANY). */
-  setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void>;
+  /**
+   * All or none; null removes. Resolves with whose annotations those are, and which have other values now.
+   * Refused(NONEXISTENT), Refused(METADATA MAXSIZE …), Refused(METADATA TOOMANY).
+   */
+  setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<{ mailbox: MailboxId | null; changed: string[] }>;
   /** Called (synchronously, keep it short) after anything happened in any mailbox of the user; null: no longer. One listener. */
   watch(listener: ((news: AccountNews) => void) | null): void;
   /** As `status`, by id and as known here, without asking the store; null when there is no such mailbox. */

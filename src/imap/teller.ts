@@ -117,6 +117,17 @@ export class Teller {
     return (this.#watch = await AccountWatch.start(this.#conn.session, request.groups, () => this.#changed()));
   }
 
+  /**
+   * ENABLE METADATA (RFC 5464 §4.1): others' changes of annotations are told with the next command, and in IDLE. Behind NOTIFY
+   * the client hears what it asked for there, before or after (RFC 5465 §3.1).
+   */
+  enableMetadata(): void {
+    if (this.#request !== null || this.#watch !== null) return;
+    this.#watch = AccountWatch.ofAnnotations(this.#conn.session, () => {
+      if (this.#idling) this.#changed();
+    });
+  }
+
   /** While the client idles it is told at once. Resolves when nothing is being told any more. */
   async idle(on: boolean): Promise<void> {
     this.#idling = on;
@@ -152,6 +163,12 @@ export class Teller {
     } catch (e) {
       if (!(e instanceof Unavailable) || this.#conn.transport.closed) throw e;
       this.#conn.logger.warn('a client can not be notified', { reason: reason(e) });
+      if (this.#request === null) return;
+    }
+    if (this.#request === null) {
+      // Without NOTIFY there is no word for it: whoever connects again asks for all of them.
+      out.line('* BYE more annotations were changed than can be told');
+      return this.#conn.end();
     }
     // §5.8: rather nothing than half of it, as if the client had said NOTIFY NONE.
     watch.stop();

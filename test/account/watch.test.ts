@@ -44,7 +44,9 @@ describe('a session that watches all mailboxes', () => {
     assert.equal(inbox.messages, 1);
     assert.equal(await other.rename('INBOX', 'Old'), 1);
     assert.deepEqual((await news()).flatMap(({ mailboxes }) => mailboxes.map((one) => [one.id === inbox.id, one.news.added, one.news.gone])), [[false, 1, 0], [true, 0, 1]]);
-    await other.setMetadata('Far', [{ entry: '/private/comment', value: Buffer.from('x') }]);
+    const set = () => other.setMetadata('Far', [{ entry: '/private/comment', value: Buffer.from('x') }]);
+    assert.deepEqual(await set(), { mailbox: id, changed: ['/private/comment'] });
+    assert.deepEqual(await set(), { mailbox: id, changed: [] });
     assert.deepEqual((await news()).flatMap(({ metadata }) => metadata), [{ mailbox: id, entry: '/private/comment' }]);
     await other.subscribe('Far', true);
     assert.deepEqual((await news()).map(({ names }) => names), [true]);

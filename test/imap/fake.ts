@@ -144,17 +144,19 @@ export class FakeSession implements Session {
     if (name !== null) this.user.mailbox(name);
     return [...(this.user.annotations.get(name ?? '') ?? [])].map(([entry, value]) => ({ entry, value })).sort((a, b) => (a.entry < b.entry ? -1 : 1));
   }
-  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<void> {
+  async setMetadata(name: string | null, entries: { entry: string; value: Uint8Array | null }[]): Promise<{ mailbox: string | null; changed: string[] }> {
     await this.user.operation('setMetadata');
     if (name !== null) this.user.mailbox(name);
     const there = this.user.annotations.get(name ?? '') ?? new Map<string, Uint8Array>();
     this.user.annotations.set(name ?? '', there);
+    const changed = entries.filter(({ entry, value }) => (value === null ? there.has(entry) : Buffer.compare(value, there.get(entry) ?? Buffer.of(0)) !== 0)).map(({ entry }) => entry);
     for (const { entry, value } of entries) {
       if (value === null) there.delete(entry);
       else there.set(entry, value);
     }
     const mailbox = name === null ? null : this.user.mailbox(name).id;
-    this.user.tell({ metadata: entries.map(({ entry }) => ({ mailbox, entry })) });
+    this.user.tell({ metadata: changed.map((entry) => ({ mailbox, entry })) });
+    return { mailbox, changed };
   }
   close(): void {
     this.user.sessions.delete(this);

@@ -226,7 +226,7 @@ export class Client {
       drain: async () => {},
     };
     const { selected, view, enabled } = this;
-    const context: Partial<Context> = { out, enabled, selected, view, tag: 'A1', clock: systemClock, limits, logger: silent, isOpen: true, teller: { own: () => {}, made: () => {} }, enableCondstore: () => this.enable() };
+    const context: Partial<Context> = { out, enabled, selected, view, tag: 'A1', clock: systemClock, limits, logger: silent, isOpen: true, teller: { own: () => {}, made: () => {}, enableMetadata: () => {} }, enableCondstore: () => this.enable() };
     return context as Context;
   }
 

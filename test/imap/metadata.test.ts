@@ -1,4 +1,5 @@
-import { limits } from '../../src/base/index.ts';
+import assert from 'node:assert/strict';
+import { Unavailable, limits } from '../../src/base/index.ts';
 import { dial, play, startWorld } from './dialogue.ts';
 import type { Wire, World } from './dialogue.ts';
 
@@ -68,6 +69,102 @@ describe('imap: METADATA', () => {
       S: * METADATA "Archive" (/private/colour "grey")
       S: A2 OK LIST completed
     `);
+  });
+
+  describe('ENABLE METADATA', () => {
+    let other: Wire;
+    beforeEach(async () => {
+      other = await dial(world.port, { login: true });
+    });
+    afterEach(() => other.close());
+    const others = async (...texts: string[]) => {
+      for (const text of texts) assert.match((await other.command('o', text)).at(-1)!, /^o OK/, text);
+    };
+
+    it('tells what others set and removed, with the next command, and nothing before it was asked for', async () => {
+      await others('SETMETADATA INBOX (/private/comment "x")');
+      assert.deepEqual(await wire.command('a', 'NOOP'), ['a OK NOOP completed']);
+      assert.deepEqual(await wire.command('b', 'ENABLE METADATA METADATA-SERVER'), ['* ENABLED METADATA', 'b OK ENABLE completed']);
+      await others('SETMETADATA INBOX (/private/comment "y" /private/b "z")', 'SETMETADATA "" (/private/comment "x")', 'SETMETADATA Sent (/private/comment NIL)');
+      await others('CREATE New', 'SETMETADATA New (/private/comment "x")', 'RENAME New "R&AOQ-"', 'CREATE Gone', 'SETMETADATA Gone (/private/comment "x")', 'DELETE Gone');
+      wire.assertQuiet();
+      await play(wire, `
+        C: c CAPABILITY
+        S: * CAPABILITY …
+        S: * METADATA "INBOX" /private/comment /private/b
+        S: * METADATA "" /private/comment
+        S: * METADATA "R&AOQ-" /private/comment
+        S: c OK CAPABILITY completed
+      `);
+      await others('SETMETADATA INBOX (/private/b NIL)');
+      assert.deepEqual(await wire.command('d', 'NOOP'), ['* METADATA "INBOX" /private/b', 'd OK NOOP completed']);
+      assert.deepEqual(await wire.command('e', 'NOOP'), ['e OK NOOP completed']);
+    });
+
+    it('says nothing of what the client did itself, unless others did too', async () => {
+      await wire.command('a', 'ENABLE METADATA');
+      await play(wire, `
+        C: b SETMETADATA INBOX (/private/comment "x" /private/b "y")
+        S: b OK SETMETADATA completed
+        C: c CREATE New
+        S: c OK …
+        C: d SETMETADATA New (/private/comment "x")
+        S: d OK SETMETADATA completed
+      `);
+      await others('SETMETADATA INBOX (/private/comment "z")');
+      await play(wire, `
+        C: e SETMETADATA INBOX (/private/comment "x" /private/b "z")
+        S: * METADATA "INBOX" /private/comment
+        S: e OK SETMETADATA completed
+      `);
+      // As many as one may hear of at once, all its own.
+      const names = Array.from({ length: 99 }, (_, n) => `/private/${n}`);
+      for (let round = 0; round <= limits.imap_notify_entries_max / 99; round++) await wire.command('f', `SETMETADATA INBOX (${names.map((name) => `${name} "${round}"`).join(' ')})`);
+      assert.deepEqual(await wire.command('g', 'NOOP'), ['g OK NOOP completed']);
+    });
+
+    it('tells it at once in IDLE', async () => {
+      await wire.command('a', 'ENABLE METADATA');
+      wire.send('b IDLE\r\n');
+      assert.equal(await wire.line(), '+ idling');
+      await others('SETMETADATA INBOX (/private/comment "x")');
+      assert.equal(await wire.line(), '* METADATA "INBOX" /private/comment');
+      wire.send('DONE\r\n');
+      assert.deepEqual(await wire.until('b'), ['b OK IDLE completed']);
+    });
+
+    it('is told once where NOTIFY asks for it, and not where NOTIFY does not', async () => {
+      await wire.command('a', 'ENABLE METADATA');
+      await wire.command('b', 'NOTIFY SET (mailboxes Sent (MailboxMetadataChange))');
+      await others('SETMETADATA INBOX (/private/comment "x")', 'SETMETADATA Sent (/private/comment "x")');
+      assert.deepEqual(await wire.command('c', 'NOOP'), ['* METADATA "Sent" /private/comment', 'c OK NOOP completed']);
+      await wire.command('d', 'NOTIFY NONE');
+      await wire.command('e', 'ENABLE METADATA');
+      await others('SETMETADATA INBOX (/private/comment "y")');
+      assert.deepEqual(await wire.command('f', 'NOOP'), ['f OK NOOP completed']);
+    });
+
+    it('ends with UNAUTHENTICATE', async () => {
+      await wire.command('a', 'ENABLE METADATA');
+      await wire.command('b', 'UNAUTHENTICATE');
+      await wire.command('c', 'LOGIN ann@example.org secret');
+      await others('SETMETADATA INBOX (/private/comment "x")');
+      assert.deepEqual(await wire.command('d', 'NOOP'), ['d OK NOOP completed']);
+    });
+
+    it('loses nothing while the store is away, and says BYE when there is more than can be kept', async () => {
+      await wire.command('a', 'ENABLE METADATA');
+      await others('SETMETADATA INBOX (/private/comment "x")');
+      world.user.failures.set('mailboxes', new Unavailable('away'));
+      assert.deepEqual(await wire.command('b', 'NOOP'), ['b OK NOOP completed']);
+      world.user.failures.clear();
+      assert.deepEqual(await wire.command('c', 'NOOP'), ['* METADATA "INBOX" /private/comment', 'c OK NOOP completed']);
+      const metadata = Array.from({ length: limits.imap_notify_entries_max + 1 }, (_, n) => ({ mailbox: null, entry: `/private/${n}` }));
+      world.user.tell({ metadata });
+      wire.assertQuiet();
+      assert.match((await wire.command('d', 'NOOP'))[0], /^\* BYE /);
+      await wire.rest();
+    });
   });
 
   it('has limits, and refuses what is no entry', async () => {

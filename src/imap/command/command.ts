@@ -73,6 +73,8 @@ export interface Context {
     own(doing: OwnDoing): void;
     /** Messages that were put into the mailbox of this name, perhaps the selected one. */
     made(mailbox: string, uids: readonly Uid[]): void;
+    /** ENABLE METADATA. */
+    enableMetadata(): void;
   };
   /** Done once after the tagged answer (STARTTLS, LOGOUT). */
   after(run: () => void | Promise<void>): void;

@@ -20,6 +20,7 @@ export const enable = command<string[]>({
       else if (name === 'QRESYNC') context.enableCondstore(true);
       else if (name === 'UTF8=ACCEPT') context.enabled.utf8 = true;
       else if (name === 'UIDONLY') context.enableUidOnly();
+      else if (name === 'METADATA') context.teller.enableMetadata();
       else if (name === 'IMAP4REV2') context.enabled.rev2 = context.enabled.utf8 = true;
       else continue;
       enabled.add(name === 'IMAP4REV2' ? 'IMAP4rev2' : name);

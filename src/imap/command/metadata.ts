@@ -119,8 +119,7 @@ export const setmetadata = command<{ name: string; entries: { entry: string; val
     if (entries.some(({ entry }) => entry.lastIndexOf('/') === 0)) throw new Refused('/private and /shared have no value', 'CANNOT');
     if (entries.length > ENTRIES_MAX) throw new Refused(`More than ${ENTRIES_MAX} entries`, 'METADATA TOOMANY');
     if (entries.some(({ value }) => value !== null && value.length > limits.metadata_value_bytes_max)) throw new Refused('a value is too long', `METADATA MAXSIZE ${limits.metadata_value_bytes_max}`);
-    await context.session.setMetadata(name === '' ? null : name, entries);
-    context.teller.own({ annotations: { name: name === '' ? null : name, entries: entries.map(({ entry }) => entry) } });
+    context.teller.own({ annotations: await context.session.setMetadata(name === '' ? null : name, entries) });
     return '';
   },
 });

@@ -1,4 +1,5 @@
-// What a client hears of mailboxes that it has not selected (RFC 5465 §5): STATUS, LIST and METADATA answers. News is
+// What a client hears of mailboxes that it has not selected (RFC 5465 §5): STATUS, LIST and METADATA answers; without NOTIFY
+// only of annotations, if it has enabled that (RFC 5464 §4.1). News is
 // gathered while a command runs or the client does not read; of each mailbox only that something happened is kept.
 import { limits } from '../../base/index.ts';
 import type { MailboxId } from '../../base/index.ts';
@@ -15,8 +16,8 @@ export interface OwnDoing {
   names?: string[];
   /** Messages that it put into mailboxes of these names, or removed from them. */
   messages?: { mailbox: string; added: number; gone: number }[];
-  /** Annotations of a mailbox; null: of the user. */
-  annotations?: { name: string | null; entries: string[] };
+  /** Annotations of a mailbox (null: of the user), each set or removed once. */
+  annotations?: { mailbox: MailboxId | null; changed: string[] };
 }
 
 /** How answers are written for this client. */
@@ -28,10 +29,13 @@ export interface Manner {
 }
 
 const NONE: ReadonlySet<Event> = new Set();
+const ANNOTATIONS: NotifyRequest['groups'] = [{ has: () => true, events: new Set<Event>(['MailboxMetadataChange', 'ServerMetadataChange']) }];
 
 export class AccountWatch {
   readonly #session: Session;
   readonly #groups: NotifyRequest['groups'];
+  /** What is asked for of any mailbox: nothing else is kept. */
+  readonly #hears: { messages: boolean; names: boolean; annotations: boolean };
   #known = new Map<MailboxId, MailboxEntry>();
   #names: Names = NO_NAMES;
   /** By place: each is asked for again and again. */
@@ -49,17 +53,36 @@ export class AccountWatch {
   private constructor(session: Session, groups: NotifyRequest['groups']) {
     this.#session = session;
     this.#groups = groups;
+    const any = (...wanted: Event[]): boolean => groups.some(({ events }) => wanted.some((event) => events.has(event)));
+    this.#hears = {
+      messages: any('MessageNew', 'MessageExpunge', 'FlagChange'),
+      names: any('MailboxName', 'SubscriptionChange'),
+      annotations: any('MailboxMetadataChange', 'ServerMetadataChange'),
+    };
   }
 
-  /** `heard` is called after something happened. Unavailable. */
+  /** What NOTIFY asks for. `heard` is called after something happened. Unavailable. */
   static async start(session: Session, groups: NotifyRequest['groups'], heard: () => void): Promise<AccountWatch> {
     const watch = new AccountWatch(session, groups);
-    session.watch((news) => {
-      watch.#take(news);
-      heard();
-    });
+    watch.#listen(heard);
     await watch.#list();
     return watch;
+  }
+
+  /** Annotations only, of all mailboxes. `heard` is called after something happened. */
+  static ofAnnotations(session: Session, heard: () => void): AccountWatch {
+    const watch = new AccountWatch(session, ANNOTATIONS);
+    // The names are listed when one is needed.
+    watch.#namesChanged = true;
+    watch.#listen(heard);
+    return watch;
+  }
+
+  #listen(heard: () => void): void {
+    this.#session.watch((news) => {
+      this.#take(news);
+      heard();
+    });
   }
 
   stop(): void {
@@ -68,16 +91,17 @@ export class AccountWatch {
 
   /** Whether `write` has anything to look at. */
   get pending(): boolean {
-    return this.#namesChanged || this.overflown || this.#mailboxes.size > 0 || this.#annotations.size > 0;
+    return (this.#namesChanged && this.#hears.names) || this.overflown || this.#mailboxes.size > 0 || this.#annotations.size > 0;
   }
 
   #take({ mailboxes, names, metadata }: AccountNews): void {
+    if (this.overflown) return;
     this.#namesChanged ||= names;
-    for (const { id, news } of mailboxes) {
+    if (this.#hears.messages) for (const { id, news } of mailboxes) {
       const sum = this.#mailboxes.get(id) ?? { added: 0, gone: 0, flags: false };
       this.#mailboxes.set(id, { added: sum.added + news.added, gone: sum.gone + news.gone, flags: sum.flags || news.flags });
     }
-    for (const { mailbox, entry } of metadata) {
+    if (this.#hears.annotations) for (const { mailbox, entry } of metadata) {
       const of = this.#annotations.get(mailbox) ?? new Map<string, number>();
       if (!of.has(entry)) this.#entries++;
       this.#annotations.set(mailbox, of.set(entry, (of.get(entry) ?? 0) + 1));
@@ -88,27 +112,28 @@ export class AccountWatch {
   /** Called behind the client's own command, before `write`. */
   own({ names = [], messages = [], annotations }: OwnDoing): void {
     // What changed nothing must not hide what others do to that name later.
-    if (this.#namesChanged) for (const name of names) this.#ownNames.add(name);
+    if (this.#namesChanged && this.#hears.names) for (const name of names) this.#ownNames.add(name);
     if (this.#mailboxes.size > 0) this.#ownMessages.push(...messages);
     if (annotations === undefined) return;
-    const mailbox = annotations.name === null ? null : this.#idOf(annotations.name);
-    const of = mailbox === undefined ? undefined : this.#annotations.get(mailbox);
-    for (const entry of annotations.entries) {
-      const times = of?.get(entry) ?? 0;
-      // Set once only: by this client. More often: by others too.
-      if (times === 1) of!.delete(entry);
-    }
-    if (of?.size === 0) this.#annotations.delete(mailbox!);
+    const of = this.#annotations.get(annotations.mailbox);
+    if (of === undefined) return;
+    // Set more than once: by others too.
+    for (const entry of annotations.changed) if (of.get(entry) === 1 && of.delete(entry)) this.#entries--;
+    if (of.size === 0) this.#annotations.delete(annotations.mailbox);
   }
 
   #idOf(wanted: string): MailboxId | undefined {
     return this.#names.mailboxes.find(({ name }) => name === wanted)?.id;
   }
 
-  /** Gives the names as they were before. */
+  /** Gives the names as they were before. Unavailable: they are still to be listed. */
   async #list(): Promise<Names> {
     const before = this.#names;
-    const [mailboxes, subscriptions] = await Promise.all([this.#session.mailboxes(), this.#session.subscriptions()]);
+    this.#namesChanged = false;
+    const [mailboxes, subscriptions] = await Promise.all([this.#session.mailboxes(), this.#session.subscriptions()]).catch((e) => {
+      this.#namesChanged = true;
+      throw e;
+    });
     this.#names = { mailboxes, subscriptions: new Set(subscriptions) };
     this.#known = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     this.#events.clear();
@@ -131,11 +156,10 @@ export class AccountWatch {
     return found;
   }
 
-  /** Writes what happened since the last call. Unavailable. */
+  /** Writes what happened since the last call. Unavailable: annotations are told with the next one. */
   async write(out: Output, manner: Manner): Promise<void> {
     // First, because the names of all else are found by them.
     while (this.#namesChanged) {
-      this.#namesChanged = false;
       const own = this.#ownNames;
       this.#ownNames = new Set();
       this.#writeNames(out, await this.#list(), own, manner.utf8);
@@ -163,6 +187,7 @@ export class AccountWatch {
 
   /** §5.4, §5.5. */
   #writeNames(out: Output, before: Names, own: ReadonlySet<string>, utf8: boolean): void {
+    if (!this.#hears.names) return;
     const changes = nameChanges(before, this.#names).filter(({ name }) => !own.has(name));
     if (changes.length === 0) return;
     const roles = new Map([...before.mailboxes, ...this.#names.mailboxes].map(({ name, specialUse }) => [name, specialUse]));
