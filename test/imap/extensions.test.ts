@@ -165,8 +165,10 @@ describe('imap: extensions', () => {
     world.user.quota = { bytes: 0, bytesMax: null, messages: 0, messagesMax: null };
     await play(wire, `
       C: A5 GETQUOTA ""
-      S: * QUOTA "" ()
-      S: A5 OK GETQUOTA completed
+      S: A5 NO [NONEXISTENT] …
+      C: A6 GETQUOTAROOT INBOX
+      S: * QUOTAROOT "INBOX"
+      S: A6 OK GETQUOTAROOT completed
     `);
   });
 

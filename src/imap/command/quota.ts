@@ -1,4 +1,4 @@
-// QUOTA: RFC 9208. One root, named "", for all mailboxes of a user; limits are set by whoever runs the server.
+// QUOTA: RFC 9208. One root, named "", for all mailboxes of a user who has a limit; limits are set by whoever runs the server.
 import { Refused } from '../../base/index.ts';
 import { quoteMailbox } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -6,14 +6,16 @@ import type { Context } from './command.ts';
 
 const KIB = 1024;
 
-/** `* QUOTA "" (STORAGE 10 512)`: resources without a limit are not told (§4.1.1). Storage is in units of 1024 bytes. */
-async function writeQuota({ out, session }: Context): Promise<void> {
+/** Resources that have a limit: `STORAGE 10 512` (§4.1.1), in units of 1024 bytes. Without any there is no root, since one must tell something (§7). */
+async function resources({ session }: Context): Promise<string[]> {
   const { bytes, bytesMax, messages, messagesMax } = await session.quota();
-  const resources: string[] = [];
-  if (bytesMax !== null) resources.push(`STORAGE ${Math.ceil(bytes / KIB)} ${Math.ceil(bytesMax / KIB)}`);
-  if (messagesMax !== null) resources.push(`MESSAGE ${messages} ${messagesMax}`);
-  out.line(`* QUOTA "" (${resources.join(' ')})`);
+  const told: string[] = [];
+  if (bytesMax !== null) told.push(`STORAGE ${Math.ceil(bytes / KIB)} ${Math.ceil(bytesMax / KIB)}`);
+  if (messagesMax !== null) told.push(`MESSAGE ${messages} ${messagesMax}`);
+  return told;
 }
+
+const quotaLine = (told: string[]): string => `* QUOTA "" (${told.join(' ')})`;
 
 export const getquota = command<string>({
   when: 'authenticated',
@@ -22,8 +24,9 @@ export const getquota = command<string>({
     return args.astring();
   },
   async run(context, root) {
-    if (root !== '') throw new Refused('there is no such quota root', 'NONEXISTENT');
-    await writeQuota(context);
+    const told = root === '' ? await resources(context) : [];
+    if (told.length === 0) throw new Refused('there is no such quota root', 'NONEXISTENT');
+    context.out.line(quotaLine(told));
     return '';
   },
 });
@@ -35,14 +38,14 @@ export const getquotaroot = command<string>({
     return args.mailbox();
   },
   async run(context, name) {
+    const told = await resources(context);
     // §4.1.2: also of a mailbox that is yet to be made.
-    context.out.line(`* QUOTAROOT ${quoteMailbox(name, context.enabled.utf8)} ""`);
-    await writeQuota(context);
+    context.out.line(`* QUOTAROOT ${quoteMailbox(name, context.enabled.utf8)}${told.length === 0 ? '' : ' ""'}`);
+    if (told.length > 0) context.out.line(quotaLine(told));
     return '';
   },
 });
 
-/** §4.1.3, without QUOTASET: nobody changes an own limit. */
 export const setquota = command<null>({
   when: 'authenticated',
   parse(args) {
