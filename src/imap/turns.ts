@@ -9,7 +9,7 @@ export interface Worker {
 }
 
 /** Of a turn of the event loop, for commands that begin in it. */
-const TURN_MS = 4;
+const TURN_MS = 2;
 
 export class Turns {
   readonly #clock: Clock;
