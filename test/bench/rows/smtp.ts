@@ -60,7 +60,8 @@ async function open(bench: Bench): Promise<Stage> {
   return { sink, colombier, smtp, submission, postfix };
 }
 
-const rounds = (bench: Bench) => (bench.quick ? 60 : 240);
+/** Messages of a round. The first rounds are of a server that has just started; the median is not. */
+const rounds = (bench: Bench) => (bench.quick ? 60 : 400);
 
 /** How many messages are in the INBOXes. */
 async function count(clients: readonly ImapClient[]): Promise<number> {
