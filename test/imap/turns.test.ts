@@ -25,20 +25,20 @@ function world() {
 describe('imap: turns of the event loop', () => {
   it('begin a command at once while nobody has worked long', () => {
     const { take, done } = world();
-    for (const name of ['a', 'b', 'c']) take(name, 1);
+    for (const name of ['a', 'b', 'c']) take(name, 0.5);
     assert.deepEqual(done.map((d) => d.name), ['a', 'b', 'c']);
   });
 
   it('are short: who comes when the time is over waits, behind those who wait already, and nobody for ever', async () => {
     const { take, done, nextTurn } = world();
-    for (let i = 0; i < 12; i++) take(`${i}`, 3);
+    for (let i = 0; i < 12; i++) take(`${i}`, 1.5);
     assert.deepEqual(done.map((d) => d.name), ['0', '1']);
     await nextTurn();
-    take('late', 3);
+    take('late', 1.5);
     for (let i = 0; i < 12; i++) await nextTurn();
     assert.deepEqual(done.map((d) => d.name), [...Array.from({ length: 12 }, (_, i) => `${i}`), 'late']);
     for (const { turn } of done) assert.ok(done.filter((d) => d.turn === turn).length <= 4, 'many in one turn');
-    take('at once', 1);
+    take('at once', 0.5);
     assert.equal(done.at(-1)!.name, 'at once');
   });
 });
