@@ -11,7 +11,7 @@ import { head, keyOf, signed, zone } from '../verify/inbound.ts';
 import { freePorts } from '../ports.ts';
 import { Imap } from './imap.ts';
 import { Mail } from './mail.ts';
-import { PASSWORD, RealRspamd } from './rspamd.ts';
+import { EICAR, PASSWORD, RealRspamd, fakeClamd } from './rspamd.ts';
 import { Site, until } from './site.ts';
 import type { Person, Replica, Settings } from './site.ts';
 import { needs } from './tools.ts';
@@ -170,18 +170,21 @@ describe('real/receiving', function () {
 
   describe('rspamd', function () {
     let rspamd: RealRspamd;
+    let clamd: Awaited<ReturnType<typeof fakeClamd>>;
     before(async function () {
       needs(this as never, 'rspamd', ['--version'], 'scripts/debian.sh');
       dns = await dnsServer(zone());
       const folder = new Site();
       site = folder;
-      rspamd = await RealRspamd.start(join(folder.folder, 'rspamd'));
+      clamd = await fakeClamd();
+      rspamd = await RealRspamd.start(join(folder.folder, 'rspamd'), clamd.port);
       dns.stop();
       await begin({ COLOMBIER_RSPAMD_URL: rspamd.url, COLOMBIER_RSPAMD_PASSWORD: PASSWORD });
       open.push({ destroy: () => void folder.end() });
     });
     after(async () => {
       await rspamd?.stop();
+      clamd?.stop();
       if (rspamd) await end();
     });
     const mail = (subject: string) => `${head('ann@bob.test').replace('Hello', subject).replace('<1@', `<${subject.replace(/\W/g, '')}@`)}\r\nThe quick brown fox jumps over the lazy dog and ${subject} goes on.\r\n`;
@@ -197,6 +200,13 @@ describe('real/receiving', function () {
       // Its settings for one recipient count for that one.
       assert.match(await send(mail('for picky'), { to: 'picky@real.example' }), /^250/);
       assert.match(await metrics(), /colombier_checks_total\{check="rspamd",result="junk"\} 2\n/);
+    });
+
+    it('has a virus scanner look at it (ClamAV, by its protocol)', async () => {
+      const attached = (text: string) => `${head('ann@bob.test')}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nAs you asked.\r\n--b\r\nContent-Type: application/octet-stream; name=invoice.exe\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(text).toString('base64')}\r\n--b--\r\n`;
+      assert.match(await send(attached(`${'nothing bad in here '.repeat(20)}`)), /^250/);
+      assert.ok(clamd.scanned > 0);
+      assert.match(await send(attached(EICAR)), /^550 5\.7\.1 virus found: "Eicar-Signature"/);
     });
 
     it('learns from what people move', async () => {

@@ -2,12 +2,16 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { freePorts } from '../ports.ts';
 import { sleep } from './site.ts';
 
 export const PASSWORD = 'a-word-for-tests';
 const START_MS = 60_000;
+/** Of the Debian package. */
+const PLUGINS = '/usr/share/rspamd/plugins';
 
 const RULES = `
 local function subject(word)
@@ -25,11 +29,38 @@ rspamd_config:register_symbol({ name = 'TEST_PICKY', callback = function(task)
 end, score = 7, group = 'g' })
 `;
 
+/** What every virus scanner takes for a virus, by the agreement of their makers; in two pieces, so that this file is none. */
+export const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
+
+/** Speaks as clamd does (INSTREAM), and knows that one virus. `scanned`: how many pieces it has looked at. */
+export async function fakeClamd(): Promise<{ port: number; scanned: number; stop(): void }> {
+  const server = createServer((socket) => {
+    let all = Buffer.alloc(0);
+    socket.on('error', () => {}).on('data', (piece) => {
+      all = Buffer.concat([all, piece]);
+      const begin = all.indexOf('INSTREAM') + 'INSTREAM'.length + 1;
+      const pieces: Buffer[] = [];
+      for (let at = begin; at + 4 <= all.length; ) {
+        const size = all.readUInt32BE(at);
+        if (size === 0) {
+          clamd.scanned++;
+          return void socket.end(`stream: ${Buffer.concat(pieces).includes(EICAR) ? 'Eicar-Signature FOUND' : 'OK'}\0`);
+        }
+        pieces.push(all.subarray(at + 4, (at += 4 + size)));
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  const clamd = { port: (server.address() as AddressInfo).port, scanned: 0, stop: () => void server.close() };
+  return clamd;
+}
+
 export class RealRspamd {
   readonly url: string;
   #child: ChildProcess;
 
-  static async start(folder: string): Promise<RealRspamd> {
+  /** `clamd`: port of a virus scanner that it asks. */
+  static async start(folder: string, clamd: number): Promise<RealRspamd> {
     const [port] = await freePorts(1);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'rules.lua'), RULES);
@@ -38,6 +69,8 @@ options { pidfile = "${folder}/pid"; url_tld = "/dev/null"; disable_hyperscan = 
 lua = "${folder}/rules.lua";
 logging { type = "file"; filename = "${folder}/log"; level = "info"; }
 worker "controller" { bind_socket = "127.0.0.1:${port}"; count = 1; password = "${PASSWORD}"; enable_password = "${PASSWORD}"; secure_ip = []; }
+modules { path = "${PLUGINS}/antivirus.lua"; }
+antivirus { clamav { type = "clamav"; symbol = "CLAM_VIRUS"; servers = "127.0.0.1:${clamd}"; action = "reject"; message = 'virus found: "\${VIRUS}"'; scan_mime_parts = true; log_clean = true; } }
 actions { reject = 15; add_header = 6; greylist = 4; }
 classifier "bayes" {
   tokenizer { name = "osb"; }
