@@ -14,11 +14,11 @@ interface Node {
   event: EventSummary;
   last: Position;
   /** Repairs that touched it. */
-  fixes: Node[];
-  /** Concurrent events because of which it is late; whether new UIDs are needed. */
-  pairs: Map<Node, boolean>;
-  /** Events whose floor passed it over. */
-  missedBy: Set<Node>;
+  fixes: readonly Node[];
+  /** Concurrent events because of which it is late; whether new UIDs are needed. Null: none, as of nearly all. */
+  pairs: Map<Node, boolean> | null;
+  /** Events whose floor passed it over; null: none. */
+  missedBy: Set<Node> | null;
   /** Ids of snapshots (indexes) that have it, as bits of a set; null when none. */
   snapshots: ReadonlySet<number> | null;
   /** At or below the floor of a snapshot that has it: all there was repaired. */
@@ -27,6 +27,9 @@ interface Node {
 }
 
 const NONE: ReadonlySet<Node> = new Set();
+const NO_FIXES: readonly Node[] = [];
+
+const isLate = ({ pairs, missedBy }: Node): boolean => (pairs !== null && pairs.size > 0) || (missedBy !== null && missedBy.size > 0);
 
 export class Lateness {
   readonly #applied: DigestSet<Entry>;
@@ -47,7 +50,7 @@ export class Lateness {
 
   /** An event that was just applied (and added to `applied`), or that a snapshot covers. */
   add(entry: Entry, event: EventSummary, snapshots: ReadonlySet<number> | null = null, settledIn: ReadonlySet<number> | null = null): void {
-    const node: Node = { entry, event, last: event.ref.position, fixes: this.#repairs.get(entry.id) ?? [], pairs: new Map(), missedBy: new Set(), snapshots, settledIn, missed: null };
+    const node: Node = { entry, event, last: event.ref.position, fixes: this.#repairs.get(entry.id) ?? NO_FIXES, pairs: null, missedBy: null, snapshots, settledIn, missed: null };
     this.#nodes.set(entry.id, node);
     this.#byHash.set(entry.hash, node);
     const own = this.#writers.get(entry.writer);
@@ -74,8 +77,8 @@ export class Lateness {
     if (!node) return;
     node.fixes = this.#repairs.get(id)!;
     if (this.#stale) return;
-    for (const x of node.pairs.keys()) if (this.#past(by, x)) node.pairs.delete(x);
-    for (const x of node.missedBy) if (this.#past(by, x)) node.missedBy.delete(x);
+    for (const x of node.pairs?.keys() ?? []) if (this.#past(by, x)) node.pairs!.delete(x);
+    for (const x of node.missedBy ?? []) if (this.#past(by, x)) node.missedBy!.delete(x);
     this.#flag(node);
   }
 
@@ -87,7 +90,7 @@ export class Lateness {
     // What touches no scope (a mailbox made or renamed) is not shown by UID or MODSEQ: nothing of it can be missed, and no
     // repair could name it.
     const touches = node.event.effects.length > 0;
-    if (touches && (node.pairs.size > 0 || node.missedBy.size > 0 || this.#over(node))) this.#flagged.add(node);
+    if (touches && (isLate(node) || this.#over(node))) this.#flagged.add(node);
     else this.#flagged.delete(node);
   }
 
@@ -161,7 +164,7 @@ export class Lateness {
       if (mine.assigned > 0 && theirs.assigned > 0 && this.#notBefore(theirs.assigned, leastAssigned(mine, e.event))) uid = true;
     }
     if (!any || e.fixes.some((r) => this.#past(r, x))) return;
-    e.pairs.set(x, uid);
+    (e.pairs ??= new Map()).set(x, uid);
     this.#flag(e);
   }
 
@@ -174,8 +177,7 @@ export class Lateness {
     this.#flagged.clear();
     for (const node of this.#nodes.values()) {
       node.missed = null;
-      node.pairs.clear();
-      node.missedBy.clear();
+      node.pairs = node.missedBy = null;
     }
     const byFloor = [...this.#nodes.values()].sort((a, b) => a.event.seen.floor - b.event.seen.floor);
     for (const x of byFloor) this.#missed(x);
@@ -184,7 +186,7 @@ export class Lateness {
       for (const e of this.#missed(x)) {
         if (e === x) continue;
         if (!this.#names(x, e) && !this.#past(e, x)) this.#concurrent(e, x);
-        if (!this.#mutations.noPassedOver && !e.fixes.some((r) => this.#past(r, x))) e.missedBy.add(x);
+        if (!this.#mutations.noPassedOver && !e.fixes.some((r) => this.#past(r, x))) (e.missedBy ??= new Set()).add(x);
       }
     }
     for (const node of this.#nodes.values()) this.#flag(node);
@@ -202,8 +204,8 @@ export class Lateness {
     if (this.#flagged.size === 0) return [];
     const nodes = [...this.#flagged].sort((a, b) => a.last - b.last || (a.entry.writer < b.entry.writer ? -1 : 1));
     return nodes.map((n) => {
-      const passedOver = this.#over(n) || n.missedBy.size > 0;
-      return { event: n.event, uid: passedOver || [...n.pairs.values()].some((uid) => uid), passedOver };
+      const passedOver = this.#over(n) || (n.missedBy !== null && n.missedBy.size > 0);
+      return { event: n.event, uid: passedOver || [...(n.pairs?.values() ?? [])].some((uid) => uid), passedOver };
     });
   }
 

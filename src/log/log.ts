@@ -275,21 +275,29 @@ export class Log<Op> {
   #cover(tail: Tail<Op>, manifests: readonly Manifest[]): void {
     const events = new Map(manifests.flatMap((m) => m.covers.map((e) => [eventId(e.ref.writer, e.ref.seq), e] as const)));
     const sorted = [...events].sort(([, a], [, b]) => a.ref.position - b.ref.position);
+    // Equal sets are one: most events are in the same snapshots.
+    const sets = new Map<string, ReadonlySet<number>>();
+    const setOf = (snapshots: number[]): ReadonlySet<number> => {
+      const key = snapshots.join();
+      let set = sets.get(key);
+      if (!set) sets.set(key, (set = new Set(snapshots)));
+      return set;
+    };
     for (const [id, event] of sorted) {
       const entry = this.#listing.entries.get(id);
       if (!entry) continue;
-      const have = new Set<number>();
-      const settled = new Set<number>();
+      const have: number[] = [];
+      const settled: number[] = [];
       manifests.forEach((m, i) => {
         if (m.named.has(id)) {
-          have.add(i);
-          if (event.ref.position <= m.floor) settled.add(i);
+          have.push(i);
+          if (event.ref.position <= m.floor) settled.push(i);
           // A snapshot without it whose floor lies above: its readers may have been shown a mailbox without it.
         } else if (event.ref.position <= m.floor && this.#listing.inLog(id)) entry.over = true;
       });
       entry.summary = event;
       entry.stored = null;
-      tail.cover(entry, have, settled);
+      tail.cover(entry, setOf(have), setOf(settled));
     }
   }
 

@@ -109,6 +109,8 @@ export class Tail<Op> {
     const { header, clear, sealed, name } = entry.stored!;
     const ops = this.#o.source.open(header.kind, name, clear, sealed);
     entry.opened = placeOps(header, ops, this.#o.codec.positions, this.#o.limits.slots);
+    // All that is known is fetched before it is applied: the sealed bytes of a long tail need not wait for that.
+    entry.stored = null;
   }
 
   /** In the store's order of positions, again and again, until nothing moves. */

@@ -35,7 +35,8 @@ export class Teller {
   look(m: QueuedMessage, now: number): void {
     const { queue, logger, pause, begun, owns } = this.#o;
     const late = owns(m.id) ? 0 : queue.limits.queue_takeover_ms;
-    const groups = new Map<string, { notice: Notice; at: number; recipients: number[] }>();
+    // Made when something is owed: all that waits is looked at every few seconds.
+    let groups: Map<string, { notice: Notice; at: number; recipients: number[] }> | null = null;
     const old = now - sentFrom(m) >= queue.limits.queue_delay_notice_ms;
     for (let i = 0; i < m.recipients.length; i++) {
       const r = m.recipients[i];
@@ -46,11 +47,11 @@ export class Teller {
       if (now - at < late) continue;
       // Recipients of one result are told together; the same at every replica.
       const key = `${m.id} ${notice} ${notice === 'delay' ? '' : r.said!.stamp}`;
-      const group = groups.get(key);
+      const group = groups?.get(key);
       if (group) group.recipients.push(i);
-      else groups.set(key, { notice, at, recipients: [i] });
+      else (groups ??= new Map()).set(key, { notice, at, recipients: [i] });
     }
-    for (const [key, group] of groups) {
+    for (const [key, group] of groups ?? []) {
       if (this.#telling.has(key)) continue;
       this.#telling.add(key);
       const task = this.#notify(m, group.notice, group.at, group.recipients)
