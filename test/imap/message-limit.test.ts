@@ -77,6 +77,12 @@ describe('imap: MESSAGELIMIT', () => {
     }
     assert.match((await wire.command('x', 'UID FETCH 1:* (UID) (PARTIAL 1:4)')).at(-1)!, new RegExp(`^x NO \\[MESSAGELIMIT 3 ${uids[1]}\\]`));
     assert.match((await wire.command('x', 'UID FETCH 1:* (UID) (PARTIAL 1:3)')).at(-1)!, /^x OK UID FETCH/);
+    // What fails leaves nothing saved (RFC 9051 §6.4.4.1).
+    for (const text of ['SORT RETURN (SAVE) (SUBJECT) UTF-8 ALL', 'ESEARCH IN (selected) RETURN (SAVE) ALL']) {
+      assert.deepEqual(await wire.command('s', 'UID SEARCH RETURN (SAVE) UID 1:*'), [`s OK [MESSAGELIMIT 3 ${uids[2]}] SEARCH took a part of them`]);
+      assert.match((await wire.command('x', text)).at(-1)!, refused, text);
+      assert.deepEqual(await wire.command('s', 'UID FETCH $ (UID)'), ['s OK UID FETCH completed']);
+    }
     assert.equal(world.user.mailbox('Sent').count, 0);
     assert.match((await wire.command('x', `COPY 1:3 Sent`)).at(-1)!, /^x OK/);
     const message = ' {5+}\r\na: b\n';

@@ -207,6 +207,14 @@ describe('imap SEARCH', () => {
     assert.equal(await found(client, '$'), '1 2 3 4');
     assert.equal(await client.send('SEARCH RETURN (SAVE) NONSENSE'), 'A1 BAD\r\n');
     assert.equal(client.view.saved.length, 5, 'BAD changes nothing');
+    assert.match(await client.send('SEARCH CHARSET X-NONE ALL'), /^A1 NO /);
+    assert.equal(client.view.saved.length, 5, 'nor a NO to what would save nothing');
+    for (const text of ['SEARCH RETURN (SAVE) CHARSET X-NONE ALL', 'SORT RETURN (SAVE) (DATE) X-NONE ALL']) {
+      await client.send('SEARCH RETURN (SAVE) ALL');
+      assert.match(await client.send(text), /^A1 NO /);
+      assert.equal(client.view.saved.length, 0, text);
+    }
+    await client.send('SEARCH RETURN (SAVE) ALL');
     client.selected.records = async () => {
       throw new Error('away');
     };

@@ -3,8 +3,8 @@ import { Malformed, Refused, limits } from '../../base/index.ts';
 import type { Uid } from '../../base/index.ts';
 import { parseSource, sourceTest } from '../list/sources.ts';
 import type { Source } from '../list/sources.ts';
-import { parseCharset } from '../search/charset.ts';
-import { parseKeys, uses } from '../search/keys.ts';
+import { parseCriteria, saveNothing } from '../search/criteria.ts';
+import { uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
 import { highestModSeq, named, parseReturn, resultText } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
@@ -51,12 +51,7 @@ export const esearch = command<Parsed>({
     const here = sources.every(({ kind }) => kind === 'selected');
     if (options.has('SAVE') && !here) throw new Malformed('SAVE is for the selected mailbox');
     if (!context.isOpen && sources.some(({ kind }) => kind === 'selected')) throw new Malformed('no mailbox is selected');
-    let charset = '';
-    if (args.skip('CHARSET ')) {
-      charset = parseCharset(args);
-      args.sp();
-    }
-    const key = parseKeys(args, charset, context.enabled.uidonly);
+    const key = parseCriteria(args, context, returned);
     // §2.1: numbers and `$` mean nothing in a mailbox that isn't selected.
     if (!here && uses(key, 'seq')) throw new Malformed('sequence numbers are for the selected mailbox');
     if (uses(key, 'modseq')) context.enableCondstore();
@@ -72,7 +67,12 @@ export const esearch = command<Parsed>({
     // A result that is kept up to date is the selected mailbox's, whatever source it comes from.
     const selected = named || (updating && all.some(({ name }) => name === open)) ? open : null;
     const wanted = all.filter(({ name }) => name !== selected);
-    if (selected !== null) await one(context, parsed, context.selected, context.view);
+    if (selected !== null) {
+      await one(context, parsed, context.selected, context.view).catch((e: unknown) => {
+        saveNothing(context, parsed.returned, e);
+        throw e;
+      });
+    }
     else if (updating) context.out.line(`* NO [NOUPDATE ${quote(parsed.tag)}] the selected mailbox is not searched`);
     const began = context.clock.monotonic();
     for (const { name } of wanted) {

@@ -1,9 +1,9 @@
 // SEARCH and UID SEARCH: RFC 9051 §6.4.4, §6.4.9; ESEARCH: RFC 4731; SEARCHRES: RFC 5182; MODSEQ: RFC 7162 §3.1.5;
 // contexts and PARTIAL: RFC 5267, RFC 9394.
-import { parseCharset } from '../search/charset.ts';
+import { parseCriteria } from '../search/criteria.ts';
 import { find } from '../search/find.ts';
 import type { Request } from '../search/find.ts';
-import { parseKeys, uses } from '../search/keys.ts';
+import { uses } from '../search/keys.ts';
 import { parseReturn } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
 import { command } from './command.ts';
@@ -21,12 +21,7 @@ export const search = command<Request>({
       returned = parseReturn(args);
       args.sp();
     }
-    let charset = '';
-    if (args.skip('CHARSET ')) {
-      charset = parseCharset(args);
-      args.sp();
-    }
-    const key = parseKeys(args, charset, context.enabled.uidonly);
+    const key = parseCriteria(args, context, returned);
     if (uses(key, 'modseq')) context.enableCondstore();
     // RFC 9051 §6.4.4: IMAP4rev2 knows the ESEARCH answer only.
     if (context.enabled.rev2) returned ??= { options: new Set(['ALL']), partial: null };

@@ -1,8 +1,8 @@
 // SORT and UID SORT: RFC 5256; RETURN: RFC 5267 §3 (ESORT) and §4 (CONTEXT=SORT); DISPLAYFROM, DISPLAYTO: RFC 5957.
-import { parseCharset } from '../search/charset.ts';
+import { parseCriteria } from '../search/criteria.ts';
 import { find } from '../search/find.ts';
 import type { Request } from '../search/find.ts';
-import { parseKeys, uses } from '../search/keys.ts';
+import { uses } from '../search/keys.ts';
 import { parseReturn } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
 import { parseOrder } from '../sort/order.ts';
@@ -23,9 +23,7 @@ export const sort = command<Request>({
     }
     const order = parseOrder(args);
     args.sp();
-    const charset = parseCharset(args);
-    args.sp();
-    const key = parseKeys(args, charset, context.enabled.uidonly);
+    const key = parseCriteria(args, context, returned, true);
     if (uses(key, 'modseq')) context.enableCondstore();
     return { tag: args.tag, returned, key, order };
   },

@@ -1,7 +1,7 @@
 // THREAD and UID THREAD: RFC 5256 §3, §4.
 import { Malformed } from '../../base/index.ts';
-import { parseCharset } from '../search/charset.ts';
-import { parseKeys, uses } from '../search/keys.ts';
+import { parseCriteria } from '../search/criteria.ts';
+import { uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
 import { search, universe } from '../search/run.ts';
 import { takeAll } from '../message-limit.ts';
@@ -20,9 +20,7 @@ export const thread = command<{ algorithm: Algorithm; key: Key }>({
     const algorithm = args.keyword();
     if (algorithm !== 'REFERENCES' && algorithm !== 'ORDEREDSUBJECT') throw new Malformed(`there is no threading ${algorithm.slice(0, 40)}`);
     args.sp();
-    const charset = parseCharset(args);
-    args.sp();
-    const key = parseKeys(args, charset, context.enabled.uidonly);
+    const key = parseCriteria(args, context, null, true);
     if (uses(key, 'modseq')) context.enableCondstore();
     return { algorithm, key };
   },

@@ -6,6 +6,7 @@ import { takeAll, taken, withCode } from '../message-limit.ts';
 import { sorted } from '../sort/order.ts';
 import type { SortKey } from '../sort/order.ts';
 import { quote } from '../wire/index.ts';
+import { saveNothing } from './criteria.ts';
 import { uses } from './keys.ts';
 import type { Key } from './keys.ts';
 import { esearch, highestModSeq, named, resultText } from './result.ts';
@@ -23,6 +24,15 @@ export interface Request {
 
 /** Runs it, writes the answer, and gives the text of the tagged OK. */
 export async function find(context: Context, request: Request, byUid: boolean): Promise<string> {
+  try {
+    return await answered(context, request, byUid);
+  } catch (e) {
+    saveNothing(context, request.returned, e);
+    throw e;
+  }
+}
+
+async function answered(context: Context, request: Request, byUid: boolean): Promise<string> {
   const { view, out } = context;
   const { tag, returned, key, order } = request;
   const updating = returned?.options.has('UPDATE') === true;
@@ -55,14 +65,8 @@ export async function find(context: Context, request: Request, byUid: boolean): 
   return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
 }
 
-async function run(context: Context, { key, order, returned }: Request, among: Uint32Array): Promise<Found> {
+async function run(context: Context, { key, order }: Request, among: Uint32Array): Promise<Found> {
   const loose = new Set<Uid>();
-  try {
-    const uids = await search(context, key, among, loose);
-    return { uids, ordered: order === null ? uids : await sorted(context, uids, order, loose), loose };
-  } catch (e) {
-    // RFC 5182 §2.1: a search that fails leaves nothing behind.
-    if (returned?.options.has('SAVE')) context.view.saved = new Uint32Array(0);
-    throw e;
-  }
+  const uids = await search(context, key, among, loose);
+  return { uids, ordered: order === null ? uids : await sorted(context, uids, order, loose), loose };
 }
