@@ -6,7 +6,7 @@ import type { Flag, Uid } from '../base/index.ts';
 import { copyUrl } from './catenate.ts';
 import type { Connection } from './conn.ts';
 import type { Appender } from './session.ts';
-import { Args, formatSet, parseSequenceSet } from './wire/index.ts';
+import { Args, formatSet, oldName, parseSequenceSet, quoteMailbox } from './wire/index.ts';
 import type { Arrival } from './wire/index.ts';
 
 type MessageArrival = Extract<Arrival, { kind: 'message' }>;
@@ -17,6 +17,9 @@ const HEAD = /^([^\x00-\x20(){%*"\\\x7f-\xff+]+) (?:APPEND |(UID )?REPLACE ([0-9
 type MessagesEnd = Extract<Arrival, { kind: 'messages end' }>;
 /** An APPEND all of whose parts are URLs comes as a command without a message literal. */
 export type AppendArrival = MessageArrival | Extract<Arrival, { kind: 'command' }>;
+
+/** Called when messages can be taken, with the mailbox as it is called and as the client wrote it. */
+type Made = (appender: Appender, mailbox: { name: string; sent: string }) => void;
 
 interface Head {
   flags: Flag[];
@@ -50,7 +53,7 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
   const head = HEAD.exec(first.text);
   const tag = TAG.exec(first.text)?.[1];
   let appender: Appender | null = null;
-  let mailbox = '';
+  let mailbox = { name: '', sent: '' };
   let answer: string;
   try {
     if (head === null) {
@@ -59,11 +62,13 @@ export async function runAppend(conn: Connection, first: AppendArrival): Promise
     }
     const byUid = head[2] !== undefined;
     const replaces = head[3] === undefined ? null : () => replaced(conn, head[3], byUid);
-    appender = await receive(conn, first, head[0].length, (made, name) => ([appender, mailbox] = [made, name]), replaces);
+    appender = await receive(conn, first, head[0].length, (made, into) => ([appender, mailbox] = [made, into]), replaces);
     const uid = replaces === null ? 0 : replaces();
     const { uidValidity, uids } = await appender.commit();
     appender = null;
-    conn.teller.made(mailbox, uids);
+    conn.teller.made(mailbox.name, uids);
+    // A client of IMAP4rev2 that wrote the name in another form learns how it is spelt.
+    if (conn.enabled.rev2 && mailbox.sent !== mailbox.name) conn.out.line(`* LIST () "/" ${quoteMailbox(mailbox.name, true)}${oldName(mailbox.name, mailbox.sent)}`);
     const code = `[APPENDUID ${uidValidity} ${formatSet(uids)}]`;
     if (replaces !== null) await takeBack(conn, uid, code);
     conn.teller.tell(true);
@@ -98,7 +103,7 @@ async function takeBack(conn: Connection, uid: Uid, code: string): Promise<void>
  * Takes all messages. After a failure the rest of the command is still read and dropped, or, when the client waits for
  * our `+`, never sent; then the failure is thrown.
  */
-async function receive(conn: Connection, first: AppendArrival, at: number, made: (appender: Appender, mailbox: string) => void, replaces: (() => Uid) | null): Promise<Appender> {
+async function receive(conn: Connection, first: AppendArrival, at: number, made: Made, replaces: (() => Uid) | null): Promise<Appender> {
   const { reader, out } = conn;
   const messages = new Messages(conn, made, replaces);
   let failure: { error: unknown } | null = null;
@@ -137,16 +142,16 @@ async function receive(conn: Connection, first: AppendArrival, at: number, made:
 class Messages {
   appender: Appender | null = null;
   readonly #conn: Connection;
-  readonly #made: (appender: Appender, mailbox: string) => void;
+  readonly #made: Made;
   readonly #replaces: (() => Uid) | null;
   #count = 0;
-  #mailbox = '';
+  #mailbox = { name: '', sent: '' };
   /** The message that is being taken. */
   #form: Head['form'] = 'plain';
   /** CATENATE: parts so far. */
   #parts = 0;
 
-  constructor(conn: Connection, made: (appender: Appender, mailbox: string) => void, replaces: (() => Uid) | null) {
+  constructor(conn: Connection, made: Made, replaces: (() => Uid) | null) {
     this.#conn = conn;
     this.#made = made;
     this.#replaces = replaces;
@@ -165,7 +170,8 @@ class Messages {
     if (this.#count === 0) {
       // Whether there is what it replaces is told before the message is sent.
       this.#replaces?.();
-      this.#mailbox = args.mailbox();
+      const name = args.mailbox();
+      this.#mailbox = { name, sent: args.mailboxAsSent };
     } else if (this.#form === 'utf8') args.expect(')');
     else if (this.#form === 'catenate' && (await this.#catenated(args, arrival))) return;
     while (!args.done || this.#count === 0) {
@@ -179,7 +185,7 @@ class Messages {
       const bytes = form === 'catenate' ? 0 : literalHeader(args, arrival);
       // RFC 3502 §6.3.11: an empty message takes the command back.
       if (form !== 'catenate' && bytes === 0) throw new Refused('message is empty, nothing was appended');
-      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox, this.#instead())), this.#mailbox);
+      if (this.appender === null) this.#made((this.appender = await this.#conn.session.append(this.#mailbox.name, this.#instead())), this.#mailbox);
       this.appender.begin(flags, date, bytes);
       if (form !== 'catenate' || (await this.#catenated(args, arrival))) return;
     }

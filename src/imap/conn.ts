@@ -254,24 +254,20 @@ export class Connection implements Context, Owner, Told {
 
   // --- what commands change ---
 
-  enableUidOnly(): void {
-    this.enabled.uidonly = true;
+  enable(what: Partial<Enabled>): void {
+    Object.assign(this.enabled, what);
     this.#applyEnabled();
   }
 
   enableCondstore(qresync = false): void {
     // RFC 7162 §3.1.
     if (!this.enabled.condstore && this.#opened !== null) this.out.line(`* OK [HIGHESTMODSEQ ${this.#opened.view.sureModSeq}] newest change`);
-    this.enabled.condstore = true;
-    if (qresync) this.enabled.qresync = true;
-    this.#applyEnabled();
+    this.enable({ condstore: true, ...(qresync && { qresync }) });
   }
 
   #applyEnabled(): void {
-    if (this.#opened === null) return;
-    this.#opened.view.condstore = this.enabled.condstore;
-    this.#opened.view.qresync = this.enabled.qresync;
-    this.#opened.view.uidonly = this.enabled.uidonly;
+    const { condstore, qresync, uidonly, rev2 } = this.enabled;
+    if (this.#opened !== null) Object.assign(this.#opened.view, { condstore, qresync, uidonly, rev2 });
   }
 
   authenticated(session: Session): void {

@@ -2,7 +2,7 @@
 // told. The mailbox itself is shared by all sessions of the user and runs ahead; poll() tells the client what happened
 // since. Sequence numbers change only when an EXPUNGE or VANISHED is written, never during FETCH, STORE and SEARCH
 // (RFC 9051 §7.5.1).
-import { Malformed } from '../base/index.ts';
+import { Malformed, limits } from '../base/index.ts';
 import type { Flag, ModSeq, Uid } from '../base/index.ts';
 import type { Change, MailboxIndex, Selected } from './session.ts';
 import { formatSet } from './wire/index.ts';
@@ -31,6 +31,8 @@ export class View {
   qresync = false;
   /** The client enabled UIDONLY (RFC 9586): it knows no sequence numbers. */
   uidonly = false;
+  /** The client enabled IMAP4rev2: every FETCH answer unasked names the UID (RFC 9051 §7.5.2). */
+  rev2 = false;
   /** What SEARCH RETURN (SAVE) kept, UIDs ascending (RFC 5182): `$` in a sequence set. */
   saved: Uint32Array = NO_UIDS;
   /** Searches whose results are kept up to date (RFC 5267). */
@@ -226,11 +228,14 @@ export class View {
 
   /** The FLAGS and PERMANENTFLAGS answers, for SELECT too. */
   flagsInUse(): string {
-    const keywords = this.index.flagsInUse().filter((flag) => !flag.startsWith('\\'));
+    const inUse = this.index.flagsInUse();
+    const keywords = inUse.filter((flag) => !flag.startsWith('\\'));
     for (const flag of keywords) this.#announced.add(flag);
     const all = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft', ...keywords].join(' ');
-    const permanent = this.selected.readOnly ? 'No permanent flags permitted' : 'Flags permitted';
-    return `* FLAGS (${all})\r\n* OK [PERMANENTFLAGS (${this.selected.readOnly ? '' : `${all} \\*`})] ${permanent}\r\n`;
+    if (this.selected.readOnly) return `* FLAGS (${all})\r\n* OK [PERMANENTFLAGS ()] No permanent flags permitted\r\n`;
+    // RFC 9051 §7.1: `\*` says that more keywords can be made.
+    const more = inUse.length < limits.keywords_max ? ' \\*' : '';
+    return `* FLAGS (${all})\r\n* OK [PERMANENTFLAGS (${all}${more})] Flags permitted\r\n`;
   }
 
   #collect(changes: readonly Change[]): { gone: Uid[]; flagged: Uid[] } {
@@ -306,7 +311,7 @@ export class View {
       const i = seq === 0 || seq > known ? -1 : this.index.find(uid);
       if (i < 0) continue;
       this.announce(out, this.index.flagSet(i));
-      lines.push(this.flagsAnswer(seq, i, this.#notified));
+      lines.push(this.flagsAnswer(seq, i, this.#notified || this.rev2));
     }
     if (lines.length > 0) out.write(lines.join(''));
   }

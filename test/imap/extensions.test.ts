@@ -305,6 +305,25 @@ describe('imap: IMAP4rev2', () => {
     assert.ok((await wire.command('A2', 'SELECT INBOX')).includes('* OK [CLOSED] the mailbox before is closed'));
   });
 
+  it('names the UID in all that is told of flags unasked', async () => {
+    const later = await dial(world.port, { login: true });
+    await wire.command('A1', 'SELECT INBOX');
+    await later.command('A1', 'SELECT INBOX');
+    await later.command('A2', 'ENABLE IMAP4rev2');
+    for (const [k, one] of [wire, later].entries()) {
+      world.user.mailbox('INBOX').setFlags(uids[1], [`$${k}`]);
+      assert.ok((await one.command('A3', 'NOOP')).includes(`* 2 FETCH (UID ${uids[1]} FLAGS ($${k}))`));
+      await play(one, 'C: A4 IDLE\nS: + idling');
+      world.user.mailbox('INBOX').setFlags(uids[0], []);
+      await play(one, `
+        S: * 1 FETCH (UID ${uids[0]} FLAGS ())
+        C: DONE
+        S: A4 OK IDLE completed
+      `);
+    }
+    later.close();
+  });
+
   it('answers SEARCH with ESEARCH', async () => {
     await wire.command('A1', 'SELECT INBOX');
     await play(wire, `
@@ -332,6 +351,13 @@ describe('imap: IMAP4rev2', () => {
       C: A3 STATUS "${sent}" (MESSAGES SIZE DELETED UNSEEN UIDNEXT UIDVALIDITY)
       S: * STATUS "Caf\xc3\xa9" (MESSAGES 0 SIZE 0 DELETED 0 UNSEEN 0 UIDNEXT 1 UIDVALIDITY …)
       S: A3 OK STATUS completed
+      C: A31 APPEND "${sent}" {3+}
+      C: abc
+      S: * LIST () "/" "Caf\xc3\xa9" ("OLDNAME" ("${sent}"))
+      S: A31 OK [APPENDUID …] APPEND completed
+      C: A32 APPEND "Caf\xc3\xa9" {3+}
+      C: abc
+      S: A32 OK [APPENDUID …] APPEND completed
       C: A4 CREATE &AOk-
       S: A4 OK …
       C: A5 LIST "" &*

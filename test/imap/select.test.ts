@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { limits } from '../../src/base/index.ts';
 import { dial, play, startWorld } from './dialogue.ts';
 import type { Wire, World } from './dialogue.ts';
 
@@ -123,6 +124,16 @@ describe('imap: selected mailbox', () => {
       third.close();
     }
     second.close();
+  });
+
+  it('says that keywords can be made as long as they can', async () => {
+    const most = Array.from({ length: limits.keywords_max - 1 }, (_, n) => `k${n}`);
+    inbox().setFlags(64, most);
+    assert.ok((await wire.command('s', 'SELECT INBOX')).some((line) => /^\* OK \[PERMANENTFLAGS \(.* k0 .* \\\*\)\]/.test(line)));
+    const [flags, permanent] = await wire.command('a', 'STORE 2 +FLAGS.SILENT (last)');
+    assert.match(flags, /^\* FLAGS \(.* k0 .* last\)$/);
+    assert.match(permanent, /^\* OK \[PERMANENTFLAGS \(.* k0 .* last\)\]/);
+    assert.ok((await wire.command('s', 'EXAMINE INBOX')).some((line) => line.startsWith('* OK [PERMANENTFLAGS ()]')));
   });
 
   it('QRESYNC: what vanished and what changed, by SELECT and in IDLE', async () => {

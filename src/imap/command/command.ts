@@ -53,7 +53,8 @@ export interface Context {
 
   /** From now on FETCH answers bear MODSEQ; with `qresync` VANISHED replaces EXPUNGE. */
   enableCondstore(qresync?: boolean): void;
-  enableUidOnly(): void;
+  /** The other extensions, from now on. */
+  enable(what: Partial<Omit<Enabled, 'condstore' | 'qresync'>>): void;
   /** The client has logged in. */
   authenticated(session: Session): void;
   /** UNAUTHENTICATE. */

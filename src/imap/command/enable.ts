@@ -18,10 +18,10 @@ export const enable = command<string[]>({
       if (isWithheld(context.withheld, name)) continue;
       if (name === 'CONDSTORE') context.enableCondstore();
       else if (name === 'QRESYNC') context.enableCondstore(true);
-      else if (name === 'UTF8=ACCEPT') context.enabled.utf8 = true;
-      else if (name === 'UIDONLY') context.enableUidOnly();
+      else if (name === 'UTF8=ACCEPT') context.enable({ utf8: true });
+      else if (name === 'UIDONLY') context.enable({ uidonly: true });
       else if (name === 'METADATA') context.teller.enableMetadata();
-      else if (name === 'IMAP4REV2') context.enabled.rev2 = context.enabled.utf8 = true;
+      else if (name === 'IMAP4REV2') context.enable({ rev2: true, utf8: true });
       else continue;
       enabled.add(name === 'IMAP4REV2' ? 'IMAP4rev2' : name);
     }

@@ -63,6 +63,9 @@ export const store = command({
     const changed = without(there, modified);
     const told = expected === null ? changed : changed.filter((uid) => expected(uid));
     view.poll(out, { allowExpunge: false, told });
+    // Of a new keyword, and whether more can be made (RFC 9051 §7.1), a silent store tells too.
+    const first = silent && told.length > 0 ? view.index.find(told[0]) : -1;
+    if (first >= 0) view.announce(out, view.index.flagSet(first));
     // With CONDSTORE the client needs the new MODSEQ also of a silent store (RFC 7162 §3.1.3).
     if (!silent || enabled.condstore) await answer(context, told, byUid, !silent);
     // What it should have started from (§3.1.3), unless it has just heard of it.
