@@ -63,8 +63,8 @@ async function mx(options: SMTPServerOptions = {}, on: { rcpt?: (address: string
 const missing = () => Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' }));
 const dnsTo = (over: Partial<Dns> = {}): Dns => ({ mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => ['127.0.0.1'], aaaa: missing, txt: missing, srv: missing, ...over });
 
-function route(port: number, more: { dns?: Dns; smarthost?: Smarthost } = {}): Route {
-  return new Route({ smarthost: more.smarthost ?? null, dns: more.dns ?? dnsTo(), mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent });
+function route(port: number, more: { dns?: Dns; smarthost?: Smarthost; from?: (domain: string) => string[] } = {}): Route {
+  return new Route({ smarthost: more.smarthost ?? null, from: more.from, dns: more.dns ?? dnsTo(), mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent });
 }
 
 const text = 'From: anna@here.test\r\nSubject: x\r\n\r\n.dots\r\n..and more\r\nend\r\n';
@@ -188,6 +188,19 @@ describe('queue/route', () => {
     const open = keep(route(0, { smarthost: { host: '127.0.0.1', port: clear.port, auth: null } }));
     assert.equal(open.destination('ben@there.test'), 'smarthost');
     assert.equal((await open.send('smarthost', envelope('ben@there.test'), message, always, new AbortController().signal))[0].result, 'delivered');
+  });
+
+  it('leaves by the address of its sender\'s domain, and never by a connection of another', async () => {
+    const addresses: string[] = [];
+    const there = keep(await mx({ onConnect: (s, done) => (addresses.push(s.remoteAddress), done()) }));
+    // Of either kind: the one that fits the host's.
+    const r = keep(route(there.port, { from: (domain) => ({ 'here.test': ['::1', '127.0.0.7'], 'other.test': ['127.0.0.8'] })[domain] ?? [] }));
+    for (const from of ['anna@here.test', 'ben@Other.test', 'anna@here.test', 'cleo@third.test']) {
+      const outcomes = await r.send('there.test', { ...envelope('ben@there.test'), from }, message, always, new AbortController().signal);
+      assert.deepEqual(outcomes.map((o) => o.result), ['delivered']);
+    }
+    assert.deepEqual(addresses.map((a) => a.replace('::ffff:', '')), ['127.0.0.7', '127.0.0.8', '127.0.0.1']);
+    assert.equal(there.got.length, 4);
   });
 
   it('returns what needs an extension that is not there', async () => {

@@ -15,7 +15,18 @@ export interface Taken {
 const MOODS = { busy: 4, deaf: 3, later: 12, cut: 5, laterAtEnd: 8, cutInMessage: 5, mute: 2, answerLost: 4 } as const;
 export type Mood = keyof typeof MOODS | 'good';
 
-export class Sink {
+/** Where the storm's mail goes. */
+export interface StormSink {
+  readonly taken: Taken[];
+  readonly moods: ReadonlyMap<string, number>;
+  readonly port: number;
+  listen(): Promise<void>;
+  /** What is wrong with what was taken, said at the end. */
+  checked(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export class Sink implements StormSink {
   readonly taken: Taken[] = [];
   readonly moods = new Map<Mood, number>();
   port = 0;
@@ -36,6 +47,10 @@ export class Sink {
   async close(): Promise<void> {
     for (const s of this.#sockets) s.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async checked(): Promise<string[]> {
+    return [];
   }
 
   /** Of these, else a good one. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '../../src/base/index.ts';
 import { Sink } from './storm-sink.ts';
+import type { StormSink } from './storm-sink.ts';
 import { TIMES } from './storm-replica.ts';
 
 const REPLICA = fileURLToPath(new URL('./storm-replica.ts', import.meta.url));
@@ -23,6 +24,8 @@ export interface Storm {
   replicas: number;
   /** Kills, and as many stops for long, spread over the submissions. */
   kills: number;
+  /** Who takes the mail; absent: a server of the test's own. */
+  sink?: StormSink;
   log?: (line: string) => void;
 }
 
@@ -38,6 +41,8 @@ export interface Weather {
    * Delivered again: its answer was never sent; it came too late for its owner; its owner was killed, or stopped; its owner
    * could not write the result while the attempt lasted (a busy machine); and for no reason.
    */
+  /** What the other server says against it. */
+  wrong: string[];
   twice: { answerLost: number; answerLate: number; killed: number; stopped: number; resultLate: number; unnamed: string[] };
   moods: Record<string, number>;
   ms: number;
@@ -56,7 +61,7 @@ export async function storm(o: Storm): Promise<Weather> {
   const { seed, messages, replicas, kills, log = () => {} } = o;
   const random = seededRandom(seed);
   const folder = mkdtempSync(join(tmpdir(), 'colombier-storm-'));
-  const sink = new Sink(seed);
+  const sink = o.sink ?? new Sink(seed);
   await sink.listen();
   const all: Member[] = [];
   const returned = new Set<string>();
@@ -151,14 +156,14 @@ export async function storm(o: Storm): Promise<Weather> {
     }
     // What would come twice has time to.
     await new Promise((resolve) => setTimeout(resolve, STOPPED_MS));
-    return weather(done());
+    return { ...weather(done()), wrong: await sink.checked() };
   } finally {
     for (const m of living()) m.child.kill('SIGKILL');
     await sink.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  function weather(lost: string[]): Weather {
+  function weather(lost: string[]): Omit<Weather, 'wrong'> {
     const twice: Weather['twice'] = { answerLost: 0, answerLate: 0, killed: 0, stopped: 0, resultLate: 0, unnamed: [] };
     /** Nobody else may go on sooner after the last line. */
     const soonest = TIMES.queue_answer_ms + TIMES.queue_margin_ms;
