@@ -150,6 +150,16 @@ describe('imap: connection', () => {
     assert.deepEqual(tags, ['a OK', 'b OK', 'c OK', 'd OK', 'e OK', 'f OK', 'g OK']);
   });
 
+  it('runs what names the result of a search that is not answered yet (`$`) behind it', async () => {
+    const inbox = world.user.mailbox('INBOX');
+    for (const flags of [['\\Seen'], [], ['\\Seen']]) inbox.add('Subject: x\r\n\r\nx\r\n', flags);
+    const wire = await dial(world.port, { login: true });
+    wire.send('b SELECT INBOX\r\nc SEARCH RETURN (SAVE) SEEN\r\nd FETCH $ (UID)\r\ne SEARCH RETURN (SAVE COUNT) NOT $\r\nf STORE $ +FLAGS.SILENT (\\Deleted)\r\ng UID EXPUNGE $\r\n');
+    const told = (await wire.until('g')).filter((line) => /^\* \d+ (FETCH|EXPUNGE)|^\* ESEARCH|^[c-g] /.test(line)).map((line) => line.replace(/UID \d+/, 'UID'));
+    assert.deepEqual(told, ['c OK SEARCH completed', '* 1 FETCH (UID)', '* 3 FETCH (UID)', 'd OK FETCH completed', '* ESEARCH (TAG "e") COUNT 1', 'e OK SEARCH completed', 'f OK STORE completed', '* 2 EXPUNGE', 'g OK UID EXPUNGE completed']);
+    wire.close();
+  });
+
   it('answers what was sent before the client closed its side', async () => {
     const wire = await dial(world.port);
     wire.socket.end('a LOGIN ann@example.org secret\r\nb STATUS INBOX (MESSAGES)\r\n');

@@ -10,6 +10,12 @@ const rows = read('fixtures/rfc.tsv').split('\n').filter((line) => line !== '' &
   return { rfc, section, what, status, file, test };
 });
 
+/** The sections of RFC 9051 that ask something of a server, from its table of contents. */
+const SECTIONS_9051 =
+  '2.1 2.2.1 2.2.2 2.3.1.1 2.3.1.2 2.3.2 2.3.3 2.3.4 2.3.5 2.3.6 2.4 3.1 3.2 3.3 3.4 4.1 4.1.1 4.2 4.3 4.3.1 4.4 4.5 5.1 5.1.1 5.1.2 5.2 5.3 5.4 5.5 6.1.1 6.1.2 6.1.3 6.2.1 6.2.2 6.2.3 ' +
+  '6.3.1 6.3.2 6.3.3 6.3.4 6.3.5 6.3.6 6.3.7 6.3.8 6.3.9 6.3.9.1 6.3.9.2 6.3.9.3 6.3.9.4 6.3.9.5 6.3.9.6 6.3.9.7 6.3.10 6.3.11 6.3.12 6.3.13 6.4.1 6.4.2 6.4.3 6.4.4 6.4.4.1 6.4.4.2 6.4.4.3 ' +
+  '6.4.5 6.4.5.1 6.4.6 6.4.7 6.4.8 6.4.9 6.5 7.1 7.1.1 7.1.2 7.1.3 7.1.4 7.1.5 7.2.1 7.2.2 7.3.1 7.3.2 7.3.3 7.3.4 7.3.5 7.4.1 7.5.1 7.5.2 7.6 9 11.1 11.2 11.7';
+
 function tests(suite: Suite): Test[] {
   return [...suite.tests, ...suite.suites.flatMap(tests)];
 }
@@ -53,6 +59,11 @@ describe('fixtures/rfc.tsv', () => {
       assert.ok(what !== '' && ['done', 'best effort', 'not done'].includes(status), `${rfc} ${section}`);
       assert.equal(file !== '' && test !== '', status !== 'not done', `${rfc} ${section}: a test shows what is done`);
     }
+  });
+
+  it('has a line for every section of RFC 9051', () => {
+    const listed = new Set(rows.filter(({ rfc }) => rfc === '9051').map(({ section }) => section));
+    assert.deepEqual(SECTIONS_9051.split(' ').filter((section) => !listed.has(section)), []);
   });
 
   it('names tests that exist, and that pass where they were loaded', function () {
