@@ -10,7 +10,7 @@ export const MESSAGE_ID_BITS = 80;
 export const BLOB_ID_BITS = 120;
 
 /** What need not be said of a message of the server's own. */
-export const plainSpec = { user: '', envid: '', returnFull: false, eightBit: false, utf8: false, requireTls: false, anyTls: false, releaseAt: 0 } as const;
+export const plainSpec = { user: '', envid: '', ret: '', eightBit: false, utf8: false, requireTls: false, anyTls: false, releaseAt: 0 } as const;
 
 /** Puts a small message into the queue, unless one with that id is there. Unavailable. */
 export async function enqueue(queue: Queue, random: Random, spec: Pick<QueuedSpec, 'id' | 'at' | 'from' | 'recipients'>, message: Buffer): Promise<void> {

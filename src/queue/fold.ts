@@ -171,9 +171,9 @@ export class QueueState {
 
   /** As it is kept. Each property is named: copies of other objects take a third more. */
   #message(q: QueuedSpec, ref: QueuedMessage['ref'], recipients: RecipientState[], attempts: QueuedMessage['attempts'], held: QueuedMessage['held'], retried: QueuedMessage['retried']): QueuedMessage {
-    const { id, at, envid, returnFull, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix } = q;
+    const { id, at, envid, ret, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix } = q;
     const [user, from] = [this.#words.once(q.user), this.#words.once(q.from)];
-    return { id, at, user, from, envid, returnFull, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix, ref, recipients, attempts, held, retried };
+    return { id, at, user, from, envid, ret, eightBit, utf8, requireTls, anyTls, releaseAt, blob, contentKey, plainBytes, sealedBytes, prefix, ref, recipients, attempts, held, retried };
   }
 
   #said({ recipient, result, status, text, host, nextAt }: Outcome, stamp: string, at: number, by: string, tries: number): Said {

@@ -64,7 +64,8 @@ export class Mailroom {
   /** Tells the sender, or of forwarded mail the postmaster, into the INBOX. Refused when there is no such user (any more), Unavailable. */
   async notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[], queue: Queue): Promise<void> {
     if (!this.isHere(m.from)) throw new Refused('the sender is not of this server', 'NONEXISTENT');
-    const whole = m.returnFull && m.plainBytes <= limits.dsn_original_bytes_max;
+    // RET is about failures; of others the header comes back (RFC 3461 §4.3), and of what nobody asked for, too.
+    const whole = notice === 'failure' && m.ret === 'FULL' && m.plainBytes <= limits.dsn_original_bytes_max;
     const pieces: Buffer[] = [];
     for await (const piece of queue.read(m, whole ? Infinity : limits.dsn_original_bytes_max)) pieces.push(piece);
     const bytes = Buffer.concat(pieces);

@@ -22,8 +22,8 @@ export interface QueuedSpec {
   /** MAIL FROM; empty: nobody hears of failures. */
   from: string;
   envid: string;
-  /** RET= of MAIL FROM: whether a DSN brings the whole message back. */
-  returnFull: boolean;
+  /** RET= of MAIL FROM: what a DSN about a failure brings back; empty: nothing was asked. */
+  ret: '' | 'FULL' | 'HDRS';
   /** Bytes beyond ASCII: in header or body (8BITMIME), in addresses or header (SMTPUTF8). */
   eightBit: boolean;
   utf8: boolean;
@@ -92,7 +92,8 @@ export const asksMore = (q: Pick<QueuedSpec, 'requireTls' | 'anyTls' | 'releaseA
 /** In the form of `version`. */
 export function writeQueued(w: ByteWriter, q: QueuedSpec, version: number): void {
   w.string(q.id).varint(q.at).string(q.user).string(q.from).string(q.envid);
-  w.u8((q.returnFull ? 1 : 0) | (q.eightBit ? 2 : 0) | (q.utf8 ? 4 : 0) | (q.requireTls ? 8 : 0) | (q.anyTls ? 16 : 0));
+  // The last bit is younger than the version: who doesn't know it does as if nothing was asked, which harms nobody.
+  w.u8((q.ret === 'FULL' ? 1 : 0) | (q.eightBit ? 2 : 0) | (q.utf8 ? 4 : 0) | (q.requireTls ? 8 : 0) | (q.anyTls ? 16 : 0) | (q.ret === 'HDRS' ? 32 : 0));
   if (version >= 2) w.varint(q.releaseAt);
   w.string(q.blob).latin1(q.contentKey).varint(q.plainBytes).varint(q.sealedBytes).latin1(q.prefix).varint(q.recipients.length);
   for (const x of q.recipients) w.string(x.address).u8(x.notify).string(x.orcpt);
@@ -103,7 +104,7 @@ export function readQueued(r: ByteReader, version: number): QueuedSpec {
   const bits = r.u8();
   return {
     id, at, user, from, envid,
-    returnFull: (bits & 1) !== 0,
+    ret: bits & 1 ? 'FULL' : bits & 32 ? 'HDRS' : '',
     eightBit: (bits & 2) !== 0,
     utf8: (bits & 4) !== 0,
     requireTls: (bits & 8) !== 0,

@@ -223,7 +223,7 @@ class QueueSink implements Sink {
 
   async commit(prefix: string, { eightBit, anyTls }: { eightBit: boolean; anyTls: boolean }): Promise<void> {
     const { queue, random, clock, onQueued } = this.#o;
-    const { from, envid, returnFull, recipients, utf8, requireTls = false, releaseAt = 0 } = this.#mail;
+    const { from, envid, ret, recipients, utf8, requireTls = false, releaseAt = 0 } = this.#mail;
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
     const blob = randomId(random, BLOB_ID_BITS);
@@ -232,7 +232,7 @@ class QueueSink implements Sink {
       id: randomId(random, ID_BITS),
       at: clock.now(),
       user: this.#user,
-      from, envid, returnFull, eightBit,
+      from, envid, ret, eightBit,
       utf8: utf8 && (eightBit || wide(from) || recipients.some((r) => wide(r.address))),
       requireTls, releaseAt, blob,
       // A demand is stronger than a wish (RFC 8689 §5).

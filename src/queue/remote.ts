@@ -33,7 +33,7 @@ export interface Envelope {
   to: { index: number; address: string; notify?: number; orcpt?: string }[];
   /** What a DSN should name and bring back (RFC 3461 §4.3, §4.4). */
   envid?: string;
-  returnFull?: boolean;
+  ret?: '' | 'FULL' | 'HDRS';
   bytes: number;
   eightBit: boolean;
   utf8: boolean;
@@ -230,9 +230,8 @@ export class Remote {
     // An error that comes after the transaction is over concerns nobody.
     source.on('error', close);
     const to = envelope.to.map((r) => r.address);
-    const { envid = '', returnFull = false } = envelope;
-    const asks = envid !== '' || returnFull || envelope.to.some((r) => r.notify || r.orcpt);
-    const dsn = asks ? { ret: returnFull ? 'FULL' : 'HDRS', envid: envid || undefined } : undefined;
+    // What was asked, and nothing that was not (RFC 3461 §5.2.1).
+    const dsn = { ret: envelope.ret || undefined, envid: envelope.envid || undefined };
     this.#connection.wishes = new Map(envelope.to.map((r) => [r.address, { notify: notifyText(r.notify ?? 0), orcpt: r.orcpt || undefined }]));
     try {
       const info = await new Promise<{ rejectedErrors?: NodemailerError[]; response: string }>((resolve, reject) => {

@@ -282,7 +282,7 @@ export class Worker {
     this.#over.signal.addEventListener('abort', stop, { once: true });
     let outcomes: RemoteOutcome[];
     try {
-      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, returnFull: message.returnFull, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, ret: message.ret, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));

@@ -81,7 +81,7 @@ const route = (port: number, addresses = ['127.0.0.1']) =>
   new Route({ smarthost: null, dns: { mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => addresses, aaaa: missing, txt: missing, srv: missing }, mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent });
 const small = Buffer.from('From: anna@here.test\r\nSubject: x\r\n\r\n.dots\r\n..and more\r\n.\r\nend\r\n');
 const never = new AbortController().signal;
-interface Asked { pieces?: Buffer[]; mayEnd?: () => boolean; envid?: string; returnFull?: boolean; notify?: number[]; orcpt?: string[] }
+interface Asked { pieces?: Buffer[]; mayEnd?: () => boolean; envid?: string; ret?: '' | 'FULL' | 'HDRS'; notify?: number[]; orcpt?: string[] }
 const send = (r: Route, to: string[], { pieces = [small], mayEnd = () => true, notify = [], orcpt = [], ...more }: Asked = {}) =>
   r.send('there.test', { from: 'anna@here.test', to: to.map((address, index) => ({ index, address, notify: notify[index], orcpt: orcpt[index] })), bytes: pieces.reduce((n, p) => n + p.length, 0), eightBit: false, utf8: false, ...more }, () => (async function* () {
     yield* pieces;
@@ -205,7 +205,7 @@ describe('queue: DSN to other servers', () => {
   afterEach(async () => {
     for (const x of open.splice(0).reverse()) await x.close();
   });
-  const asked: Asked = { envid: 'a+b=c', returnFull: true, notify: [2 | 4, 1, 0], orcpt: ['rfc822;ben+list@there.test', '', ''] };
+  const asked: Asked = { envid: 'a+b=c', ret: 'FULL', notify: [2 | 4, 1, 0], orcpt: ['rfc822;ben+list@there.test', '', ''] };
   const to = ['ben@there.test', 'cleo@there.test', 'dan@there.test'];
   for (const extensions of [['DSN', 'PIPELINING'], ['DSN', 'CHUNKING'], ['PIPELINING']]) it(`hands on what each sender asked for to who offers it: ${extensions.join(', ')}`, async () => {
     const there = await new Scripted(...extensions).start();
@@ -221,5 +221,14 @@ describe('queue: DSN to other servers', () => {
     there.commands.length = 0;
     await send(r, to.slice(0, 1));
     assert.deepEqual(there.commands.filter((c) => /^(MAIL|RCPT)/.test(c)), ['MAIL FROM:<anna@here.test>', 'RCPT TO:<ben@there.test>']);
+  });
+
+  it('asks for the header or the whole where the sender did, and for neither where not (RFC 3461 §5.2.1)', async () => {
+    const there = await new Scripted('DSN').start();
+    const r = route(there.port);
+    open.push(there, r);
+    for (const more of [{ ret: 'HDRS' }, { ret: 'FULL' }, { envid: 'e' }, { notify: [1] }, { ret: 'HDRS', notify: [2] }] as Asked[]) await send(r, to.slice(0, 1), more);
+    const lines = there.commands.filter((c) => c.startsWith('MAIL')).map((c) => c.slice('MAIL FROM:<anna@here.test>'.length));
+    assert.deepEqual(lines, [' RET=HDRS', ' RET=FULL', ' ENVID=e', '', ' RET=HDRS']);
   });
 });

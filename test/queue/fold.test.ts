@@ -7,7 +7,7 @@ import type { QueueOp } from '../../src/queue/index.ts';
 
 const file = (name: string) => new URL(`../../fixtures/queue/${name}`, import.meta.url);
 const queued = (id: string, at: number, n = 2): QueueOp => ({
-  kind: 'Queued', id, at, user: 'u1', from: 'anna@x.test', envid: 'e', returnFull: true, eightBit: true, utf8: false, requireTls: false, anyTls: false, releaseAt: 0, blob: `b${id}`,
+  kind: 'Queued', id, at, user: 'u1', from: 'anna@x.test', envid: 'e', ret: 'FULL', eightBit: true, utf8: false, requireTls: false, anyTls: false, releaseAt: 0, blob: `b${id}`,
   contentKey: '\x01\x02', plainBytes: 100, sealedBytes: 300, prefix: 'A: b\r\n',
   recipients: Array.from({ length: n }, (_, i) => ({ address: `r${i}@y.test`, notify: i * 4, orcpt: '' })),
 });
@@ -127,6 +127,18 @@ describe('queue/fold', () => {
     back.join(frozen('state-2.hex'), () => false, () => false);
     assert.deepEqual(back.encode(), state);
     assert.deepEqual([...back.messages.values()].map((m) => [m.requireTls, m.anyTls, m.releaseAt]), [[true, false, 99], [false, true, 0]]);
+  });
+
+  it('tells what was asked to come back from what was not, in a bit that an older release passes over', () => {
+    const of = (ret: '' | 'FULL' | 'HDRS') => encodeQueueOps([{ ...queued('m1', 5), ret } as QueueOp]);
+    const differing = (a: Buffer, b: Buffer) => [...a.keys()].filter((i) => a[i] !== b[i]).map((i) => a[i] ^ b[i]);
+    assert.deepEqual([differing(of(''), of('HDRS')), differing(of(''), of('FULL')), of('HDRS')[0]], [[32], [1], 1]);
+    for (const ret of ['', 'FULL', 'HDRS'] as const) {
+      assert.deepEqual(decodeQueueOps(of(ret)).map((op) => op.kind === 'Queued' && op.ret), [ret]);
+      const back = new QueueState();
+      back.join(fold([event(64, 'w', 1, { ...queued('m1', 5), ret } as QueueOp)]).encode(), () => false, () => false);
+      assert.equal(back.messages.get('m1')!.ret, ret);
+    }
   });
 
   it('refuses what is damaged or newer', () => {

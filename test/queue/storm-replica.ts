@@ -69,7 +69,7 @@ async function main(folder: string, slot: number, port: number): Promise<void> {
   worker.start();
   const submission = await outbox.login('anna', '', '');
   process.on('message', ({ submit: token }: { submit: string }) => {
-    const sending = submission.begin({ from: 'anna@here.test', recipients: [{ address: `${token}@there.test`, notify: [], orcpt: '' }], declaredBytes: null, returnFull: false, envid: '', utf8: false });
+    const sending = submission.begin({ from: 'anna@here.test', recipients: [{ address: `${token}@there.test`, notify: [], orcpt: '' }], declaredBytes: null, ret: '', envid: '', utf8: false });
     (async () => {
       await sending.write(Buffer.from(`From: anna@here.test\r\nSubject: ${token}\r\n\r\nx\r\n`));
       await sending.commit('Received: by test\r\n');

@@ -1,6 +1,6 @@
 // Sending by any replica: nothing is lost, and nothing is sent twice but in the windows that are named here.
 import assert from 'node:assert/strict';
-import { Unavailable } from '../../src/base/index.ts';
+import { Unavailable, limits } from '../../src/base/index.ts';
 import { WholeClock } from './time.ts';
 import { FakeNet, QueueWorld } from './world.ts';
 import type { Member } from './world.ts';
@@ -228,7 +228,7 @@ describe('queue/worker', () => {
   it('brings the message back with RET=FULL, and says nothing with NOTIFY=NEVER', async () => {
     const [a] = await members(1);
     net.answer = () => '550 5.7.1 no';
-    await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { returnFull: true }));
+    await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { ret: 'FULL' }));
     await pass(MINUTE);
     assert.match(dsns()[0].text, /message\/rfc822\r\n[^]*the body\r\n/);
     await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { notify: ['NEVER'] }));
@@ -236,9 +236,20 @@ describe('queue/worker', () => {
     assert.equal(dsns().length, 1);
     assert.equal(world.waiting, 0);
     net.answer = () => null;
-    await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { notify: ['SUCCESS'] }));
+    await settled(world.submit(a, 'ben@there.test', 'Subject: x\r\n\r\nthe body\r\n', { notify: ['SUCCESS'], ret: 'FULL' }));
     await pass(MINUTE);
     assert.match(dsns()[1].text, /Action: relayed\r\nStatus: 2\.0\.0/);
+    assert.doesNotMatch(dsns()[1].text, /the body/, 'RET is about failures (RFC 3461 §4.3)');
+  });
+
+  it('brings the header alone back where it is asked for, where nothing is, and of what is large', async () => {
+    const [a] = await members(1);
+    net.answer = () => '550 5.7.1 no';
+    const large = 'a line of the body\r\n'.repeat(limits.dsn_original_bytes_max / 20 + 1);
+    for (const [ret, body] of [['HDRS', 'the body\r\n'], ['', 'the body\r\n'], ['FULL', large]] as const) await settled(world.submit(a, 'ben@there.test', `Subject: secret plan\r\n\r\n${body}`, { ret }));
+    await pass(MINUTE);
+    assert.equal(dsns().length, 3);
+    for (const { text } of dsns()) assert.match(text, /text\/rfc822-headers\r\n\r\nReceived[^]*Subject: secret plan\r\n\r\n--/);
   });
 
   it('says nothing of success where the other server does (DSN), and of what arrived here that it arrived', async () => {

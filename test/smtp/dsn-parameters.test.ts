@@ -130,7 +130,16 @@ describe('smtp: DSN parameters to submission, which offers DSN', () => {
     await d.say('RCPT TO:<ben@y.test> NOTIFY=success,Failure ORCPT=rfc822;ben+2Blist@y.test', '250');
     await d.say('DATA', '354');
     await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
-    assert.deepEqual([sent[0].returnFull, sent[0].envid, sent[0].recipients], [true, 'a+b', [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben+list@y.test' }]]);
+    assert.deepEqual([sent[0].ret, sent[0].envid, sent[0].recipients], ['FULL', 'a+b', [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben+list@y.test' }]]);
+    d.end();
+  });
+  for (const [said, ret] of [[' RET=HDRS', 'HDRS'], [' RET=full', 'FULL'], ['', '']]) it(`tells what was asked to come back from what was not: "${said}"`, async () => {
+    const d = await loggedIn();
+    await d.say(`MAIL FROM:<anna@x.test>${said}`, '250');
+    await d.say('RCPT TO:<ben@y.test>', '250');
+    await d.say('DATA', '354');
+    await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
+    assert.equal(sent.at(-1)!.ret, ret);
     d.end();
   });
 });

@@ -121,7 +121,7 @@ describe('smtp/submission', () => {
     await d.say('RCPT TO:<nobody@y.test>', '550 5.1.1');
     await d.say('DATA', '354');
     await d.say('From: anna@x.test\r\n\r\n..x\r\n.', /^250 2\.6\.0 message accepted as/);
-    assert.deepEqual(sent[0].mail, { from: 'anna@x.test', recipients: [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben@y.test' }], declaredBytes: 20, returnFull: true, envid: 'a+b', utf8: false, requireTls: false, releaseAt: 0 });
+    assert.deepEqual(sent[0].mail, { from: 'anna@x.test', recipients: [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben@y.test' }], declaredBytes: 20, ret: 'FULL', envid: 'a+b', utf8: false, requireTls: false, releaseAt: 0 });
     assert.equal(sent[0].text, 'From: anna@x.test\r\n\r\n.x\r\n');
     assert.match(sent[0].received, /^Received: from app \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.org with ESMTPA id \w+\r\n\tfor <ben@y\.test>;\r\n\t.*\r\n$/);
     await d.say('MAIL FROM:<anna@x.test>', '250');

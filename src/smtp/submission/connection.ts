@@ -163,8 +163,8 @@ export class SubmissionConnection extends HostedConnection<SubmissionHost> {
     }
     const { limits, clock } = this.host;
     const from = (this.session.envelope.mailFrom as { address: string }).address;
-    const { declaredBytes, returnFull, envid, utf8, requireTls, releaseAt } = this.#mail!;
-    const transaction = this.#submission!.begin({ from, recipients: this.#recipients, declaredBytes, returnFull, envid, utf8, requireTls, releaseAt });
+    const { declaredBytes, ret, envid, utf8, requireTls, releaseAt } = this.#mail!;
+    const transaction = this.#submission!.begin({ from, recipients: this.#recipients, declaredBytes, ret, envid, utf8, requireTls, releaseAt });
     this.#transaction = transaction;
     const stopClock = clock.after(limits.smtp_message_ms_max, () => this.leave(answers.slow));
     // After an error the rest is read and dropped: the sender hears of it at the end only.

@@ -15,7 +15,7 @@ function xtext(value: string | true, name: string, charsMax: number): string {
 }
 
 export interface SubmissionParameters extends MailParameters {
-  returnFull: boolean;
+  ret: '' | 'FULL' | 'HDRS';
   envid: string;
   /** REQUIRETLS was given. */
   requireTls: boolean;
@@ -38,6 +38,14 @@ function releaseOf(holdFor: string | true | undefined, holdUntil: string | true 
   return at > now ? at : 0;
 }
 
+/** Throws BadParameter. */
+function returned(value: string | true | undefined): SubmissionParameters['ret'] {
+  if (value === undefined) return '';
+  const ret = value === true ? '' : value.toUpperCase();
+  if (ret !== 'FULL' && ret !== 'HDRS') throw new BadParameter('bad RET');
+  return ret;
+}
+
 /** Of MAIL FROM. Throws BadParameter. `AUTH=` is taken and means nothing: the log-in says who it is (RFC 4954 §5). */
 export function submissionParameters(parameters: Path['parameters'], { now, holdMsMax, secure }: { now: number; holdMsMax: number; secure: boolean }): SubmissionParameters {
   const rest = new Map(parameters);
@@ -47,8 +55,7 @@ export function submissionParameters(parameters: Path['parameters'], { now, hold
   // It is not offered in clear, so it is not known there.
   if (secure) rest.delete('REQUIRETLS');
   if (secure && requireTls !== undefined && requireTls !== true) throw new BadParameter('REQUIRETLS takes no value');
-  if (ret !== undefined && (ret === true || !/^(FULL|HDRS)$/i.test(ret))) throw new BadParameter('bad RET');
-  return { ...mailParameters(rest), requireTls: secure && requireTls === true, releaseAt, returnFull: typeof ret === 'string' && ret.toUpperCase() === 'FULL', envid: envid === undefined ? '' : xtext(envid, 'ENVID', ENVID_CHARS_MAX) };
+  return { ...mailParameters(rest), requireTls: secure && requireTls === true, releaseAt, ret: returned(ret), envid: envid === undefined ? '' : xtext(envid, 'ENVID', ENVID_CHARS_MAX) };
 }
 
 /** Of RCPT TO. Throws BadParameter. */

@@ -15,8 +15,8 @@ export interface SentMail {
   from: string;
   recipients: SentTo[];
   declaredBytes: number | null;
-  /** RET=FULL. */
-  returnFull: boolean;
+  /** RET= (RFC 3461 §4.3), or empty. */
+  ret: '' | 'FULL' | 'HDRS';
   /** ENVID= decoded, or empty. */
   envid: string;
   /** SMTPUTF8 was given. */
