@@ -177,6 +177,13 @@ export class UserSession implements Session {
     await this.#user.need({ kind: 'rows', mailbox: inbox });
     const target = await this.create(to, null);
     await this.#user.need({ kind: 'rows', mailbox: target });
+    // RFC 5464 §4.1: both have them then. Where there is no room for them the messages go all the same.
+    const annotations = this.#user.state.metadata(inbox);
+    if (annotations.length > 0) {
+      await this.setMetadata(to, annotations).catch((e: unknown) => {
+        if (!(e instanceof Refused)) throw e;
+      });
+    }
     const index = this.#user.state.mailbox(inbox);
     if (index.count === 0) return 0;
     return (await copyMessages(this.#user, inbox, target, index.uids.slice(0, index.count), true)).to.length;

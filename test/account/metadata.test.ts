@@ -33,6 +33,18 @@ describe('annotations', () => {
     assert.deepEqual(await shown(x, 'Archive'), []);
   });
 
+  it('are those of INBOX and of the mailbox that takes its messages, when it is renamed', async () => {
+    const x = await a.login(bob);
+    await x.setMetadata('INBOX', [{ entry: '/private/colour', value: Buffer.from('grey') }]);
+    await x.rename('INBOX', 'Old');
+    assert.deepEqual([await shown(x, 'INBOX'), await shown(x, 'Old')], [['/private/colour=grey'], ['/private/colour=grey']]);
+    // Where they can't be doubled, the messages go all the same.
+    const value = Buffer.alloc(limits.metadata_value_bytes_max);
+    for (let k = 1; k * value.length < limits.metadata_bytes_max; k++) await x.setMetadata('INBOX', [{ entry: `/private/${k}`, value }]);
+    await x.rename('INBOX', 'Older');
+    assert.deepEqual(await shown(x, 'Older'), []);
+  });
+
   it('are a change of their mailbox, which HIGHESTMODSEQ tells, and of no other', async () => {
     const x = await a.login(bob);
     const modSeqs = async () => (await x.statuses(['INBOX', 'Archive'])).map((s) => s!.highestModSeq);

@@ -71,6 +71,28 @@ describe('imap: METADATA', () => {
     `);
   });
 
+  it('tells the special use of a mailbox, and lets nobody change it (RFC 6154 §4)', async () => {
+    await play(wire, `
+      C: A1 GETMETADATA Sent (/private/specialuse)
+      S: * METADATA "Sent" (/private/specialuse "\\\\Sent")
+      S: A1 OK GETMETADATA completed
+      C: A2 GETMETADATA INBOX (/private/specialuse)
+      S: * METADATA "INBOX" (/private/specialuse NIL)
+      S: A2 OK GETMETADATA completed
+      C: A3 SETMETADATA INBOX (/private/specialuse "\\\\Sent")
+      S: A3 NO [CANNOT] …
+      C: A4 SETMETADATA Sent (/private/comment "x" /private/specialuse NIL)
+      S: A4 NO [CANNOT] …
+      C: A5 LIST "" (INBOX Sent) RETURN (METADATA (DEPTH 1) (/private))
+      S: * LIST (\\HasNoChildren) "/" "INBOX"
+      S: * LIST (\\HasNoChildren \\Sent) "/" "Sent"
+      S: * METADATA "Sent" (/private/specialuse "\\\\Sent")
+      S: A5 OK LIST completed
+      C: A6 SETMETADATA "" (/private/specialuse "mine")
+      S: A6 NO [CANNOT] …
+    `);
+  });
+
   describe('ENABLE METADATA', () => {
     let other: Wire;
     beforeEach(async () => {

@@ -91,13 +91,13 @@ export const list = command<Parsed>({
       const some = found.slice(at, at + STATUS_AT_ONCE);
       const statuses = parsed.status === null ? null : await statusesOf(context, some);
       for (const listed of some) {
-        const { name, exists } = listed.named;
+        const { name, exists, specialUse } = listed.named;
         out.line(answer(listed, parsed, enabled.utf8));
         // Right behind its LIST, where every server has it and clients look for it.
         const status = statuses?.get(name);
         if (status) await writeStatus(context, name, parsed.status!, status);
         // RFC 9590: of each mailbox that is there.
-        if (parsed.metadata !== null && exists) await writeMetadata(context, name, parsed.metadata).catch(passOver);
+        if (parsed.metadata !== null && exists) await writeMetadata(context, name, parsed.metadata, specialUse).catch(passOver);
       }
       if (out.full) await out.drain();
     }

@@ -1,6 +1,7 @@
 // GETMETADATA and SETMETADATA: RFC 5464. A mailbox named "" stands for the server, here: for the user. LIST-METADATA
 // (RFC 9590) uses the same parts.
 import { Malformed, Refused, limits } from '../../base/index.ts';
+import type { SpecialUse } from '../../base/index.ts';
 import { quote, quoteMailbox } from '../wire/index.ts';
 import type { Args } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -14,6 +15,9 @@ export interface Wanted {
   /** Levels below the entries that belong to the answer. */
   depth: 0 | 1 | 'infinity';
 }
+
+/** The special use of a mailbox, as LIST tells it (RFC 6154 §4); CREATE sets it, and nothing changes it. */
+const SPECIAL_USE = '/private/specialuse';
 
 /** Names of entries asked for at once. */
 const ENTRIES_MAX = 100;
@@ -55,8 +59,12 @@ export function parseEntries(args: Args): string[] {
 }
 
 /** Writes one METADATA answer; gives the size of the longest value that was left out, or 0. */
-export async function writeMetadata(context: Context, name: string, { entries, maxSize, depth }: Wanted): Promise<number> {
-  const found = await context.session.metadata(name === '' ? null : name);
+export async function writeMetadata(context: Context, name: string, { entries, maxSize, depth }: Wanted, use?: SpecialUse | null): Promise<number> {
+  const found = (await context.session.metadata(name === '' ? null : name)).filter(({ entry }) => entry !== SPECIAL_USE);
+  if (name !== '' && entries.some((wanted) => SPECIAL_USE.startsWith(wanted))) {
+    const known = use !== undefined ? use : (await context.session.mailboxes()).find((mailbox) => mailbox.name === name)?.specialUse;
+    if (known) found.push({ entry: SPECIAL_USE, value: Buffer.from(known) });
+  }
   const pairs: string[] = [];
   let longest = 0;
   for (const wanted of entries) {
@@ -116,6 +124,7 @@ export const setmetadata = command<{ name: string; entries: { entry: string; val
   async run(context, { name, entries }) {
     // §5.2: of the server, /shared is the administrator's.
     if (name === '' && entries.some(({ entry }) => entry.startsWith('/shared'))) throw new Refused('shared annotations of the server are not yours', 'NOPERM');
+    if (entries.some(({ entry }) => entry === SPECIAL_USE)) throw new Refused('the use of a mailbox is said when it is made', 'CANNOT');
     if (entries.some(({ entry }) => entry.lastIndexOf('/') === 0)) throw new Refused('/private and /shared have no value', 'CANNOT');
     if (entries.length > ENTRIES_MAX) throw new Refused(`More than ${ENTRIES_MAX} entries`, 'METADATA TOOMANY');
     if (entries.some(({ value }) => value !== null && value.length > limits.metadata_value_bytes_max)) throw new Refused('a value is too long', `METADATA MAXSIZE ${limits.metadata_value_bytes_max}`);
