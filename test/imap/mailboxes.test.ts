@@ -186,6 +186,8 @@ describe('imap: mailboxes', () => {
       C: a STATUS "\xc3\xbc" (MESSAGES)
       S: * STATUS "\xc3\xbc" (MESSAGES 0)
       S: a OK STATUS completed
+      C: a ID ("name" "\xff")
+      S: a BAD text is not valid UTF-8
       C: a CREATE "\xff"
       S: a BAD text is not valid UTF-8
     `);

@@ -146,6 +146,8 @@ export class Args {
     if (literal !== undefined && literal.at < end && literal.at >= start) throw this.error('quoted string is not ended');
     this.at = end + 1;
     const inner = text.slice(start, end);
+    // RFC 6855 §3: then it is UTF-8, or BAD.
+    if (this.utf8 && /[\x80-\xff]/.test(inner)) decodeUtf8(inner);
     return escaped ? inner.replace(/\\(.)/g, '$1') : inner;
   }
 
