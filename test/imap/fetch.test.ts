@@ -71,6 +71,13 @@ describe('imap FETCH', () => {
     await client.send('FETCH 1 (ENVELOPE BODYSTRUCTURE BODY)');
     const { rendered } = mailbox.mails[0].record!;
     assert.ok(rendered?.envelope && rendered.structure && rendered.body);
+    assert.equal(
+      await one(MIXED).client.send('FETCH 1 BODYSTRUCTURE'),
+      '* 1 FETCH (BODYSTRUCTURE (("text" "plain" ("charset" "utf-8") NIL NIL "quoted-printable" 20 0 NIL NIL NIL NIL)' +
+        '("message" "rfc822" NIL NIL NIL "7bit" 54 (NIL "Inside" ((NIL NIL "inner" "example.org")) ((NIL NIL "inner" "example.org")) ((NIL NIL "inner" "example.org")) NIL NIL NIL NIL NIL) ' +
+        '("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 10 0 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)' +
+        '("application" "octet-stream" ("name" "x.bin") NIL NIL "base64" 4 NIL NIL NIL NIL) "mixed" ("boundary" "b") NIL NIL NIL))\r\nA1 OK FETCH completed\r\n',
+    );
     rendered.envelope = '(cached)';
     assert.equal(await new Client(mailbox).send('FETCH 1 ENVELOPE'), '* 1 FETCH (ENVELOPE (cached))\r\nA1 OK FETCH completed\r\n');
   });

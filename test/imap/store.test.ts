@@ -115,6 +115,9 @@ describe('imap COPY, MOVE, EXPUNGE', () => {
     assert.equal(await client.send('EXPUNGE'), 'A1 OK EXPUNGE completed\r\n');
     await client.send('STORE 1 +FLAGS.SILENT (\\Deleted)');
     assert.equal(await client.send('EXPUNGE'), `* VANISHED ${uids[1]}\r\nA1 OK [HIGHESTMODSEQ ${mailbox.highestModSeq}] EXPUNGE completed\r\n`);
+    const last = mailbox.add('', { flags: ['\\Deleted'] });
+    client.poll();
+    assert.equal(await client.send(`UID EXPUNGE ${last}`), `* VANISHED ${last}\r\nA1 OK [HIGHESTMODSEQ ${mailbox.highestModSeq}] EXPUNGE completed\r\n`);
     assert.equal(await new Client(mailbox, true).send('EXPUNGE'), 'A1 NO [READ-ONLY]\r\n');
   });
 
