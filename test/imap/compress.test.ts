@@ -83,7 +83,7 @@ describe('imap: COMPRESS=DEFLATE', () => {
       client.send('A3 CAPABILITY');
       assert.ok(!(await client.until('A3')).includes('COMPRESS'));
       client.send('A4 COMPRESS DEFLATE');
-      assert.match(await client.until('A4'), /A4 NO \[COMPRESSIONACTIVE\]/);
+      assert.match(await client.until('A4'), /A4 BAD \[COMPRESSIONACTIVE\]/);
       client.send(`A5 APPEND Archive {${text.length}+}\r\n${text}`);
       assert.match(await client.until('A5'), /A5 OK \[APPENDUID/);
       assert.equal(world.user.mailbox('Archive').messages[0].bytes.toString(), text);

@@ -1,7 +1,7 @@
-import { Malformed, Refused } from '../../base/index.ts';
+import { Malformed } from '../../base/index.ts';
 import { command } from './command.ts';
 
-/** RFC 4978. Compressed is what follows the tagged OK, both ways. */
+/** RFC 4978. Compressed is what follows the tagged OK, both ways; NO is for compression by another layer (§3). */
 export const compress = command<null>({
   when: 'authenticated',
   parse(args) {
@@ -10,7 +10,7 @@ export const compress = command<null>({
     return null;
   },
   async run(context) {
-    if (context.transport.compressed) throw new Refused('compression is on already', 'COMPRESSIONACTIVE');
+    if (context.transport.compressed) throw new Malformed('compression is on already', 'COMPRESSIONACTIVE');
     context.after(() => context.transport.compress());
     return '';
   },
