@@ -6,12 +6,13 @@ import type { MailAdminMethods, QueueDetails, QueueSummary } from './cli/admin.t
 import type { Config } from './config.ts';
 import { candidatesFor, normaliseDomain } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { checkDane, dnsOf, isFinal, sentFrom, signedDnsOf, usableRecords } from './queue/index.ts';
+import { checkDane, dnsOf, fetchTextBy, isFinal, parseStsPolicy, sentFrom, signedDnsOf, stsAllows, usableRecords } from './queue/index.ts';
 import type { Queue, QueuedMessage } from './queue/index.ts';
 import { certificateChain } from './tls.ts';
 import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from './verify/index.ts';
 import type { DnsRecord, DomainFacts, Verdict } from './verify/index.ts';
 
+const HTTPS = 443;
 /** Ports as the world sees them (RFC 8314 §3): a firewall or a proxy leads them here. */
 const WORLD = { imap: 143, imaps: 993, submission: 587, submissions: 465 };
 
@@ -106,10 +107,16 @@ export class MailAdmin implements MailAdminMethods {
   }
   async domainCheck(domain: string): Promise<Verdict[]> {
     const facts = await this.#facts(domain);
-    const { dns } = this.#config.sending;
+    const { dns, stsPort } = this.#config.sending;
+    const asked = dnsOf(dns);
+    const read = fetchTextBy(asked, stsPort || HTTPS, this.#config.hostname, this.#clock);
+    const allows = async (name: string, host: string) => {
+      const policy = parseStsPolicy(await read(`mta-sts.${name}`, '/.well-known/mta-sts.txt'));
+      return policy.mode !== 'enforce' || stsAllows(policy, host);
+    };
     // What a resolver says of signatures is for people here: whether it may be believed is asked when mail goes out.
     const signed = signedDnsOf(dns, true, this.#clock, this.#random);
-    const verdicts = await checkRecords(facts, { ...dnsOf(dns), tlsa: async (name) => (await signed?.ask(name, 'TLSA')) ?? { signed: false, tlsa: [] } });
+    const verdicts = await checkRecords(facts, { ...asked, stsAllows: allows, tlsa: async (name) => (await signed?.ask(name, 'TLSA')) ?? { signed: false, tlsa: [] } });
     return [...verdicts, this.#postmaster(facts.domain)];
   }
 

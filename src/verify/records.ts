@@ -1,4 +1,5 @@
 // The DNS records of a domain whose mail is here, and what is wrong with those that DNS has.
+import { reason } from '../base/index.ts';
 
 export interface DnsRecord {
   name: string;
@@ -68,6 +69,8 @@ export interface Lookup {
   caa(name: string): Promise<{ issue?: string }[]>;
   /** `signed`: the resolver says that it has checked the signatures. */
   tlsa(name: string): Promise<{ signed: boolean; tlsa: readonly TlsaData[] }>;
+  /** The policy (MTA-STS) that the domain's web server shows: whether it lets mail come to this host. Rejects when there is none that others can read. */
+  stsAllows(domain: string, host: string): Promise<boolean>;
 }
 
 export interface Verdict {
@@ -108,7 +111,8 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
     // Which authority is the domain's own affair.
     if (record.type === 'CAA') return (await dns.caa(record.name)).length > 0 ? ok : absent(record);
     if (record.type === 'TLSA') return judgeTlsa(record, f, await dns.tlsa(record.name), want);
-    return judgeText(record, (await dns.txt(record.name)).filter((t) => t.length > 0), want);
+    const judged = judgeText(record, (await dns.txt(record.name)).filter((t) => t.length > 0), want);
+    return record.value.startsWith('v=STSv1') && judged === ok ? await judgePolicy(f, dns) : judged;
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code ?? 'error';
     return MISSING.includes(code) ? (record.optional ? absent(record) : { state: 'missing', text: want }) : { state: 'unknown', text: `DNS gives no answer (${code})` };
@@ -122,6 +126,17 @@ function judgeTlsa(record: DnsRecord, f: DomainFacts, { signed, tlsa }: Awaited<
   const wrong = f.tlsa!.fits(tlsa);
   if (wrong !== null) return { state: 'wrong', text: `${wrong}: ${signed ? '' : 'once the zone is signed, '}servers that know DANE send nothing here; ${want}` };
   return signed ? ok : { state: 'ok', text: 'fits, but the resolver does not say that the zone is signed (DNSSEC): without that nobody uses it' };
+}
+
+/** The record is there: what it leads to decides whether mail comes. */
+async function judgePolicy(f: DomainFacts, dns: Lookup): Promise<Judged> {
+  const place = `https://mta-sts.${f.domain}/.well-known/mta-sts.txt`;
+  try {
+    if (await dns.stsAllows(f.domain, f.hostname)) return ok;
+  } catch (e) {
+    return { state: 'ok', text: `there, but others can not read ${place} (${reason(e)}): without it nobody uses the record` };
+  }
+  return { state: 'wrong', text: `${place} does not name ${f.hostname}: servers that know MTA-STS send nothing here; it needs the line "mx: ${f.hostname}", and then a new id in this record` };
 }
 
 function judgeText(record: DnsRecord, texts: string[], want: string): Judged {

@@ -33,12 +33,15 @@ describe('real: a whole world on loopback', function () {
   let submission: number[];
   let smtp: number;
   let own = '';
+  /** What the policy of the own domain names. */
+  let ownMx = `mx.${DOMAIN}`;
+  let world: Record<string, string>;
 
   before(async function () {
     const missing = worldMissing();
     if (missing) return skip(this, missing);
     const authority = await Authority.create();
-    certificate = authority.chain(await authority.issue(['mx.away.example', 'mx.sts.example', 'mta-sts.sts.example', 'mta-sts.badsts.example']));
+    certificate = authority.chain(await authority.issue(['mx.away.example', 'mx.sts.example', 'mta-sts.sts.example', 'mta-sts.badsts.example', `mta-sts.${DOMAIN}`]));
     site = new Site({ COLOMBIER_HOSTNAME: `mx.${DOMAIN}` });
     people = await site.people('anna', 'ben');
     const [dns, sts, smtpA, smtpB, ...free] = await freePorts(8);
@@ -46,7 +49,7 @@ describe('real: a whole world on loopback', function () {
     postfix = await Postfix.start({ folder: join(site.folder, 'postfix'), hostname: 'mx.away.example', domains: [...DOMAINS], routes: { [DOMAIN]: smtpA }, tls: certificate });
     policies = createServer({ key: certificate.key, cert: certificate.cert }, (req, res) => {
       const domain = req.headers.host!.replace(/^mta-sts\.|:\d+$/g, '');
-      res.writeHead(200, { 'content-type': 'text/plain' }).end(`version: STSv1\nmode: enforce\nmx: mx.${domain}\nmax_age: 86400\n`);
+      res.writeHead(200, { 'content-type': 'text/plain' }).end(`version: STSv1\nmode: enforce\nmx: ${domain === DOMAIN ? ownMx : `mx.${domain}`}\nmax_age: 86400\n`);
     });
     await new Promise<void>((resolve) => policies.listen(sts, '127.0.0.1', () => resolve()));
     own = (await site.command(['domain', 'dns', DOMAIN])).out;
@@ -54,7 +57,8 @@ describe('real: a whole world on loopback', function () {
     await resolver.serve(zones(tlsaData(certificate.cert, 1).fill(7)));
     const ca = join(site.folder, 'ca.pem');
     writeFileSync(ca, authority.root.cert);
-    const settings = { NODE_EXTRA_CA_CERTS: ca, COLOMBIER_DNS: `127.0.0.1:${dns}`, COLOMBIER_MX_PORT: String(postfix.port), COLOMBIER_STS_PORT: String(sts) };
+    world = { NODE_EXTRA_CA_CERTS: ca, COLOMBIER_DNS: `127.0.0.1:${dns}`, COLOMBIER_STS_PORT: String(sts) };
+    const settings = { ...world, COLOMBIER_MX_PORT: String(postfix.port) };
     const at = (i: number, smtp: number) => ({ ...settings, COLOMBIER_SMTP_PORT: String(smtp), COLOMBIER_SUBMISSION_PORT: String(submission[2 * i]), COLOMBIER_SUBMISSIONS_PORT: String(submission[2 * i + 1]) });
     [a, b] = await Promise.all([site.start(at(0, smtpA)), site.start(at(1, smtpB))]);
   });
@@ -71,7 +75,7 @@ describe('real: a whole world on loopback', function () {
     const tlsa = (name: string, data: Buffer) => `_${postfix.port}._tcp.mx.${name}. IN TLSA 3 1 1 ${data.toString('hex')}`;
     const sts = (name: string) => [`_mta-sts.${name}. IN TXT "v=STSv1; id=1"`, `mta-sts.${name}. IN A 127.0.0.1`];
     return [
-      { name: DOMAIN, signed: true, records: `${own}\nmx.${DOMAIN}. IN A 127.0.0.1` },
+      { name: DOMAIN, signed: true, records: `${own}\nmx.${DOMAIN}. IN A 127.0.0.1\nmta-sts.${DOMAIN}. IN A 127.0.0.1` },
       zone('away.example', true, [tlsa('away.example', tlsaData(certificate.cert, 1))]),
       zone('baddane.example', true, [tlsa('baddane.example', other)]),
       zone('sts.example', false, sts('sts.example')),
@@ -122,7 +126,7 @@ describe('real: a whole world on loopback', function () {
   });
 
   it('`domain check` finds in DNS what `domain dns` printed', async () => {
-    const check = () => site.command(['domain', 'check', DOMAIN], '', { COLOMBIER_DNS: `127.0.0.1:${resolver.port}` });
+    const check = () => site.command(['domain', 'check', DOMAIN], '', world);
     const lacking = await check();
     assert.match(lacking.out, /^postmaster@\S+ +address +missing/m);
     assert.equal(lacking.status, 1);
@@ -133,7 +137,11 @@ describe('real: a whole world on loopback', function () {
     await resolver.serve(zones(tlsaData(certificate.cert, 1)));
     const { out, status } = await check();
     assert.match(out, /^_25\._tcp\.\S+ +TLSA +ok *$/m);
+    assert.match(out, /^_mta-sts\.\S+ +TXT +ok *$/m);
     assert.equal(status, 0, out);
+    ownMx = `other.${DOMAIN}`;
+    assert.match((await check()).out, /^_mta-sts\.\S+ +TXT +wrong +.*mta-sts\.txt does not name mx\.\S+: .*send nothing here/m);
+    ownMx = `mx.${DOMAIN}`;
     own = own.replace(/( TLSA 3 1 1 )[0-9a-f]{8}/, '$100000000');
     await resolver.serve(zones(tlsaData(certificate.cert, 1)));
     const wrong = await check();

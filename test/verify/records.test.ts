@@ -22,6 +22,7 @@ function dnsOf(over: Partial<Record<string, string[] | string>> = {}): Lookup {
     tlsa: async (name) => ({ signed: over.signed !== 'no', tlsa: (await has('TLSA', name).catch((e) => (e.code === 'ENODATA' ? [] : Promise.reject(e)))).map((v) => ({ usage: 3, selector: 1, matching: 1, data: Buffer.from(v.split(' ')[3], 'hex') })) }),
     a: async () => ['192.0.2.1'],
     aaaa: () => fails('ENODATA'),
+    stsAllows: async (domain, host) => (assert.deepEqual([domain, host], ['x.test', 'mx.x.test']), over.policy === 'none' ? fails('ENOTFOUND') : over.policy !== 'of others'),
   };
 }
 const faults = async (over: Parameters<typeof dnsOf>[0]) => (await checkRecords(facts, dnsOf(over))).filter((v) => v.state !== 'ok').map((v) => `${v.type} ${v.name} ${v.state}`);
@@ -50,6 +51,16 @@ describe('verify/records', () => {
     assert.deepEqual(await faults({ 'TXT _mta-sts.x.test': ['v=STSv1; id=a b'] }), ['TXT _mta-sts.x.test wrong']);
     assert.deepEqual(await faults({ 'TXT _smtp._tls.x.test': ['v=TLSRPTv1;'] }), ['TXT _smtp._tls.x.test wrong']);
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+  });
+
+  it('reads the policy that a record of MTA-STS leads to, and says when it keeps mail away', async () => {
+    const of = async (over: Parameters<typeof dnsOf>[0]) => (await checkRecords(facts, dnsOf(over))).find((v) => v.name === '_mta-sts.x.test')!;
+    assert.deepEqual(await of({}), { name: '_mta-sts.x.test', type: 'TXT', state: 'ok', text: '' });
+    const other = await of({ policy: 'of others' });
+    assert.deepEqual([other.state, /^https:\/\/mta-sts\.x\.test\/\.well-known\/mta-sts\.txt does not name mx\.x\.test: .* send nothing here/.test(other.text)], ['wrong', true]);
+    const none = await of({ policy: 'none' });
+    assert.deepEqual([none.state, /^there, but others can not read .*ENOTFOUND/.test(none.text)], ['ok', true]);
+    assert.match((await of({ policy: 'of others', 'TXT _mta-sts.x.test': 'ENODATA' })).text, /need not be/);
   });
 
   it('prints TLSA for the key that is served, and says when it is not the one in DNS, and whether it counts', async () => {
