@@ -126,6 +126,25 @@ describe('queue: a whole replica', function () {
     assert.equal(got.length, 2);
   });
 
+  it('takes an app password until it is removed, on a connection that is open as well', async () => {
+    const made = await site.command(['user', 'app-password', people.ben.address, 'laptop', '--password-stdin'], `${people.ben.password}\n`);
+    const [, pass] = /^App password\s+(\S+)/m.exec(made.out)!;
+    const [, id] = /^Id\s+(\S+)/m.exec(made.out)!;
+    const one = { from: people.ben.address, to: 'cleo@far.example', text: 'x' };
+    const before = got.length;
+    const pooled = createTransport({ pool: true, maxConnections: 1, host: '127.0.0.1', port: ports.submissions, secure: true, tls: { rejectUnauthorized: false }, auth: { user: people.ben.address, pass } });
+    try {
+      await pooled.sendMail(one);
+      await arrives(before + 1);
+      got.pop();
+      assert.equal((await site.command(['user', 'app-password', people.ben.address, '--remove', id])).status, 0);
+      await assert.rejects(pooled.sendMail(one), /530 5\.7\.0|535 5\.7\.8/);
+      await assert.rejects(app(people.ben, true, pass).verify(), /535 5\.7\.8/);
+    } finally {
+      pooled.close();
+    }
+  });
+
   it('sends from an alias of the user\'s, for as long as it is theirs', async () => {
     const alias = `office@${DOMAIN}`;
     const one = { from: `Office <${alias}>`, to: 'cleo@far.example', text: 'x' };
