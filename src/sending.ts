@@ -7,7 +7,7 @@ import type { Config } from './config.ts';
 import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
 import { DailyReports, Forwarder, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, signedDnsOf } from './queue/index.ts';
-import type { Senders } from './queue/index.ts';
+import type { Onward, Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
 import { readSecret, signingKeys } from './verify/index.ts';
 import type { SigningKey } from './verify/index.ts';
@@ -79,7 +79,8 @@ export class Sending {
     };
     const postmasters = (domain: string) => [...new Set([domain, reporter()?.domain ?? domain])].map((d) => `postmaster@${d}`);
     const spool = () => new Spool(random, replica.spoolBudget);
-    this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, onQueued: (id) => this.worker.own(id) });
+    const onward: Onward = { onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) };
+    this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, ...onward });
     const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, clock, random, logger });
     let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };
@@ -109,7 +110,7 @@ export class Sending {
         return signingKeys(found, clock.now());
       },
     };
-    this.outbox = new Outbox({ queue: this.queue, senders, receiver: this.receiver, spool, clock, random, onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) });
+    this.outbox = new Outbox({ queue: this.queue, senders, receiver: this.receiver, spool, clock, random, ...onward });
   }
 
   /** Reads the queue and begins to empty it. Unavailable, Corrupt. */

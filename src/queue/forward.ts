@@ -10,14 +10,16 @@ import { blobName } from '../store/index.ts';
 import { BodyHash, sealArc } from '../verify/index.ts';
 import type { SigningKey } from '../verify/index.ts';
 import { BLOB_ID_BITS, MESSAGE_ID_BITS, plainSpec } from './enqueue.ts';
-import { HeaderReader } from './header.ts';
+import { HeaderReader, domainOf } from './header.ts';
 import { NOTIFY } from './ops.ts';
-import type { QueueOp } from './ops.ts';
+import type { QueuedSpec } from './ops.ts';
 import type { SealedSpool } from './outbox.ts';
 import type { Queue } from './queue.ts';
 import { isSrs, srsAddress, srsSender } from './srs.ts';
+import { takeIn } from './take-in.ts';
+import type { Onward } from './take-in.ts';
 
-export interface ForwarderOptions {
+export interface ForwarderOptions extends Onward {
   receiver: Receiver;
   queue: Queue;
   /** Where an address here leads, if elsewhere, and the address that says so. Malformed. */
@@ -31,7 +33,6 @@ export interface ForwarderOptions {
   spool: () => SealedSpool;
   clock: Clock;
   random: Random;
-  onQueued: (message: string) => void;
 }
 
 /** To an address elsewhere, for an address here. */
@@ -43,8 +44,6 @@ class Elsewhere {
     this.alias = alias;
   }
 }
-
-const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 
 export class Forwarder implements Receiver {
   readonly #o: ForwarderOptions;
@@ -176,12 +175,12 @@ class Forwarding implements Transaction {
 
   /** One message for each alias: its sender and its fields are its own. */
   async #queue(prefix: (recipient: Recipient) => Buffer): Promise<void> {
-    const { queue, random, clock, onQueued } = this.#o;
+    const { queue, random, clock } = this.#o;
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
     const { plainBytes, sealedBytes } = sealed;
     const contentKey = sealed.contentKey.toString('latin1');
-    const specs: Extract<QueueOp, { kind: 'Queued' }>[] = [];
+    const specs: QueuedSpec[] = [];
     for (const recipient of this.#away) {
       const { target } = recipient.target as Elsewhere;
       const blob = randomId(random, BLOB_ID_BITS);
@@ -189,14 +188,13 @@ class Forwarding implements Transaction {
       const from = this.#sender(recipient.target as Elsewhere);
       const eightBit = this.#eightBit || this.#hash.eightBit;
       specs.push({
-        ...plainSpec, kind: 'Queued' as const, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), from, eightBit,
+        ...plainSpec, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), from, eightBit,
         utf8: /[^\x00-\x7f]/.test(from + target), blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
         // A failure is told to a sender who is here, else to the postmaster; a delay to nobody.
         recipients: [{ address: target, notify: from === '' ? NOTIFY.never : NOTIFY.failure, orcpt: '' }],
       });
     }
-    await queue.write(() => specs, specs.reduce((n, s) => n + 400 + s.prefix.length, 0));
-    for (const s of specs) onQueued(s.id);
+    await takeIn(queue, this.#o, specs, { bytes: specs.reduce((n, s) => n + 400 + s.prefix.length, 0) });
   }
 
   #sender({ alias }: Elsewhere): string {

@@ -20,6 +20,9 @@ export interface Rewritten {
 const END = Buffer.from('\r\n\r\n');
 const MESSAGE_ID_BITS = 120;
 
+/** Of an address, in lower case. */
+export const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+
 /** Collects a header from the pieces of a message. */
 export class HeaderReader {
   readonly #pieces: Buffer[] = [];
@@ -69,7 +72,7 @@ export function rewriteHeader(header: Buffer, now: number, random: Random): Rewr
   };
   const authors = addresses(from);
   if (authors.length === 0) throw new Malformed('the From field has no address');
-  const domain = authors[0].slice(authors[0].lastIndexOf('@') + 1).toLowerCase();
+  const domain = domainOf(authors[0]);
   const kept = fields.some((f) => f.name === 'bcc' || f.name === 'resent-bcc') ? filterHeader(header, ['Bcc', 'Resent-Bcc'], true) : header;
   let added = '';
   if (named('date').length === 0) added += `Date: ${mailDate(now)}\r\n`;

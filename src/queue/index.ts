@@ -58,6 +58,7 @@ export { StsPolicies, decodePolicy, encodePolicy, parseStsPolicy, stsAllows, sts
 export type { KeptPolicy, PolicyShelf, StsPolicy } from './sts.ts';
 export { targetsFor } from './tls-policy.ts';
 export type { Demand } from './tls-policy.ts';
+export type { Onward } from './take-in.ts';
 export { signedDnsOf } from './validating.ts';
 export type { SignedDns } from './validating.ts';
 export { Worker } from './worker.ts';

@@ -3,6 +3,7 @@ import { Corrupt, Malformed, Refused, limits, mailDate } from '../base/index.ts'
 import type { Receiver } from '../smtp/receiver.ts';
 import { deliveryStatus, headerOf } from './dsn.ts';
 import type { QueuedMessage } from './fold.ts';
+import { domainOf } from './header.ts';
 import type { Notice, Outcome } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { outcomeOf } from './remote.ts';
@@ -24,7 +25,7 @@ export class Mailroom {
   }
 
   isHere(address: string): boolean {
-    return address === REPORTS || this.#o.hasDomain(address.slice(address.lastIndexOf('@') + 1).toLowerCase());
+    return address === REPORTS || this.#o.hasDomain(domainOf(address));
   }
 
   /** Never rejects: an outcome for each recipient. */

@@ -9,13 +9,15 @@ import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { BodyHash, signDkimWith } from '../verify/index.ts';
 import type { SigningKey } from '../verify/index.ts';
-import { HeaderReader, rewriteHeader } from './header.ts';
+import { BLOB_ID_BITS, MESSAGE_ID_BITS } from './enqueue.ts';
+import { HeaderReader, domainOf, rewriteHeader } from './header.ts';
 import type { Rewritten } from './header.ts';
 import type { QueueState } from './fold.ts';
 import { NOTIFY } from './ops.ts';
 import type { QueuedSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
-import type { Plan } from './worker.ts';
+import { takeIn } from './take-in.ts';
+import type { Onward } from './take-in.ts';
 
 /** Keeps sealed bytes until they are stored; the account room has one. */
 export interface SealedSpool {
@@ -37,22 +39,14 @@ export interface Senders {
   keysOf(domain: string): SigningKey[];
 }
 
-export interface OutboxOptions {
+export interface OutboxOptions extends Onward {
   queue: Queue;
   senders: Senders;
   receiver: Receiver;
   spool: () => SealedSpool;
   clock: Clock;
   random: Random;
-  /** A message of this replica is in the queue. */
-  onQueued: (message: string) => void;
-  /** What this replica sends at once, written together with the message; absent: attempts come in events of their own. */
-  plan?: (spec: QueuedSpec) => Plan;
 }
-
-const ID_BITS = 80;
-const BLOB_ID_BITS = 120;
-const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 
 export class Outbox implements Submitter {
   readonly #o: OutboxOptions;
@@ -222,14 +216,14 @@ class QueueSink implements Sink {
   }
 
   async commit(prefix: string, { eightBit, anyTls }: { eightBit: boolean; anyTls: boolean }): Promise<void> {
-    const { queue, random, clock, onQueued } = this.#o;
+    const { queue, random, clock } = this.#o;
     const { from, envid, ret, recipients, utf8, requireTls = false, releaseAt = 0 } = this.#mail;
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
     const blob = randomId(random, BLOB_ID_BITS);
     const wide = (text: string) => /[^\x00-\x7f]/.test(text);
     const spec: QueuedSpec = {
-      id: randomId(random, ID_BITS),
+      id: randomId(random, MESSAGE_ID_BITS),
       at: clock.now(),
       user: this.#user,
       from, envid, ret, eightBit,
@@ -251,21 +245,11 @@ class QueueSink implements Sink {
       if (together) put.catch(() => {}); // the event tells
       else await Promise.all([put, queue.log.refresh(queue.limits.list_age_ms_max).catch(() => {})]);
       const bytes = prefix.length + 200 + recipients.reduce((n, r) => n + r.address.length + r.orcpt.length + 3, 0);
-      const plan = this.#o.plan?.(spec);
-      try {
-        await queue.write((state) => {
-          checkRate(state, queue.limits, this.#user, spec.at, recipients.length);
-          return [{ kind: 'Queued', ...spec }, ...(plan?.ops ?? [])];
-        }, bytes, together ? { put, name } : undefined);
-      } catch (e) {
-        plan?.drop();
-        throw e;
-      }
-      plan?.begin();
+      const check = (state: QueueState) => checkRate(state, queue.limits, this.#user, spec.at, recipients.length);
+      await takeIn(queue, this.#o, [spec], { bytes, check, blob: together ? { put, name } : undefined });
     } finally {
       this.#spool.dispose();
     }
-    onQueued(spec.id);
   }
 
   abort(): void {

@@ -6,7 +6,8 @@ import type { Queue } from './queue.ts';
 
 /** So long a result waits for others, or for a message that is taken in, to be written in one event with them. */
 const COMPANY_MS = 5;
-const WRITE_AGAIN_MS = 10_000;
+/** After the store did not take something. */
+export const AGAIN_MS = 10_000;
 
 export interface ResultsOptions {
   queue: Queue;
@@ -50,7 +51,7 @@ export class Results {
       } catch (e) {
         if (this.#stopped) throw e;
         this.#o.logger.warn('a result is not written yet', { why: reason(e) });
-        await this.#o.pause(WRITE_AGAIN_MS);
+        await this.#o.pause(AGAIN_MS);
         if (this.#stopped) throw e;
       }
     }

@@ -13,7 +13,7 @@ import type { Queue } from './queue.ts';
 import { Places } from './places.ts';
 import { outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome } from './remote.ts';
-import { Results } from './results.ts';
+import { AGAIN_MS, Results } from './results.ts';
 import { StoreClock } from './store-clock.ts';
 import { Teller } from './teller.ts';
 
@@ -45,7 +45,6 @@ const HERE = 'here';
 /** After a change everything is looked at this soon at the earliest, and never for more than a twentieth of the time. */
 const LOOK_MS_MIN = 20;
 const LOOK_SHARE = 20;
-const ATTEMPT_AGAIN_MS = 10_000;
 
 /** An attempt that is written down, or about to be: its time counts from `begun`, before the write. */
 interface Claim {
@@ -243,7 +242,7 @@ export class Worker {
     const task = this.#attempt(due, claim)
       .catch((e) => {
         logger.warn('an attempt ended early', { message: due.message.id, why: reason(e) });
-        return this.#pause(ATTEMPT_AGAIN_MS);
+        return this.#pause(AGAIN_MS);
       })
       .finally(() => {
         this.#release(due.message.id, due.destination);

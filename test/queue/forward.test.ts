@@ -55,7 +55,7 @@ describe('queue/forward', () => {
     const leads: Record<string, string> = { 'info@here.test': 'Ben@away.test', 'all@here.test': 'team@else.test' };
     forwarder = new Forwarder({
       receiver: world.inboxes, queue: member.queue, hasDomain: (d) => d === 'here.test', postmasters: (d) => postmasters.map((p) => p.replace('*', d)), keysOf: () => keys, hostname: 'mx.here.test', spool: () => memorySpool() as never, clock, random: seededRandom(3),
-      forwardOf: (address) => (leads[address.toLowerCase()] ? { alias: address.toLowerCase(), target: leads[address.toLowerCase()] } : null), onQueued: (id) => member.worker.own(id),
+      forwardOf: (address) => (leads[address.toLowerCase()] ? { alias: address.toLowerCase(), target: leads[address.toLowerCase()] } : null), onQueued: (id) => member.worker.own(id), plan: (spec) => member.worker.plan(spec),
     });
     world.front = forwarder;
   });
@@ -90,6 +90,28 @@ describe('queue/forward', () => {
     const resolver = async (name: string) => (records.has(name) ? [[records.get(name)!]] : Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' })));
     const seen = await authenticate(Buffer.from(text), { ip: '192.0.2.1', helo: 'x', sender: from, resolver, mta: 'z.test' } as never);
     assert.equal((seen.arc as { status: { result: string } }).status.result, 'pass');
+  });
+
+  it('writes what it sends at once in one event with the messages, and none of it when the store does not take that', async () => {
+    const written = () => world.store.names.filter((n) => n.includes('/log/')).length;
+    const places = world.limits.queue_attempts_per_destination_max;
+    net.destination = () => 'one';
+    // Blobs are taken, events are not: what was reserved for these is free again.
+    const put = member.store.put.bind(member.store);
+    const refused = Object.assign(new Unavailable('not now'), { lasting: true });
+    member.store.put = (name, ...rest) => (name.includes('/log/') ? Promise.reject(refused) : put(name, ...rest));
+    for (let i = 0; i <= places; i++) assert.ok((await comes('eve@far.test', ['info@here.test']))[0] instanceof Unavailable);
+    member.store.put = put;
+    assert.deepEqual([written(), net.sent.length], [0, 0]);
+    const held: (() => void)[] = [];
+    net.before = () => new Promise<void>((resolve) => held.push(resolve));
+    await comes('eve@far.test', ['info@here.test', 'all@here.test']);
+    const first = [written(), [...member.queue.state.messages.values()].map((m) => m.attempts.size)];
+    net.before = () => {};
+    for (const go of held) go();
+    assert.deepEqual(first, [1, [1, 1]]);
+    await pass(30_000);
+    assert.deepEqual([net.sent.map((s) => s.to[0]).sort(), world.waiting], [['Ben@away.test', 'team@else.test'], 0]);
   });
 
   it('seals only what was checked here, and on top of what is whole', async () => {
