@@ -229,6 +229,13 @@ describe('imap: extensions', () => {
       S: Gr\xc3\xbc\xc3\x9fe aus dem Wald)
       S: A2 OK FETCH completed
     `);
+    // RFC 8970 §3.2: a short one of a long text, and an empty one, not NIL, of none.
+    world.user.mailbox('INBOX').add(message('long', 'word '.repeat(200)));
+    world.user.mailbox('INBOX').add('Subject: nothing\r\n\r\n');
+    await wire.command('n', 'NOOP');
+    const long = /PREVIEW "([^"]*)"/.exec((await wire.command('A3', 'FETCH 5 (PREVIEW)'))[0])![1];
+    assert.ok(long.startsWith('word word') && long.length > 100 && long.length <= 200, long);
+    assert.equal((await wire.command('A4', 'FETCH 6 (PREVIEW)'))[0], '* 6 FETCH (PREVIEW "")');
   });
 
   it('undoes transfer encodings (BINARY)', async () => {

@@ -27,7 +27,7 @@ export const COMMANDS = [
   'UID REPLACE 64 Sent {3+}\r\nabc', 'UID SORT (ARRIVAL CC FROM SIZE TO RELEVANCY) US-ASCII UNDELETED', 'GETQUOTA ""', 'UID COPY 1:*,$ Sent', 'MOVE 2,*:3 Archive',
   'COMPRESS DEFLATE', 'APPEND Sent CATENATE (URL "/INBOX/;UID=64/;SECTION=TEXT" TEXT {3+}\r\nabc URL "/INBOX/;UID=128/;PARTIAL=0.5") (\\Seen) {2+}\r\nab',
   'NOTIFY SET STATUS (selected-delayed (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge FlagChange)) (subtree (Sent a) (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))',
-  'NOTIFY NONE', 'UNAUTHENTICATE', 'COPY 1:2 Sent', 'UID MOVE 64 Archive', 'STARTTLS', 'LOGIN a {1+}\r\nb', 'AUTHENTICATE PLAIN =', 'AUTHENTICATE PLAIN\r\n*', 'LOGOUT',
+  'NOTIFY NONE', 'ENABLE METADATA', 'UNAUTHENTICATE', 'COPY 1:2 Sent', 'UID MOVE 64 Archive', 'STARTTLS', 'LOGIN a {1+}\r\nb', 'AUTHENTICATE PLAIN =', 'AUTHENTICATE PLAIN\r\n*', 'LOGOUT',
   'AUTHENTICATE SCRAM-SHA-256 biwsbj1hbm5AZXhhbXBsZS5vcmcscj14\r\nYz1iaXdzLHI9eHRoZVNlcnZlcnNOb25jZSxwPUFBQUE=\r\n',
 ];
 const PIECES = [
