@@ -1,7 +1,7 @@
 // Content-Type, Content-Disposition and their like (RFC 2045 §5.1, RFC 2183, RFC 2231, RFC 3282), broken ones too.
 import { limits } from '../base/index.ts';
 import type { HeaderText, Parameters } from '../base/index.ts';
-import { decodeCharset } from './text.ts';
+import { decodeCharset, knowsCharset } from './text.ts';
 
 /** `type/subtype; name=value …`; null when there is no such pair. */
 export function parseContentType(value: HeaderText): { type: HeaderText; subtype: HeaderText; params: Parameters } | null {
@@ -58,12 +58,14 @@ export function decodeParameter(params: Parameters, name: string): string | null
   return plain;
 }
 
+/** Without a charset the bytes decide; without the language and its quote (§4) it is read all the same. */
 function decodeExtended(value: HeaderText): string {
   const first = value.indexOf("'");
-  const second = first < 0 ? -1 : value.indexOf("'", first + 1);
-  const charset = second < 0 ? '' : value.slice(0, first);
-  const bytes = value.slice(second + 1).replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-  return decodeCharset(Buffer.from(bytes, 'latin1'), charset);
+  const second = value.indexOf("'", first + 1);
+  const charset = first < 0 ? '' : value.slice(0, first);
+  const from = first >= 0 && second >= 0 ? second + 1 : first > 0 && knowsCharset(charset) ? first + 1 : 0;
+  const bytes = value.slice(from).replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return decodeCharset(Buffer.from(bytes, 'latin1'), from === 0 ? '' : charset);
 }
 
 /** The value of the first parameter of that name (lower case) as it stands; null when absent. */

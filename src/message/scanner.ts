@@ -7,7 +7,7 @@ import { boundaryBytes, isClosing, lineHeadMax, matchBoundary } from './boundary
 import type { OpenBoundary } from './boundary.ts';
 import { emptyEnvelope, readEnvelope, readPart } from './entity.ts';
 import { lineEndReturnsMax, readFields } from './header.ts';
-import { findParameter } from './params.ts';
+import { decodeParameter, findParameter } from './params.ts';
 import { makePreview } from './preview.ts';
 import { ScannedIndex } from './scanned.ts';
 import type { KeptField, MessageIndex } from './types.ts';
@@ -272,7 +272,8 @@ export class MessageScanner {
     const part = open.part;
     // The object is already in its parent's list: it is filled, not replaced.
     Object.assign(part, readPart(fields, part.headerStart, open.digest));
-    const boundary = boundaryBytes(findParameter(part.params, 'boundary'));
+    // Encoded (RFC 2231 §4) only where it is not there as it is.
+    const boundary = boundaryBytes(findParameter(part.params, 'boundary') ?? decodeParameter(part.params, 'boundary'));
     part.bodyStart = bodyStart;
     part.bodyEnd = bodyStart;
     open.linesBefore = lines;
