@@ -46,8 +46,10 @@ class Words {
     const known = this.#known.get(text);
     if (known !== undefined) return known;
     if (this.#known.size >= WORDS_MAX) this.#known.clear();
-    this.#known.set(text, text);
-    return text;
+    // A copy: what was cut from a longer text, as from another server's answer, would keep all of that in memory.
+    const own = Buffer.from(text).toString();
+    this.#known.set(own, own);
+    return own;
   }
 }
 

@@ -1,6 +1,8 @@
 // The queue's state: the same for the same events in any order, with any snapshots, and through its stored forms.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { seededRandom } from '../../src/base/index.ts';
 import { QueueState, decodeQueueOps, encodeQueueOps } from '../../src/queue/index.ts';
 import type { QueueOp } from '../../src/queue/index.ts';
@@ -139,6 +141,22 @@ describe('queue/fold', () => {
       back.join(fold([event(64, 'w', 1, { ...queued('m1', 5), ret } as QueueOp)]).encode(), () => false, () => false);
       assert.equal(back.messages.get('m1')!.ret, ret);
     }
+  });
+
+  it('keeps of what another server said no more than it shows', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = () => (collect(), process.memoryUsage().heapUsed);
+    const state = new QueueState();
+    const before = used();
+    for (let i = 0; i < 100; i++) {
+      // The end of a long answer was cut off: the engine makes no copy of what is left.
+      const text = `451 ${i} ${'x'.repeat(1_000_000)}`.slice(0, 300);
+      state.apply(event(2 * i + 1, 'w', 2 * i + 1, queued(`m${i}`, i, 1)));
+      state.apply(event(2 * i + 2, 'w', 2 * i + 2, { kind: 'Attempted', message: `m${i}`, attempt: 'a', at: 9, by: 'mx.here', outcomes: [{ ...outcome(0, 'deferred'), text }] }));
+    }
+    assert.ok(used() - before < 20_000_000, String(used() - before));
+    assert.match(state.messages.get('m99')!.recipients[0].said!.text, /^451 99 x{293}$/);
   });
 
   it('refuses what is damaged or newer', () => {
