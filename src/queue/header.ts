@@ -1,13 +1,13 @@
 // What submission does to a header (RFC 6409 §6, §8): Bcc goes, Date and Message-ID come where they are missing, and
 // From must be the user's own.
 import { Malformed, limits, mailDate, randomId } from '../base/index.ts';
-import type { Random } from '../base/index.ts';
+import type { HeaderText, Random } from '../base/index.ts';
 import { filterHeader, parseAddresses, readFields } from '../message/index.ts';
 
 export interface Rewritten {
   /** With the empty line. */
   header: Buffer;
-  /** Addresses of From and Sender: all must be the sender's own. */
+  /** Addresses of From and Sender, and what could be taken for one: all must be the sender's own. */
   authors: string[];
   /** Domain of the first address in From: it signs. */
   domain: string;
@@ -52,6 +52,27 @@ export class HeaderReader {
   }
 }
 
+/**
+ * Whatever looks like an address outside of quotes and comments: of `<a@x.test> <b@y.test>`, which is no list of addresses, one mail
+ * app shows the one and another the other.
+ */
+function looseAddresses(value: HeaderText): HeaderText[] {
+  let rest = '';
+  let [depth, quoted] = [0, false];
+  for (let i = 0; i < value.length; i++) {
+    const c = value[i];
+    if ((quoted || depth > 0) && c === '\\') i++;
+    else if (c === '"' && depth === 0) quoted = !quoted;
+    else if (quoted) continue;
+    else if (c === '(') depth++;
+    else if (c === ')') depth = Math.max(0, depth - 1);
+    else if (depth === 0) rest += c;
+  }
+  // What is opened and not closed quotes nothing.
+  if (quoted || depth > 0) rest = value;
+  return rest.split(/[\s<>,;:()"]/).filter((word) => word.lastIndexOf('@') > 0 && word.indexOf('@') < word.length - 1);
+}
+
 /** Throws Malformed: no From, or more than one; or more fields or authors than are looked at, among which an author or a Bcc could hide. */
 export function rewriteHeader(header: Buffer, now: number, random: Random): Rewritten {
   const fields = readFields(header.toString('latin1'));
@@ -67,8 +88,10 @@ export function rewriteHeader(header: Buffer, now: number, random: Random): Rewr
   const sender = one('sender');
   const addresses = (value: string) => {
     const all = parseAddresses(value);
-    if (all.length >= limits.addresses_max) throw new Malformed('the message has too many authors');
-    return all.filter((a) => a.host !== null).map((a) => Buffer.from(`${a.mailbox}@${a.host}`, 'latin1').toString());
+    const shown = looseAddresses(value);
+    if (all.length >= limits.addresses_max || shown.length >= limits.addresses_max) throw new Malformed('the message has too many authors');
+    const read = all.filter((a) => a.host !== null).map((a) => `${a.mailbox}@${a.host}`);
+    return [...new Set([...read, ...shown])].map((address) => Buffer.from(address, 'latin1').toString());
   };
   const authors = addresses(from);
   if (authors.length === 0) throw new Malformed('the From field has no address');

@@ -1,6 +1,7 @@
 // What submission does to a header before it is signed: names of blind copies go, what is missing comes, and only one author counts.
 import assert from 'node:assert/strict';
 import { Malformed, limits, seededRandom } from '../../src/base/index.ts';
+import { TIMES, microseconds } from '../linear.ts';
 import { HeaderReader, rewriteHeader } from '../../src/queue/header.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 10, 0, 0);
@@ -41,6 +42,32 @@ describe('queue/header', () => {
     assert.deepEqual([authors, domain, anyTls], [['anna@x.test', 'ben@y.test', 'carl@z.test'], 'x.test', true]);
     for (const bad of [['Subject: x'], ['From: anna@x.test', 'From: eve@x.test'], ['From: undisclosed-recipients:;'], ['From: anna@x.test', 'Sender: a@x.test', 'Sender: b@x.test']]) assert.throws(() => rewrite(bad), Malformed, bad.join());
   });
+
+  it('takes for an author whatever a mail app could show as one', () => {
+    const of = (from: string) => rewrite([`From: ${from}`]).authors;
+    for (const from of ['<anna@x.test> <ceo@y.test>', 'anna@x.test ceo@y.test', '<anna@x.test>ceo@y.test', 'anna@x.test\r\n\tceo@y.test', 'anna@x.test;ceo@y.test', 'anna@x.test, <ceo@y.test', 'g: anna@x.test, ceo@y.test;']) assert.deepEqual(of(from), ['anna@x.test', 'ceo@y.test'], from);
+    assert.deepEqual(of('ceo@y.test <anna@x.test>'), ['anna@x.test', 'ceo@y.test']);
+    assert.deepEqual(of('anna@x.test@y.test'), ['anna@x.test', 'anna@x.test@y.test']);
+    assert.ok(of('<@relay.test:anna@x.test>').includes('anna@x.test'));
+    for (const from of ['anna@x.test', 'anna@x.test <anna@x.test>', '"ceo@y.test" <anna@x.test>', '=?utf-8?Q?ceo=40y.test?= <anna@x.test>', 'Anna (ceo@y.test (or "so)) <anna@x.test>', 'anna@x.test (once ceo@y.test)', 'Anna @ work <anna@x.test>']) assert.deepEqual(of(from), ['anna@x.test'], from);
+    for (const from of ['Anna (ceo@y.test (or "so) <anna@x.test>', '"Anna ceo@y.test <anna@x.test>', 'anna@x.test, "ceo@y.test']) assert.ok(of(from).includes('ceo@y.test'), from);
+    assert.deepEqual(of('J\xc3\xb6rg <j\xc3\xb6rg@x.test>'), ['jörg@x.test']);
+  });
+
+  it('reads authors in linear time', () => {
+    const pieces: Record<string, string> = { letters: 'x', spaces: ' ', at: '@', open: '(', quotes: '"\\', words: 'a@', pairs: 'a@b' };
+    for (const [name, piece] of Object.entries(pieces)) {
+      const work = (n: number) => () => {
+        try {
+          rewrite([`From: ${piece.repeat(n)}@`]);
+        } catch (e) {
+          assert.ok(e instanceof Malformed);
+        }
+      };
+      const [small, large] = [microseconds(work(4000)), microseconds(work(4000 * TIMES))];
+      assert.ok(large < 8000 || large / Math.max(small, 100) < TIMES * 6, `${name}: ${small} us, ${large} us`);
+    }
+  }).timeout(20_000);
 
   it('finds the end of the header however it is cut, and waits for none that is too long', () => {
     for (const [header, body] of [['From: a@x.test\r\n\r\n', 'body\r\n\r\nmore'], ['\r\n', 'no header\r\n']]) {
