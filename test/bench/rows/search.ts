@@ -3,7 +3,7 @@ import { seededRandom } from '../../../src/base/index.ts';
 import type { Host } from '../hosts/host.ts';
 import { ImapClient } from '../imap-client.ts';
 import type { Bench, Row } from './row.ts';
-import { faster, timed } from './row.ts';
+import { faster, timed, warm } from './row.ts';
 
 const MESSAGES = 10_000;
 const BYTES = 4096;
@@ -84,7 +84,7 @@ const again = commands.map(
     prepare: fill,
     async measure(host, _bench, round) {
       const client = clients.get(host)!;
-      if (round === 0) await client.run(command);
+      if (round === 0) await warm(() => client.run(command));
       return timed(() => client.run(command));
     },
   }),
