@@ -215,12 +215,12 @@ describe('real/receiving', function () {
       await client.ok('SELECT Junk');
       await client.ok('UID MOVE 1:* INBOX');
       await until(async () => (await rspamd.learned()) === before + 1, 20_000);
-      await client.ok('SELECT INBOX');
+      const moved = (await all(client, 'INBOX')).length;
       await client.ok('UID MOVE 1:* Junk');
       // What it would have said anyway it need not learn.
       const learned = async () => [...(await metrics()).matchAll(/check="learn",result="(?:spam|known)"\} (\d+)\n/g)].reduce((sum, m) => sum + Number(m[1]), 0);
-      await until(async () => (await learned()) === 2, 20_000, () => replica.log);
-      assert.match(await metrics(), /check="learn",result="spam"\} [12]\n/);
+      await until(async () => (await learned()) === moved, 20_000, () => replica.log);
+      assert.match(await metrics(), /check="learn",result="spam"\} [1-9]\n/);
     });
 
     it('goes away: mail is taken, marked and counted', async () => {
