@@ -80,11 +80,11 @@ describe('deploy/Containerfile', () => {
       const before = files(tree);
       const [smtp, imap, imaps, http] = await freePorts(4);
       const settings = { PATH: '/nowhere', ...env, NODE_COMPILE_CACHE: join(folder, 'node-cache'), COLOMBIER_STORE: `disk:${join(folder, 'store')}`, COLOMBIER_SETTINGS: '/nowhere', COLOMBIER_LISTEN: '127.0.0.1', COLOMBIER_HTTP_LISTEN: '127.0.0.1', COLOMBIER_PEER_PORT: 'auto', COLOMBIER_HOSTNAME: 'localhost', COLOMBIER_CLUSTER_SECRET_FILE: join(secrets, 'cluster-secret'), COLOMBIER_TLS_CERT: cert, COLOMBIER_TLS_KEY: key, ...Object.fromEntries(Object.entries({ SMTP: smtp, IMAP: imap, IMAPS: imaps, HTTP: http }).map(([n, p]) => [`COLOMBIER_${n}_PORT`, String(p)])) };
-      const entry = JSON.parse(words('ENTRYPOINT')[0]) as string[];
-      assert.equal(entry[0], '/usr/local/bin/node');
-      const program = entry[1].replace('/colombier', tree);
+      const [node, ...entry] = JSON.parse(words('ENTRYPOINT')[0]) as string[];
+      assert.equal(node, '/usr/local/bin/node');
+      const program = entry.map((word) => word.replace(/^\/colombier/, tree));
       const run = (args: string[], input = '') => {
-        const child = spawn(process.execPath, [program, ...args], { env: settings, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
+        const child = spawn(process.execPath, [...program, ...args], { env: settings, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
         child.stdin.end(input);
         return child;
       };
