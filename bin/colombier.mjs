@@ -25,7 +25,7 @@ if (major > 24 || (major === 24 && minor >= 7)) {
     process.exit(1);
   }
   const { spawn } = await import('node:child_process');
-  const child = spawn(node, ['--max-semi-space-size=8', fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (status) => process.exit(status ?? 1));
 }

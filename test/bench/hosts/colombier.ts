@@ -109,7 +109,7 @@ export class Replica implements Host {
     };
     const profile = this.#options.profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${this.#options.profile}`];
     const entry = this.#options.entry ?? [MAIN, 'serve'];
-    const child = spawn(process.execPath, ['--max-semi-space-size=8', ...profile, ...entry], { env, stdio: ['ignore', 'ignore', 'pipe', ...(this.#options.entry ? (['ipc'] as const) : [])] });
+    const child = spawn(process.execPath, [...profile, ...entry], { env, stdio: ['ignore', 'ignore', 'pipe', ...(this.#options.entry ? (['ipc'] as const) : [])] });
     this.child = child;
     let said = '';
     child.stderr!.on('data', (chunk: Buffer) => {
