@@ -274,7 +274,7 @@ export class QueueState {
     for (let n = r.count(3); n > 0; n--) {
       const [id, until] = [r.string(), r.varint()];
       attempts.set(id, { id, until, recipients: Array.from({ length: r.count() }, () => r.varint()) });
-  }
+    }
     const held = { stamp: r.string(), on: r.u8() === 1 };
     const retried = { stamp: r.string(), at: r.varint() };
     return this.#message(spec, ref, recipients, attempts.size === 0 ? NO_ATTEMPTS : attempts, held.stamp === '' ? NOT_HELD : held, retried.stamp === '' ? NOT_RETRIED : retried);

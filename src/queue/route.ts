@@ -3,6 +3,7 @@
 import { Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import type { Dns, Host } from './dns.ts';
+import { domainOf } from './header.ts';
 import { NotConnected, Remote, outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome, RemoteSettings } from './remote.ts';
 import type { StsPolicy } from './sts.ts';
@@ -61,7 +62,7 @@ export class Route {
 
   /** Recipients with the same destination go together. */
   destination(address: string): string {
-    return this.#o.smarthost ? SMARTHOST : address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+    return this.#o.smarthost ? SMARTHOST : domainOf(address);
   }
 
   /**
@@ -77,7 +78,7 @@ export class Route {
       if (e instanceof Refused) return all(`${e.smtp} ${e.message}`);
       return all(`451 4.4.3 ${reason(e)}`);
     }
-    const from = this.#o.from?.(envelope.from.slice(envelope.from.lastIndexOf('@') + 1).toLowerCase()) ?? [];
+    const from = this.#o.from?.(domainOf(envelope.from)) ?? [];
     // Connections of other demands or from other addresses are others.
     const key = `${destination} ${envelope.anyTls ? 'any' : ''} ${from.join()}`;
     let last: RemoteOutcome[] = all('451 4.4.1 no host answers');

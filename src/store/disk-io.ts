@@ -74,9 +74,6 @@ export class DiskIo {
   }
 }
 
-/** The next turn of the event loop. */
-export const immediate = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 type Done = (e: NodeJS.ErrnoException | null) => void;
 const pooled = (start: (done: Done) => void): Promise<void> => new Promise((resolve, reject) => start((e) => (e ? reject(e) : resolve())));
 

@@ -11,10 +11,11 @@
 //   journal/<id>.sock   a socket of the process: who can connect knows that it lives
 //   journal/<id>-<n>    its files, SEGMENT_BYTES each; the form is in journal-record.ts
 import fs from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { reason } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { DiskFolders } from './disk-folders.ts';
-import { fdatasync, fsync, immediate, writeAllAtSync } from './disk-io.ts';
+import { fdatasync, fsync, writeAllAtSync } from './disk-io.ts';
 import { BLOCK, encodeHead, encodeRecord, spaceOf } from './journal-record.ts';
 import type { Kind } from './journal-record.ts';
 import { live, remove, segmentPath } from './journal-owner.ts';
@@ -250,7 +251,7 @@ export class DiskJournal {
 
   /** One fdatasync serves all that was written before it began; a message and its event come one right after the other. */
   #flush(segment: Segment): Promise<void> {
-    return (segment.next ??= (segment.running ?? immediate()).catch(noop).then(() => (segment.running = this.#sync(segment))));
+    return (segment.next ??= (segment.running ?? setImmediate()).catch(noop).then(() => (segment.running = this.#sync(segment))));
   }
 
   async #sync(segment: Segment): Promise<void> {

@@ -47,11 +47,11 @@ export class DiskShow {
     );
   }
 
-  /** Gives it its name. Throws or rejects as `prepare` does. */
+  /** Gives it its name. Throws or rejects with the file system's own error; then it is to be dropped. */
   show(file: Unnamed, folder: string, leaf: string): void | Promise<void> {
     if (Math.abs(this.#clock.now() - file.wrote) > MTIME_LATE_MS) return this.#showPooled(file, folder, leaf);
     return this.#io.run(
-      () => this.#showHere(file, folder, leaf),
+      () => this.#folders.renameSync(file.path, folder, leaf),
       () => this.#showPooled(file, folder, leaf),
     );
   }
@@ -96,23 +96,9 @@ export class DiskShow {
     return { path, wrote: this.#clock.now() };
   }
 
-  #showHere(file: Unnamed, folder: string, leaf: string): void {
-    try {
-      this.#folders.renameSync(file.path, folder, leaf);
-    } catch (e) {
-      this.drop(file);
-      throw e;
-    }
-  }
-
   async #showPooled(file: Unnamed, folder: string, leaf: string): Promise<void> {
-    try {
-      touchIfLate(this.#clock, file.path, file.wrote);
-      await this.#folders.rename(file.path, folder, leaf);
-      touchIfLate(this.#clock, `${folder}/${leaf}`, file.wrote);
-    } catch (e) {
-      this.drop(file);
-      throw e;
-    }
+    touchIfLate(this.#clock, file.path, file.wrote);
+    await this.#folders.rename(file.path, folder, leaf);
+    touchIfLate(this.#clock, `${folder}/${leaf}`, file.wrote);
   }
 }

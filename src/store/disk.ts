@@ -11,6 +11,7 @@
 // the folder's fsync: `confirm` does it. Time is the machine's: `modified` is the file's mtime, `date` the clock.
 import fs from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Corrupt, Unavailable, limits, randomId, reason } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
@@ -18,7 +19,7 @@ import { DiskCache } from './disk-cache.ts';
 import { codeOf, diskError, isAbsent } from './disk-error.ts';
 import { TRAILER_BYTES, readTrailer, trailer } from './disk-file.ts';
 import { DiskFolders } from './disk-folders.ts';
-import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, immediate, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
+import { DiskIo, SYNC_READ_BYTES_MAX, fdatasync, openNew, readAll, readAllSync, writeAll, writeAllSync } from './disk-io.ts';
 import { DiskJournal } from './disk-journal.ts';
 import { DiskList } from './disk-list.ts';
 import { bootId, prepareFolder } from './disk-open.ts';
@@ -150,7 +151,7 @@ export class DiskStore implements ObjectStore {
     if (!entry) return null;
     let shown = false;
     // While the disk is busy with the journal.
-    const unnamed = immediate().then(() => this.#shows.prepare(pieces));
+    const unnamed = setImmediate().then(() => this.#shows.prepare(pieces));
     unnamed.catch(noop); // awaited below, unless something else throws
     try {
       if (after) {

@@ -46,6 +46,7 @@ export const getquotaroot = command<string>({
   },
 });
 
+/** §4.1.3, without QUOTASET: nobody changes an own limit. */
 export const setquota = command<null>({
   when: 'authenticated',
   parse(args) {
