@@ -25,6 +25,8 @@ describe('disk: the journal', function () {
     return home;
   };
   const journals = (root: string) => fs.readdirSync(`${root}/journal`).filter((leaf) => !leaf.endsWith('.sock')).map((leaf) => `${root}/journal/${leaf}`);
+  /** Files with bytes that have no name yet. */
+  const unnamed = (root: string) => fs.readdirSync(`${root}/tmp`).filter((leaf) => fs.statSync(`${root}/tmp/${leaf}`).size > 0);
   const fileOf = (root: string, name: string) => join(root, 'objects', placeOf(name).folder, placeOf(name).leaf);
   /** A store that has its journal. */
   const busy = async (root: string, clock?: Clock) => {
@@ -201,6 +203,7 @@ describe('disk: the journal', function () {
     }
     await store.put(nameOf(91), bytesOf(91)); // the journal takes nothing more, PUTs go without
     assert.ok((await store.get(nameOf(91)))!.bytes.equals(bytesOf(91)));
+    assert.deepEqual(unnamed(root), []);
   });
 
   describe('an event behind its message', () => {
@@ -254,6 +257,7 @@ describe('disk: the journal', function () {
       await assert.rejects(put, Unavailable);
       await store.put('warm/later', told);
       assert.equal(await store.get(event), null);
+      assert.deepEqual(unnamed(root), []);
       assert.deepEqual(await found(), new Set(['', 'message', 'message event']), 'not without the message');
       const left = powerCut(root, () => {});
       const after = await openAt(left);
