@@ -141,6 +141,11 @@ export class Replica implements Host {
     await this.start();
   }
 
+  /** A replica keeps nothing but in memory. */
+  forget(): Promise<void> {
+    return this.restart();
+  }
+
   processes(): number[] {
     return this.child ? [this.child.pid!] : [];
   }

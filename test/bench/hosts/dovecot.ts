@@ -4,7 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { argon2Sync, randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ARGON2_COST } from '../../../src/seal/index.ts';
 import { open } from '../wire.ts';
@@ -164,6 +164,14 @@ class Dovecot implements Host {
 
   async restart(): Promise<void> {
     await this.stop();
+    await this.start();
+  }
+
+  /** Without its index and cache files. What gives messages their UIDs (dovecot-uidlist) and keywords stays: that is no cache. */
+  async forget(): Promise<void> {
+    await this.stop();
+    const home = join(this.#folder, 'home');
+    for (const name of readdirSync(home, { recursive: true, encoding: 'utf8' })) if (/(^|\/)dovecot\.(list\.)?index[^/]*$/.test(name)) rmSync(join(home, name));
     await this.start();
   }
 
