@@ -7,6 +7,7 @@ import { Postfix, worldMissing } from '../../real/world.ts';
 import { DOMAIN } from '../hosts/host.ts';
 import type { Host } from '../hosts/host.ts';
 import { resident } from '../hosts/process-memory.ts';
+import { OpenDkim, opendkimMissing } from '../hosts/opendkim.ts';
 import type { Replica } from '../hosts/colombier.ts';
 import { ImapClient } from '../imap-client.ts';
 import { LmtpClient } from '../lmtp-client.ts';
@@ -19,7 +20,7 @@ import { atLeast, under } from './row.ts';
 const MB = 1_000_000;
 const SETTLE_MS = 3000;
 const WAITING = 10_000;
-/** A user may send to 500 an hour. */
+/** A user may send to 500 an hour: each round others do. */
 const SENDERS = 24;
 const READ_EVERY_MS = 10;
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -31,6 +32,8 @@ interface Stage {
   submission: number;
   /** Null: it is not installed, or not root. */
   postfix: Postfix | null;
+  /** Another one, which has OpenDKIM sign what it sends. Null: one of them is not installed. */
+  signing: Postfix | null;
 }
 const stages = new WeakMap<Bench, Promise<Stage>>();
 
@@ -47,17 +50,30 @@ async function open(bench: Bench): Promise<Stage> {
   const [smtp, submission] = await freePorts(2);
   // All checks off: it listens at loopback alone.
   const env = { COLOMBIER_SMTP_PORT: String(smtp), COLOMBIER_SUBMISSION_PORT: String(submission), COLOMBIER_SMARTHOST: `127.0.0.1:${sink.port}` };
-  const colombier = await bench.startColombier('smtp', { env, users: SENDERS });
+  const colombier = await bench.startColombier('smtp', { env, users: 2 * SENDERS });
   bench.atEnd.push(() => colombier.stop());
-  let postfix: Postfix | null = null;
   const { dovecot } = bench;
-  if (dovecot && worldMissing() === null) {
-    const more = [`virtual_transport = lmtp:[127.0.0.1]:${dovecot.lmtp}`, `relayhost = [127.0.0.1]:${sink.port}`, 'lmtp_destination_concurrency_limit = 20', 'smtp_tls_security_level = none', 'smtpd_client_connection_rate_limit = 0', 'smtpd_client_connection_count_limit = 0'];
-    postfix = await Postfix.start({ folder: join(bench.folder, 'postfix'), hostname: 'bench.example', domains: [DOMAIN], routes: {}, tls: { key: readFileSync(join(bench.folder, 'key.pem'), 'utf8'), cert: readFileSync(join(bench.folder, 'cert.pem'), 'utf8') }, more });
-    const stop = postfix;
-    bench.atEnd.push(() => stop.stop());
-  } else bench.note('without Postfix: apt-get install postfix, and Dovecot');
-  return { sink, colombier, smtp, submission, postfix };
+  if (!dovecot || worldMissing() !== null) {
+    bench.note('without Postfix: apt-get install postfix, and Dovecot');
+    return { sink, colombier, smtp, submission, postfix: null, signing: null };
+  }
+  const tls = { key: readFileSync(join(bench.folder, 'key.pem'), 'utf8'), cert: readFileSync(join(bench.folder, 'cert.pem'), 'utf8') };
+  const settings = [`virtual_transport = lmtp:[127.0.0.1]:${dovecot.lmtp}`, `relayhost = [127.0.0.1]:${sink.port}`, 'lmtp_destination_concurrency_limit = 20', 'smtp_tls_security_level = none', 'smtpd_client_connection_rate_limit = 0', 'smtpd_client_connection_count_limit = 0'];
+  const start = async (name: string, more: string[]): Promise<Postfix> => {
+    const postfix = await Postfix.start({ folder: join(bench.folder, name), hostname: 'bench.example', domains: [DOMAIN], routes: {}, tls, more: [...settings, ...more] });
+    bench.atEnd.push(() => postfix.stop());
+    return postfix;
+  };
+  const postfix = await start('postfix', []);
+  const missing = opendkimMissing();
+  if (missing !== null) {
+    bench.note(missing);
+    return { sink, colombier, smtp, submission, postfix, signing: null };
+  }
+  const opendkim = await OpenDkim.start(join(bench.folder, 'opendkim'), DOMAIN);
+  bench.atEnd.push(() => opendkim.stop());
+  const signing = await start('postfix-signing', opendkim.settings);
+  return { sink, colombier, smtp, submission, postfix, signing };
 }
 
 /** Messages of a round. The first rounds are of a server that has just started; the median is not. */
@@ -119,10 +135,12 @@ async function submitting(port: number, user: { address: string; password: strin
   return client;
 }
 
-function submission(width: number): Row {
+/** `peer`: with OpenDKIM, the same work as ours, or without. */
+function submission(width: number, peer: 'signing' | 'postfix'): Row {
+  const beside = peer === 'signing' ? 'Postfix with OpenDKIM; both sign' : 'Postfix, which signs nothing';
   return {
-    key: `submission-10k-${width}`,
-    title: `submission, 10 KB, ${width} connection${width > 1 ? 's' : ''}, until another server has it (beside Postfix, which signs nothing)`,
+    key: `submission-${peer === 'signing' ? '10k' : 'bare'}-${width}`,
+    title: `submission, 10 KB, ${width} connection${width > 1 ? 's' : ''}, until another server has it (beside ${beside})`,
     unit: 'mails/s',
     goal: 'not slower',
     met: atLeast(1),
@@ -130,10 +148,11 @@ function submission(width: number): Row {
     async measure(host, bench, round) {
       const stage = await stageOf(bench);
       const away = host !== bench.colombier;
-      if (away && stage.postfix === null) return NaN;
-      // Each round others: a user may send to 500 an hour.
-      const users = Array.from({ length: width }, (_, i) => stage.colombier.users[(round * width + i) % SENDERS]);
-      const port = away ? stage.postfix!.port : stage.submission;
+      const postfix = stage[peer];
+      if (away && postfix === null) return NaN;
+      const first = peer === 'signing' ? 0 : SENDERS;
+      const users = Array.from({ length: width }, (_, i) => stage.colombier.users[first + ((round * width + i) % SENDERS)]);
+      const port = away ? postfix!.port : stage.submission;
       const clients = await Promise.all(users.map((user) => submitting(port, away ? null : user)));
       const n = Math.min(rounds(bench), 400 * width);
       const goal = stage.sink.taken + n;
@@ -189,4 +208,4 @@ const waiting: Row = {
   },
 };
 
-export const smtp: Row[] = [inbound(1), inbound(8), submission(1), submission(8), waiting];
+export const smtp: Row[] = [inbound(1), inbound(8), submission(1, 'signing'), submission(8, 'signing'), submission(1, 'postfix'), submission(8, 'postfix'), waiting];
