@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests with real clients and the bench use. Without apt or root it says what is missing
 # and leaves: the tests that need a part skip themselves.
 set -u
-packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 gsasl isync ldnsutils libnet-ssleay-perl libsasl2-modules neomutt nftables offlineimap3 openssl php-cli php-mbstring postfix python3-venv rspamd swaks thunderbird xvfb unbound)
+packages=(curl dovecot-imapd dovecot-lmtpd fetchmail getmail6 gsasl isync ldnsutils libnet-ssleay-perl libsasl2-modules neomutt nftables offlineimap3 opendkim openssl php-cli php-mbstring postfix python3-venv rspamd swaks thunderbird xvfb unbound)
 
 missing=()
 for package in "${packages[@]}"; do
