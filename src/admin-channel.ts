@@ -24,7 +24,7 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   queueShow: [text],
   queueRetry: [text],
   queueHold: [text, (v) => typeof v === 'boolean'],
-  queueDrop: [text],
+  queueDrop: [text, (v) => typeof v === 'boolean'],
   users: [maybeText],
   user: [text],
   userRemove: [text],

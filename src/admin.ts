@@ -54,8 +54,8 @@ export class LocalAdmin implements Admin {
   queueHold(id: string, on: boolean): Promise<void> {
     return this.#mail.queueHold(id, on);
   }
-  queueDrop(id: string): Promise<void> {
-    return this.#mail.queueDrop(id);
+  queueDrop(id: string, silent: boolean): Promise<void> {
+    return this.#mail.queueDrop(id, silent);
   }
   domains(): Promise<DomainSummary[]> {
     return this.#a.domains();

@@ -7,7 +7,7 @@ import type { Config } from './config.ts';
 import { candidatesFor, normaliseDomain } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
 import { checkDane, dnsOf, fetchTextBy, isFinal, parseStsPolicy, sentFrom, signedDnsOf, stsAllows, usableRecords } from './queue/index.ts';
-import type { Queue, QueuedMessage } from './queue/index.ts';
+import type { Outcome, Queue, QueuedMessage } from './queue/index.ts';
 import { certificateChain } from './tls.ts';
 import { checkRecords, createDomainKeys, publicRecord, recordsOf, signingKeys } from './verify/index.ts';
 import type { DnsRecord, DomainFacts, Verdict } from './verify/index.ts';
@@ -190,13 +190,23 @@ export class MailAdmin implements MailAdminMethods {
     await this.#message(queue, id);
     await queue.write((state) => (state.messages.has(id) ? [{ kind: 'Held', message: id, on }] : []));
   }
-  async queueDrop(id: string): Promise<void> {
+  async queueDrop(id: string, silent: boolean): Promise<void> {
     const queue = await this.#fresh();
     const m = await this.#message(queue, id);
-    await queue.write((state) => (state.messages.has(id) ? [{ kind: 'Dropped', message: id }] : []));
+    const now = this.#clock.now();
+    if (!silent && [...m.attempts.values()].some((a) => a.until > now)) throw new Refused(`${id} is being sent right now: hold it, and drop it then`, 'INUSE');
+    await queue.write((state) => {
+      const there = state.messages.get(id);
+      if (!there) return [];
+      return [silent ? { kind: 'Dropped', message: id } : { kind: 'Attempted', message: id, attempt: '', at: now, by: this.#config.hostname, outcomes: givenUp(there) }];
+    });
     queue.forget(m);
   }
 }
+
+/** What a sender reads of an administrator's decision: the queue's own word, no other server's. */
+const givenUp = (m: QueuedMessage): Outcome[] =>
+  m.recipients.flatMap((r, recipient) => (isFinal(r) ? [] : [{ recipient, result: 'failed', status: '5.3.0', text: 'an administrator has taken the message out of the queue', host: '', nextAt: 0 }]));
 
 function summaryOf(m: QueuedMessage): QueueSummary {
   const waiting = m.recipients.filter((r) => !isFinal(r));

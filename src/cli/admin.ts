@@ -156,7 +156,8 @@ export interface MailAdminMethods {
   queueRetry(id: string): Promise<number>;
   /** An id, or `all`. */
   queueHold(id: string, on: boolean): Promise<void>;
-  queueDrop(id: string): Promise<void>;
+  /** Sent no more. Its sender gets the notice of a failure, unless `silent`. Refused (INUSE) while it is being sent. */
+  queueDrop(id: string, silent: boolean): Promise<void>;
 }
 
 export interface Admin extends MailAdminMethods {

@@ -49,6 +49,6 @@ export const commands: readonly Command[] = [
   command('queue show', 'ID', 'one of them: each recipient, and what was said', async () => (await import('./queue.ts')).show),
   command('queue retry', 'ID', 'try it now; all: everything that waits', async () => (await import('./queue.ts')).retry),
   command('queue hold', 'ID', 'do not try it until hold --off; all: everything that waits', async () => (await import('./queue.ts')).hold, { off: false }),
-  command('queue drop', 'ID', 'send it no more; its sender is not told', async () => (await import('./queue.ts')).drop),
+  command('queue drop', 'ID', 'send it no more, and tell its sender, or nobody with --silent', async () => (await import('./queue.ts')).drop, { silent: false }),
   command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong; --repair mends what can be mended', async () => (await import('./check.ts')).check, { all: false, repair: false, ...proof }),
 ];

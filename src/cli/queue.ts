@@ -30,6 +30,7 @@ export const hold: Run = async (c) => {
 };
 
 export const drop: Run = async (c) => {
-  await (await c.admin()).queueDrop(c.words[0]);
-  c.out(`${c.words[0]} dropped; its sender is not told\n`);
+  const silent = c.options.has('silent');
+  await (await c.admin()).queueDrop(c.words[0], silent);
+  c.out(`${c.words[0]} dropped; its sender is ${silent ? 'not ' : ''}told\n`);
 };

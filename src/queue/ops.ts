@@ -61,11 +61,11 @@ export type QueueOp =
   | ({ kind: 'Queued' } & QueuedSpec)
   /** Until its event's time (the store's own) + `lastsMs` nobody else connects for these recipients. */
   | { kind: 'Attempting'; message: string; attempt: string; lastsMs: number; recipients: number[] }
-  /** The attempt is over, with these outcomes (none: it was withdrawn). `by`: the host that made it. */
+  /** The attempt is over, with these outcomes (none: it was withdrawn). `by`: the host that made it. Without an attempt: an administrator's word. */
   | { kind: 'Attempted'; message: string; attempt: string; at: number; by: string; outcomes: Outcome[] }
   | { kind: 'Held'; message: string; on: boolean }
   | { kind: 'Retried'; message: string; at: number }
-  /** By an administrator, without a DSN. */
+  /** By an administrator who wants nobody to be told. */
   | { kind: 'Dropped'; message: string }
   /** The sender was told, or there is nobody to tell. */
   | { kind: 'Told'; message: string; notice: Notice; recipients: number[] };

@@ -6,6 +6,7 @@ import { connect } from 'node:tls';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
+import { everything } from '../real/imap.ts';
 import { message } from '../real/mail.ts';
 import { DOMAIN, Site, until } from '../real/site.ts';
 import { freePorts } from '../ports.ts';
@@ -53,6 +54,12 @@ describe('queue: a whole replica', function () {
 
   const app = (who: Person, secure = false, pass = who.password) =>
     createTransport({ host: '127.0.0.1', port: secure ? ports.submissions : ports.submission, secure, requireTLS: !secure, tls: { rejectUnauthorized: false }, auth: { user: who.address, pass } });
+  async function inbox(who: Person): Promise<string> {
+    const imap = await replica.client(who);
+    const all = await everything(imap);
+    imap.close();
+    return all.join('\r\n');
+  }
   async function arrives(n: number): Promise<void> {
     await until(() => got.length >= n, 60_000);
     assert.equal(got.length, n);
@@ -241,9 +248,25 @@ describe('queue: a whole replica', function () {
     answer = '451 4.7.1 greylisted';
     await app(people.anna).sendMail({ from: people.anna.address, to: 'gus@far.example', subject: 'wait', text: 'x' });
     const [, other] = await until(async () => /^(\w+) .*gus@/m.exec((await site.command(['queue', 'list'])).out) ?? false);
-    assert.equal((await site.command(['queue', 'drop', other])).status, 0);
+    assert.equal((await site.command(['queue', 'drop', other, '--silent'])).out, `${other} dropped; its sender is not told\n`);
     assert.equal((await site.command(['queue', 'drop', other])).status, 1);
     assert.equal((await site.command(['queue', 'list'])).out, 'nothing waits\n');
+  });
+
+  it('tells the sender of what an administrator drops, and nobody of what is dropped silently', async () => {
+    answer = '451 4.7.1 greylisted';
+    const drop = async (to: string, ...how: string[]) => {
+      await app(people.anna).sendMail({ from: people.anna.address, to, subject: 'dropped', text: 'x' });
+      const [, id] = await until(async () => new RegExp(`^(\\w+) +waiting .*${to}.*greylisted`, 'm').exec((await site.command(['queue', 'list'])).out) ?? false, 60_000);
+      return site.command(['queue', 'drop', id, ...how]);
+    };
+    assert.equal((await drop('ida@far.example', '--silent')).status, 0);
+    const told = await drop('jan@far.example');
+    assert.match(told.out, /dropped; its sender is told/);
+    const notice = /an administrator has taken the message out of the queue[^]*Final-Recipient: rfc822; jan@far\.example\r\nAction: failed\r\nStatus: 5\.3\.0/;
+    await until(async () => notice.test(await inbox(people.anna)), 60_000);
+    await until(async () => (await site.command(['queue', 'list'])).out === 'nothing waits\n');
+    assert.doesNotMatch(await inbox(people.anna), /ida@far/);
   });
 
   it('sends on after a kill, by the next replica on the same store, with the command line alone meanwhile', async () => {
