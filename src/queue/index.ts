@@ -53,6 +53,7 @@ export { Queue } from './queue.ts';
 export { Route } from './route.ts';
 export type { Smarthost, TlsSession } from './route.ts';
 export { policyShelf } from './shelf.ts';
+export { inSevenBits, sevenBitForm } from './seven-bits.ts';
 export { srsAddress, srsSender } from './srs.ts';
 export { StsPolicies, decodePolicy, encodePolicy, parseStsPolicy, stsAllows, stsRecordId } from './sts.ts';
 export type { KeptPolicy, PolicyShelf, StsPolicy } from './sts.ts';

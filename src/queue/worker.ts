@@ -32,6 +32,8 @@ export interface WorkerOptions {
   /** Delivers to users here: local recipients, and notifications. */
   mailroom: Mailroom;
   hostname: string;
+  /** The message in seven bits, where that can be had. */
+  sevenBits?: (m: QueuedMessage) => Promise<Buffer | null>;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -281,11 +283,11 @@ export class Worker {
     this.#over.signal.addEventListener('abort', stop, { once: true });
     let outcomes: RemoteOutcome[];
     try {
-      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, ret: message.ret, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, ret: message.ret, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, sevenBits: () => this.#sevenBits(message), utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
-      else outcomes = await sender.send(destination, envelope, () => this.#confirmed(message), mayEnd, over.signal);
+      else outcomes = await sender.send(destination, envelope, () => this.#confirmed(queue.read(message)), mayEnd, over.signal);
     } catch (e) {
       outcomes = mine.map((i) => outcomeOf(i, `451 4.3.0 ${reason(e)}`, ''));
     } finally {
@@ -333,10 +335,15 @@ export class Worker {
   }
 
   /** The message; its last piece is followed by a word with the store. Who has lost it could not write the result. */
-  async *#confirmed(message: QueuedMessage): AsyncGenerator<Buffer> {
+  async *#confirmed(message: AsyncIterable<Buffer> | Buffer[]): AsyncGenerator<Buffer> {
     const { queue, mutations = {} } = this.#o;
-    yield* queue.read(message);
+    yield* message;
     if (!mutations.noStoreCheck) await queue.storeTime();
+  }
+
+  async #sevenBits(message: QueuedMessage): ReturnType<NonNullable<Envelope['sevenBits']>> {
+    const bytes = (await this.#o.sevenBits?.(message)) ?? null;
+    return bytes && { bytes: bytes.length, message: this.#confirmed([bytes]) };
   }
 
   /** Puts off, or gives up what is too old. */

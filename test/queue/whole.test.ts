@@ -8,7 +8,8 @@ import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
 import { everything } from '../real/imap.ts';
 import { message } from '../real/mail.ts';
-import { DOMAIN, Site, until } from '../real/site.ts';
+import { limits } from '../../src/base/index.ts';
+import { DOMAIN, Site, sleep, until } from '../real/site.ts';
 import { freePorts } from '../ports.ts';
 import type { Person, Replica } from '../real/site.ts';
 import { readNumbers } from '../web/numbers.ts';
@@ -251,6 +252,32 @@ describe('queue: a whole replica', function () {
     assert.equal((await site.command(['queue', 'drop', other, '--silent'])).out, `${other} dropped; its sender is not told\n`);
     assert.equal((await site.command(['queue', 'drop', other])).status, 1);
     assert.equal((await site.command(['queue', 'list'])).out, 'nothing waits\n');
+  });
+
+  it('puts 8-bit mail into seven bits for a server that takes no other, signed anew', async () => {
+    answer = null;
+    const before = got.length;
+    const mail = { from: people.anna.address, to: 'kim@far.example', subject: 'seven', raw: `From: ${people.anna.address}\r\nTo: kim@far.example\r\nSubject: seven\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nViele Grüße aus der Küche\r\n` };
+    mx.options.hide8BITMIME = true;
+    // A connection that is open knows better.
+    await sleep(limits.queue_connection_idle_ms + 1000);
+    try {
+      await app(people.anna).sendMail(mail);
+      await arrives(before + 1);
+      // Larger than what is converted in memory.
+      await app(people.anna).sendMail({ ...mail, raw: `${mail.raw}${`${'x'.repeat(98)}\r\n`.repeat(limits.queue_convert_bytes_max / 100 + 1)}` });
+      await until(async () => /kim@far\.example\r\nAction: failed\r\nStatus: 5\.6\.3/.test(await inbox(people.anna)), 60_000);
+    } finally {
+      mx.options.hide8BITMIME = false;
+    }
+    const { text } = got[before];
+    assert.match(text, /\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nViele Gr=C3=BC=C3=9Fe aus der K=C3=BCche\r\n$/);
+    assert.match(text, /^Received: /);
+    const { out } = await site.command(['domain', 'dns', DOMAIN]);
+    const records = new Map([...out.matchAll(/^(\S+)\. IN TXT (.*)$/gm)].map((m) => [m[1], m[2].replace(/" "/g, '').slice(1, -1)]));
+    const { results } = await dkimVerify(Buffer.from(text), { resolver: async (name: string) => [[records.get(name) ?? assert.fail(name)]] });
+    assert.deepEqual(results.map((r: { status: { result: string } }) => r.status.result), ['pass', 'pass'], text);
+    await sleep(limits.queue_connection_idle_ms + 1000);
   });
 
   it('tells the sender of what an administrator drops, and nobody of what is dropped silently', async () => {
