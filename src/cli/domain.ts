@@ -28,6 +28,8 @@ const zoneValue = (type: string, value: string): string => (type === 'TXT' ? (va
 
 export const dns: Run = async (c) => {
   const records = await (await c.admin()).domainDns(c.words[0]);
+  const host = records.find((r) => r.type === 'MX')?.value.split(' ').at(-1)!.replace(/\.$/, '') ?? '';
+  if (!host.includes('.')) c.err(`The server's name, ${host}, is no full one: set hostname, such as mail.${c.words[0]}, before these records go into DNS.\n`);
   for (const r of records) c.out(`; ${r.why}\n${r.name}. IN ${r.type} ${zoneValue(r.type, r.value)}\n`);
 };
 

@@ -103,11 +103,7 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
       const found = await dns.mx(record.name);
       return found.some((m) => bare(m.exchange) === bare(f.hostname)) ? ok : { state: 'wrong', text: `leads to ${found.map((m) => m.exchange).join(', ') || 'nobody'}; ${want}` };
     }
-    if (record.type === 'SRV') {
-      const found = await dns.srv(record.name);
-      const port = Number(record.value.split(' ')[2]);
-      return found.some((s) => bare(s.name) === bare(f.hostname) && s.port === port) ? ok : { state: 'wrong', text: want };
-    }
+    if (record.type === 'SRV') return await judgeService(Number(record.value.split(' ')[2]), f, dns, await dns.srv(record.name), want);
     // Which authority is the domain's own affair.
     if (record.type === 'CAA') return (await dns.caa(record.name)).length > 0 ? ok : absent(record);
     if (record.type === 'TLSA') return judgeTlsa(record, f, await dns.tlsa(record.name), want);
@@ -120,6 +116,16 @@ async function judge(record: DnsRecord, f: DomainFacts, dns: Lookup): Promise<Ju
 }
 
 const absent = (record: DnsRecord): Judged => ({ state: 'ok', text: `not there, and need not be: ${record.why}` });
+
+/** What leads to one address of this server's leads here: several sites share a name for mail apps. */
+async function judgeService(port: number, f: DomainFacts, dns: Lookup, found: { name: string; port: number }[], want: string): Promise<Judged> {
+  if (found.length > 0 && found.every((s) => bare(s.name) === '')) return { state: 'ok', text: 'says that there is none (RFC 6186 §3.4), and mail apps are told so' };
+  const there = found.filter((s) => s.port === port);
+  if (there.some((s) => bare(s.name) === bare(f.hostname))) return ok;
+  const own = new Set(await addressesOf(f.hostname, dns));
+  for (const s of there) if ((await addressesOf(s.name, dns)).some((a) => own.has(a))) return ok;
+  return { state: 'wrong', text: `leads to ${found.map((s) => `${s.name}:${s.port}`).join(', ') || 'nobody'}; ${want}` };
+}
 
 function judgeTlsa(record: DnsRecord, f: DomainFacts, { signed, tlsa }: Awaited<ReturnType<Lookup['tlsa']>>, want: string): Judged {
   if (tlsa.length === 0) return absent(record);
@@ -155,7 +161,11 @@ function judgeText(record: DnsRecord, texts: string[], want: string): Judged {
 }
 
 async function address(host: string, dns: Lookup): Promise<Judged> {
-  const [four, six] = await Promise.allSettled([dns.a(host), dns.aaaa(host)]);
-  const found = [four, six].some((x) => x.status === 'fulfilled' && x.value.length > 0);
-  return found ? ok : { state: 'missing', text: 'the name of the server has no address: nobody reaches it' };
+  return (await addressesOf(host, dns)).length > 0 ? ok : { state: 'missing', text: `the name of the server${host.includes('.') ? '' : ' (setting hostname) is no full one, and it'} has no address: nobody reaches it` };
+}
+
+/** None where DNS gives no answer. */
+async function addressesOf(host: string, dns: Lookup): Promise<string[]> {
+  const answers = await Promise.allSettled([dns.a(host), dns.aaaa(host)]);
+  return answers.flatMap((x) => (x.status === 'fulfilled' ? x.value : []));
 }

@@ -20,7 +20,7 @@ function dnsOf(over: Partial<Record<string, string[] | string>> = {}): Lookup {
     srv: async (name) => (await has('SRV', name)).map((v) => ({ port: Number(v.split(' ')[2]), name: v.split(' ')[3] })),
     caa: async (name) => (await has('CAA', name)).map((issue) => ({ issue })),
     tlsa: async (name) => ({ signed: over.signed !== 'no', tlsa: (await has('TLSA', name).catch((e) => (e.code === 'ENODATA' ? [] : Promise.reject(e)))).map((v) => ({ usage: 3, selector: 1, matching: 1, data: Buffer.from(v.split(' ')[3], 'hex') })) }),
-    a: async () => ['192.0.2.1'],
+    a: async (name) => (name === 'elsewhere.test.' ? ['192.0.2.9'] : ['192.0.2.1']),
     aaaa: () => fails('ENODATA'),
     stsAllows: async (domain, host) => (assert.deepEqual([domain, host], ['x.test', 'mx.x.test']), over.policy === 'none' ? fails('ENOTFOUND') : over.policy !== 'of others'),
   };
@@ -51,6 +51,13 @@ describe('verify/records', () => {
     assert.deepEqual(await faults({ 'TXT _mta-sts.x.test': ['v=STSv1; id=a b'] }), ['TXT _mta-sts.x.test wrong']);
     assert.deepEqual(await faults({ 'TXT _smtp._tls.x.test': ['v=TLSRPTv1;'] }), ['TXT _smtp._tls.x.test wrong']);
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+  });
+
+  it('lets several sites share one name for mail apps, and a domain say that it has no such service', async () => {
+    assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 993 imap.x.test.'] }), []);
+    assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 imap.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+    assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 993 elsewhere.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
+    assert.deepEqual(await faults({ 'SRV _imap._tcp.x.test': ['0 0 0 .'] }), []);
   });
 
   it('reads the policy that a record of MTA-STS leads to, and says when it keeps mail away', async () => {
