@@ -43,10 +43,15 @@ export interface Trial {
   account?: AccountMutations;
 }
 
+/** What to do where nothing is yet. */
+export const BEGINNERS = 'start, serve and domain add make one; else this is the wrong folder, or --config is missing';
+
 export interface CoreOptions {
   release: string;
   /** Null: takes no calls of peers, as the command line. */
   peerPort: number | 'auto' | null;
+  /** False: Refused where nobody has begun yet, instead of a new cluster secret. */
+  begins?: boolean;
   /** A hint for a user's log. */
   onUserHint: (hint: Hint) => void;
   /** Counts what goes to the store. */
@@ -92,7 +97,12 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
   const undo: (() => Promise<unknown>)[] = [() => stores.close()];
   try {
     const empty = async () => (await stores.home.list({ prefix: DIRECTORY_LOG, maxKeys: 1 })).objects.length === 0;
-    const { secret, made } = await clusterSecret(config, random, empty);
+    const mayMake = async () => {
+      if (!(await empty())) return false;
+      if (options.begins === false) throw new Refused(`the store is empty, and there is no cluster secret: ${BEGINNERS}`);
+      return true;
+    };
+    const { secret, made } = await clusterSecret(config, random, mayMake);
     const keys = ClusterKeys.parse(secret.split(/[\s,]+/));
     const authenticator = authenticatorOf(keys);
     const directoryHint = (hint: Hint) => directory.hint(hint.name, hint.bytes);

@@ -1,15 +1,15 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SearchMemory, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
-import { Admission, limits, systemWorkedMs } from './base/index.ts';
+import { Admission, Refused, limits, systemWorkedMs } from './base/index.ts';
 import type { Logger } from './base/index.ts';
 import { LocalAdmin } from './admin.ts';
 import type { Admin, Service } from './cli/admin.ts';
 import type { Config } from './config.ts';
 import { answerer, remoteAdmin } from './admin-channel.ts';
 import { Leaving, connectionsMs } from './leaving.ts';
-import { askReplica, openCore } from './replica.ts';
+import { BEGINNERS, askReplica, openCore } from './replica.ts';
 import type { Core, Trial } from './replica.ts';
 import { WebPort } from './web-port.ts';
 import type { Serving } from './web-port.ts';
@@ -58,13 +58,15 @@ function administration(core: Core, logins: Logins): Administration {
 }
 
 /** The command line's way in: a running replica, or where none answers one for a moment, without ports. */
-export async function admin(config: Config, logger: Logger): Promise<Admin> {
+export async function admin(config: Config, logger: Logger, begins = true): Promise<Admin> {
+  // A command in the wrong folder must not make a store there and say that nobody has mail.
+  if (!begins && config.store.kind === 'disk' && !existsSync(config.store.path)) throw new Refused(`there is no store at ${config.store.path}: ${BEGINNERS}`);
   const asking = await askReplica(config, release, logger);
   if (asking) {
     logger.debug('a running replica is asked');
     return remoteAdmin(asking);
   }
-  const core = await openCore(config, logger, { release, peerPort: null, onUserHint: () => {} });
+  const core = await openCore(config, logger, { release, peerPort: null, begins, onUserHint: () => {} });
   const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   const replica = replicaOf(core, config);
   const users = new Users({ replica, logins, plaintextFromLoopback: false });

@@ -88,7 +88,7 @@ export class Administration {
     await this.#o.directory.write((state) => {
       if (!state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
       const n = state.addresses().filter((c) => c.address.endsWith(`@${name}`)).length;
-      if (n > 0) throw new Refused(`${name} has ${n} addresses still`, 'INUSE');
+      if (n > 0) throw new Refused(`${name} has ${n} address${n === 1 ? '' : 'es'} still`, 'INUSE');
       return [{ kind: 'DomainRemoved', domain: name }];
     });
   }

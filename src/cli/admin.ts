@@ -1,4 +1,4 @@
-// What the command line asks of the running system. `admin(config, logger)` of src/server.ts gives one, through a
+// What the command line asks of the running system. `admin(…)` of src/server.ts gives one, through a
 // running replica or by itself. Every method throws Refused for what the person can mend, Unavailable for the store.
 import type { Logger } from '../base/index.ts';
 import type { Config } from '../config.ts';
@@ -152,7 +152,7 @@ export interface MailAdminMethods {
   domainCheck(domain: string): Promise<{ name: string; type: string; state: 'ok' | 'missing' | 'wrong' | 'unknown'; text: string }[]>;
   queueList(): Promise<QueueSummary[]>;
   queueShow(id: string): Promise<QueueDetails>;
-  /** An id, or `all`; gives how many. */
+  /** An id (Refused while it is held), or `all` that is not held; gives how many. */
   queueRetry(id: string): Promise<number>;
   /** An id, or `all`. */
   queueHold(id: string, on: boolean): Promise<void>;
@@ -227,5 +227,6 @@ export interface Service {
 /** What src/server.ts exports. */
 export interface ServerModule {
   serve(config: Config, logger: Logger): Promise<Service>;
-  admin(config: Config, logger: Logger): Promise<Admin>;
+  /** `begins` (the default): the store may be empty still, and its cluster secret is made then; false: Refused. */
+  admin(config: Config, logger: Logger, begins?: boolean): Promise<Admin>;
 }

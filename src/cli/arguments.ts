@@ -4,7 +4,7 @@ import { didYouMean, flagNames, settingNamed, type Values } from '../config.ts';
 import { type Command, commands } from './commands.ts';
 
 export type Parsed =
-  | { kind: 'help'; command: Command | null }
+  | { kind: 'help'; commands: readonly Command[] | null }
   | { kind: 'version' }
   | { kind: 'command'; command: Command; words: string[]; options: Map<string, string | true>; settings: Values };
 
@@ -32,9 +32,9 @@ export function parseArguments(argv: readonly string[]): Parsed {
   }
   const has = (...names: string[]) => flags.some((f) => names.includes(f.name));
   if (has('version', 'V')) return { kind: 'version' };
-  if (words[0] === 'help') return { kind: 'help', command: find(words.slice(1)) };
-  if (has('help', 'h')) return { kind: 'help', command: words.length > 0 ? find(words) : null };
-  if (words.length === 0) return flags.length === 0 ? { kind: 'help', command: null } : fail('no command given; colombier --help lists them');
+  if (words[0] === 'help') return { kind: 'help', commands: about(words.slice(1)) };
+  if (has('help', 'h')) return { kind: 'help', commands: about(words) };
+  if (words.length === 0) return flags.length === 0 ? { kind: 'help', commands: null } : fail('no command given; colombier help lists all');
   const command = find(words) ?? unknownCommand(words);
   const settings: Values = {};
   const options = new Map<string, string | true>();
@@ -65,11 +65,22 @@ function find(words: readonly string[]): Command | null {
   return commands.find((c) => c.name === words.slice(0, c.name.split(' ').length).join(' ')) ?? null;
 }
 
+/** What help is wanted of: a command, all that begin so (`user`), or everything (null). */
+function about(words: readonly string[]): readonly Command[] | null {
+  if (words.length === 0) return null;
+  const one = find(words);
+  if (one !== null) return [one];
+  const group = commands.filter((c) => c.name.startsWith(`${words.join(' ')} `));
+  return group.length > 0 ? group : unknownCommand(words);
+}
+
 function unknownCommand(words: readonly string[]): never {
   const inGroup = commands.filter((c) => c.name.startsWith(`${words[0]} `));
   if (inGroup.length > 0) {
     const verbs = inGroup.map((c) => c.name.slice(words[0].length + 1));
     if (words.length === 1) fail(`${words[0]} needs one of ${verbs.join(', ')}`);
+    const longer = commands.filter((c) => c.name.startsWith(`${words[0]} ${words[1]} `)).map((c) => c.name.split(' ')[2]);
+    if (longer.length > 0) fail(`${words[0]} ${words[1]} needs one of ${longer.join(', ')}`);
     fail(`unknown command "${words[0]} ${words[1]}"${didYouMean(words[1], verbs)}`);
   }
   fail(`unknown command "${words[0]}"${didYouMean(words[0], commands.map((c) => c.name.split(' ')[0]))}`);

@@ -10,6 +10,8 @@ export interface Command {
   /** Own options: true for those that take a value. */
   readonly options: Readonly<Record<string, boolean>>;
   readonly load: () => Promise<Run>;
+  /** May be the first on an empty store, and makes the cluster secret then. */
+  readonly begins?: true;
 }
 
 const command = (name: string, usage: string, help: string, load: () => Promise<Run>, options: Record<string, boolean> = {}): Command => ({ name, usage, help, load, options });
@@ -20,7 +22,7 @@ const proof = { ...stdin, 'recovery-code': false };
 export const commands: readonly Command[] = [
   command('start', '', 'serve, and make a first domain and user where there is none', async () => (await import('./serve.ts')).start, { address: true }),
   command('serve', '', 'run a replica until a signal ends it', async () => (await import('./serve.ts')).serve),
-  command('domain add', 'DOMAIN', 'take mail for a domain', async () => (await import('./domain.ts')).add),
+  { ...command('domain add', 'DOMAIN', 'take mail for a domain', async () => (await import('./domain.ts')).add), begins: true },
   command('domain list', '', 'domains and how many users and addresses each has', async () => (await import('./domain.ts')).list),
   command('domain dns', 'DOMAIN', 'print the DNS records that a domain needs', async () => (await import('./domain.ts')).dns),
   command('domain check', 'DOMAIN', 'compare them with what DNS has', async () => (await import('./domain.ts')).check),
@@ -47,7 +49,7 @@ export const commands: readonly Command[] = [
   command('secret renew', '', 'list and write anew what needs it, so that it can be left out', async () => (await import('./secret.ts')).renew),
   command('queue list', '', 'messages that wait to be sent', async () => (await import('./queue.ts')).list),
   command('queue show', 'ID', 'one of them: each recipient, and what was said', async () => (await import('./queue.ts')).show),
-  command('queue retry', 'ID', 'try it now; all: everything that waits', async () => (await import('./queue.ts')).retry),
+  command('queue retry', 'ID', 'try it now; all: everything that waits and is not held', async () => (await import('./queue.ts')).retry),
   command('queue hold', 'ID', 'do not try it until hold --off; all: everything that waits', async () => (await import('./queue.ts')).hold, { off: false }),
   command('queue drop', 'ID', 'send it no more, and tell its sender, or nobody with --silent', async () => (await import('./queue.ts')).drop, { silent: false }),
   command('check', '[USER]', 'read every object of a user, or of all (--all), and say what is wrong; --repair mends what can be mended', async () => (await import('./check.ts')).check, { all: false, repair: false, ...proof }),

@@ -16,7 +16,8 @@ export function help(): string {
     `${s.help} [${s.default === '' ? ('shown' in s && s.shown) || 'none' : s.default}]`,
   ]);
   return [
-    'usage: colombier COMMAND [WORDS] [--SETTING VALUE]\n\n',
+    'usage: colombier COMMAND [WORDS] [--SETTING VALUE]\n',
+    '       colombier help COMMAND: its own options; colombier --version\n\n',
     'Commands:\n',
     pad(commands.map((c) => [signature(c), c.help])),
     '\nPasswords are asked for, or read from standard input with --password-stdin: one line each,\n',

@@ -16,7 +16,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
     if (parsed.kind === 'help') {
       const { help, helpOf } = await import('./help.ts');
-      io.out(parsed.command === null ? help() : helpOf(parsed.command));
+      io.out(parsed.commands === null ? help() : parsed.commands.map(helpOf).join('\n'));
       return 0;
     }
     const config = readConfig(parsed.settings, io.env);
@@ -34,7 +34,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
         logger: parsed.command.name === 'check' ? silent : logger,
         words,
         options,
-        admin: () => (admin ??= io.server().then((s) => s.admin(config, logger))),
+        admin: () => (admin ??= io.server().then((s) => s.admin(config, logger, parsed.command.begins === true))),
       });
       return status ?? 0;
     } finally {

@@ -239,7 +239,7 @@ export class Directory {
   }
 
   #taken(address: string): Refused {
-    return new Refused(`${address} is claimed by someone else`, 'ALREADYEXISTS');
+    return new Refused(`${address} is somebody's already`, 'ALREADYEXISTS');
   }
 
   async #withdrawIf(other: boolean, claim: Claim): Promise<void> {

@@ -115,6 +115,13 @@ describe('cli', () => {
     assert.deepEqual(system.calls, []);
   });
 
+  it('prints DNS records as a zone has them, and says when the server has no full name', async () => {
+    for (const [host, said] of [['mx.x.test', ''], ['vm', 'The server\'s name, vm, is no full one: set hostname, such as mail.x.test, before these records go into DNS.\n']]) {
+      system.answers.domainDns = [{ name: 'x.test', type: 'MX', value: `10 ${host}.`, why: 'mail' }];
+      assert.deepEqual(await system.run('domain dns x.test'), { status: 0, out: `; mail\nx.test. IN MX 10 ${host}.\n`, err: said });
+    }
+  });
+
   it('adds, lists and removes addresses', async () => {
     await system.run('address add @example.org ann@example.org');
     await system.run('address remove @example.org');
@@ -165,6 +172,11 @@ describe('cli', () => {
     ['usr list', /unknown command "usr"; did you mean "user"\?/],
     ['user lst', /unknown command "user lst"; did you mean "list"\?/],
     ['user', /user needs one of add, list, show/],
+    ['domain dkim x.test', /domain dkim needs one of rotate/],
+    ['help usr', /unknown command "usr"; did you mean "user"/],
+    ['help user ad', /unknown command "user ad"; did you mean "add"/],
+    ['user add a@b.example --generate --password-stdin', /exclude each other/],
+    ['user password a@b.example', /give --password-stdin, and on standard input, one a line: old password, then new password/],
     ['user list a b', /usage: colombier user list \[DOMAIN\]/],
     ['domain add', /usage: colombier domain add DOMAIN/],
     ['user list --smpt-port 1', /unknown option --smpt-port; did you mean "smtp-port"/],
@@ -191,6 +203,10 @@ describe('cli', () => {
     assert.equal((await system.run('')).out, out);
     assert.equal((await system.run('help')).out, out);
     assert.match((await system.run('user password --help')).out, /^usage: colombier user password ADDRESS \[--password-stdin\] \[--recovery-code\]\n/);
+    const group = (await system.run('help user')).out;
+    for (const name of ['user add', 'user quota', 'user export-key']) assert.match(group, new RegExp(`^usage: colombier ${name} ADDRESS`, 'm'));
+    assert.doesNotMatch(group, /domain/);
+    assert.equal((await system.run('user --help')).out, group);
     assert.match((await system.run('--version')).out, /^colombier \d+\.\d+\.\d+\n$/);
   });
 });

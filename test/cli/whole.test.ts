@@ -1,5 +1,6 @@
 // From the command line to the disk and back: every command that touches users, with and without a running replica.
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
 import * as openpgp from 'openpgp';
 import { silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
@@ -20,8 +21,8 @@ describe('the command line, whole', function () {
     assert.equal(ran.status, 0, `${line}: ${ran.err}`);
     return ran.out;
   }
-  async function bad(line: string, input: string, why: RegExp): Promise<void> {
-    const ran = await system.run(line, input);
+  async function bad(line: string, input: string, why: RegExp, env: NodeJS.ProcessEnv = {}): Promise<void> {
+    const ran = await system.run(line, input, env);
     assert.equal(ran.status, 1, `${line}: ${ran.out}`);
     assert.match(ran.err, why);
     assert.equal(ran.err.trim().split('\n').length, 1, 'one line');
@@ -30,6 +31,16 @@ describe('the command line, whole', function () {
 
   beforeEach(() => (system = new CliSystem()));
   afterEach(() => system.end());
+
+  it('begins with a domain: any other command where nothing is yet makes nothing, and says so', async () => {
+    for (const line of ['user list', 'check --all', 'restored', 'replicas']) await bad(line, '', /there is no store at .*store: start, serve and domain add make one/);
+    assert.equal(existsSync(system.store), false);
+    await good('domain add x.test');
+    mkdirSync(`${system.folder}/empty`);
+    await bad('user list', '', /the store is empty, and there is no cluster secret/, { COLOMBIER_STORE: `disk:${system.folder}/empty`, COLOMBIER_SETTINGS: `${system.folder}/other` });
+    await bad('user list', '', /the store holds data already: copy the file/, { COLOMBIER_SETTINGS: `${system.folder}/other` });
+    assert.equal(existsSync(`${system.folder}/other`), false);
+  });
 
   it('makes domains, users and addresses, and takes them back', async () => {
     await good('domain add x.test');
@@ -49,6 +60,9 @@ describe('the command line, whole', function () {
     assert.equal(await good(`user show ${value(shown, 'Id')}`), shown);
     await bad('domain remove x.test', '', /3 addresses still/);
     await bad('address remove bob@x.test', '', /own address/);
+    await good('user add ann@x.test --password-stdin', 'long-enough\n');
+    await bad('address add bob@x.test ann@x.test', '', /bob@x\.test is somebody's already/);
+    await good('user remove ann@x.test');
     await good('address remove robert@x.test');
     await good('user remove bob@x.test');
     await bad('user show bob@x.test', '', /No such user/);
@@ -101,7 +115,7 @@ describe('the command line, whole', function () {
     const message = `Subject: hello\r\n\r\n${'x'.repeat(2000)}`;
     const rcpt = () => dialogue(replica.ports.lmtp, [['LHLO x\r\n', /^250 /m], ['MAIL FROM:<s@far.test>\r\n', /^250/m], ['RCPT TO:<bob@x.test>\r\n', /^\d/m], ['QUIT\r\n', /^221/m]]);
     await lmtp(replica, 'bob@x.test', message);
-    assert.match(await good('user quota bob@x.test --bytes 1K'), /^bob@x\.test: quota 1\.0 KiB, [\d.]+ KiB in 1 messages used\n$/);
+    assert.match(await good('user quota bob@x.test --bytes 1K'), /^bob@x\.test: quota 1\.0 KiB, [\d.]+ KiB in 1 message used\n$/);
     assert.match(await rcpt(), /^552 5\.2\.2/m);
     await good('user quota bob@x.test --bytes 1M --messages 1');
     assert.match(await rcpt(), /^552 5\.2\.2/m);
