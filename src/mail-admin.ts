@@ -164,10 +164,10 @@ export class MailAdmin implements MailAdminMethods {
 
   async queueRetry(id: string): Promise<number> {
     const queue = await this.#fresh();
-    if (id !== 'all') await this.#message(queue, id);
+    if (id !== 'all' && (await this.#message(queue, id)).held.on) throw new Refused(`${id} is held: queue hold ${id} --off lets it go on`, 'INUSE');
     let n = 0;
     await queue.write((state) => {
-      const wanted = [...state.messages.keys()].filter((m) => id === 'all' || m === id);
+      const wanted = [...state.messages.values()].filter((m) => (id === 'all' || m.id === id) && !m.held.on).map((m) => m.id);
       n = wanted.length;
       return wanted.map((message) => ({ kind: 'Retried', message, at: this.#clock.now() }));
     });

@@ -2,13 +2,13 @@
 import type { Run } from './context.ts';
 import { facts, size, table } from './print.ts';
 
-const when = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 19).replace('T', ' '));
+const when = (ms: number | null): string => (ms === null ? '-' : `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`);
 const clean = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 
 export const list: Run = async (c) => {
   const all = await (await c.admin()).queueList();
   if (all.length === 0) return void c.out('nothing waits\n');
-  c.out(table(['ID', 'STATE', 'SINCE', 'NEXT', 'SIZE', 'FROM', 'TO', 'WHY'], all.map((m) => [m.id, m.state, when(m.at), when(m.nextAt), size(m.bytes), m.from || '<>', `${m.waiting[0] ?? '-'}${m.waiting.length > 1 ? ` and ${m.waiting.length - 1} more` : ''}`, m.why.slice(0, 80)])));
+  c.out(table(['ID', 'STATE', 'SINCE', 'NEXT', 'SIZE', 'FROM', 'TO', 'WHY'], all.map((m) => [m.id, m.state, when(m.at), when(m.state === 'held' ? null : m.nextAt), size(m.bytes), m.from || '<>', `${m.waiting[0] ?? '-'}${m.waiting.length > 1 ? ` and ${m.waiting.length - 1} more` : ''}`, m.why.slice(0, 80)])));
 };
 
 export const show: Run = async (c) => {
@@ -26,7 +26,8 @@ export const retry: Run = async (c) => {
 export const hold: Run = async (c) => {
   const off = c.options.has('off');
   await (await c.admin()).queueHold(c.words[0], !off);
-  c.out(`${c.words[0]} ${off ? 'goes on' : 'is held'}\n`);
+  const what = c.words[0] === 'all' ? (off ? 'all that was held' : 'all that waits') : c.words[0];
+  c.out(`${what} ${off ? 'goes on' : 'is held'}\n`);
 };
 
 export const drop: Run = async (c) => {

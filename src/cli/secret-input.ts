@@ -8,7 +8,7 @@ const PASSWORD_BYTES_MAX = 1024;
 /** One answer for each question, in order. Throws Malformed when there is none. */
 export async function secrets(context: Context, questions: readonly string[]): Promise<string[]> {
   if (context.options.has('password-stdin')) return fromLines(context, questions);
-  if (context.stdin.isTTY !== true) throw new Malformed('give --password-stdin, and the password on standard input');
+  if (context.stdin.isTTY !== true) throw new Malformed(`give --password-stdin, and on standard input${questions.length > 1 ? ', one a line' : ''}: ${questions.join(', then ').toLowerCase()}`);
   return (await prompt(context, questions)).map((answer, i) => checked(answer, questions[i]));
 }
 

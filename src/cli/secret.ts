@@ -19,6 +19,6 @@ function tell(c: Context, sum: SecretSummary): number {
   for (const w of sum.writers) c.out(`replica ${w.id} (${w.address.replace(/[\x00-\x1f\x7f-\x9f]/g, '?') || '-'}) writes under a former secret\n`);
   const needing = sum.logs.filter((l) => l.needed).length;
   if (needing > 0) c.out(`${needing} of ${sum.total} logs need a former secret: secret renew\n`);
-  else if (sum.writers.length === 0) c.out(sum.former.length === 0 ? `${sum.total} logs: none needs a former secret\n` : `${sum.total} logs: none needs a former secret, it may be left out\n`);
+  else if (sum.writers.length === 0) c.out(sum.former.length === 0 ? `${sum.total} logs: none needs a former secret\n` : `${sum.total} logs: none needs ${sum.former.join(' or ')}, which may be left out\n`);
   return needing === 0 && sum.writers.length === 0 ? 0 : 1;
 }

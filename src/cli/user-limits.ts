@@ -42,13 +42,13 @@ export const quota: Run = async (c) => {
   else if (bytes !== null || messages !== null) await admin.quota(address, bytes, messages);
   const user = await admin.user(address);
   const limits = quotaText(user);
-  const used = user.bytes === null ? '' : `, ${size(user.bytes)} in ${user.messages} messages used`;
+  const used = user.bytes === null ? '' : `, ${size(user.bytes)} in ${user.messages} message${user.messages === 1 ? '' : 's'} used`;
   c.out(`${user.address}: ${limits === null ? 'no quota' : `quota ${limits}`}${used}\n`);
 };
 
 /** For people; null: no limit. */
 export function quotaText({ quotaBytes, quotaMessages }: { quotaBytes: number | null; quotaMessages: number | null }): string | null {
-  const limits = [...(quotaBytes === null ? [] : [size(quotaBytes)]), ...(quotaMessages === null ? [] : [`${quotaMessages} messages`])];
+  const limits = [...(quotaBytes === null ? [] : [size(quotaBytes)]), ...(quotaMessages === null ? [] : [`${quotaMessages} message${quotaMessages === 1 ? '' : 's'}`])];
   return limits.join(' and ') || null;
 }
 

@@ -49,7 +49,7 @@ export function verifyMac(keys: ClusterKeys, made: Uint8Array, name: string, cle
   const bytes = asBuffer(made);
   const id = bytes.toString('hex', 0, ID_BYTES);
   const key = macKey(keys, id);
-  if (!key) throw new Corrupt(`a MAC names a cluster key that is not accepted here: ${id}`);
+  if (!key) throw new Corrupt(`a MAC names a cluster key that is not accepted here: ${id} (is the cluster secret the right one?)`);
   if (!timingSafeEqual(tag(key, name, clear, sealed).subarray(0, TAG_BYTES), bytes.subarray(ID_BYTES))) throw new Corrupt('a MAC does not fit: altered, forged, or under another name');
   return id;
 }
