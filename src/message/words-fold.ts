@@ -14,6 +14,14 @@ export function fold(text: string): string {
   return isAscii(text) ? text.toUpperCase() : decomposed(text).toUpperCase();
 }
 
+/**
+ * A folded text of a header with each run of spaces and tabs as one space, as clients are shown Subject and names: where a
+ * program folded a line, and with what, is no part of what people look for.
+ */
+export function oneSpaced(folded: string): string {
+  return folded.replace(/\t[\t ]*| [\t ]+/g, ' ');
+}
+
 /** What is decomposed at once. */
 const PIECE_CHARS = 512;
 /** More marks on one letter than any script has. */

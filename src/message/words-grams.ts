@@ -12,7 +12,7 @@ import { setImmediate } from 'node:timers/promises';
 import { loosely } from './words-fold.ts';
 
 /** Which rules made a filter. Filters made by other rules are of no use. */
-export const SEARCH_RULES = 2;
+export const SEARCH_RULES = 3;
 
 /** A gram's hash, and the largest filter in bits. */
 const SPACE_BITS = 18;

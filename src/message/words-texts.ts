@@ -1,11 +1,11 @@
 // The texts of a message that SEARCH looks into: its header, and the texts of its body. A small message is read as a
-// whole, of a large one only the headers of its parts and its text parts, so an attachment is never fetched to be searched.
+// whole, of a large one only the headers of its parts and its parts of text, so an attachment is never fetched to be searched.
 import { limits } from '../base/index.ts';
-import type { BodyPart } from '../base/index.ts';
+import type { BodyPart, HeaderText } from '../base/index.ts';
 import { readFields } from './header.ts';
 import { decodeText } from './text.ts';
 import type { KeptField, MessageIndex } from './types.ts';
-import { fold, foldLong } from './words-fold.ts';
+import { fold, foldLong, oneSpaced } from './words-fold.ts';
 import { decodeWords } from './words.ts';
 
 /** A message up to this size is one request to the store. */
@@ -34,14 +34,21 @@ export async function readTexts(index: MessageIndex, shift: number, read: ReadBy
     const bytes = whole !== null ? whole.subarray(from, to) : await read(from, to);
     if (bytes === null) return null;
     const text = piece.part === null ? linesOf(readFields(bytes.toString('latin1'))) : decodeText(bytes, piece.part.encoding, charsetOf(piece.part));
-    if (text !== '') texts.push(await foldLong(text));
+    if (text === '') continue;
+    const folded = await foldLong(text);
+    texts.push(piece.part === null ? oneSpaced(folded) : folded);
   }
   return { header, texts };
 }
 
 /** All of a header, folded: names, colons and decoded values, a field a line. */
 export function foldedHeader(header: readonly KeptField[]): string {
-  return fold(linesOf(header));
+  return oneSpaced(fold(linesOf(header)));
+}
+
+/** The value of one field, folded. */
+export function foldedValue(value: HeaderText): string {
+  return oneSpaced(fold(decodeWords(value)));
 }
 
 function linesOf(header: readonly KeptField[]): string {
@@ -51,7 +58,7 @@ function linesOf(header: readonly KeptField[]): string {
 interface Piece {
   from: number;
   to: number;
-  /** The text part whose body this is; null for a header. */
+  /** The part whose body this is; null for a header. */
   part: BodyPart | null;
 }
 
@@ -62,9 +69,14 @@ function* pieces(part: BodyPart, root: boolean): Generator<Piece> {
   }
   if (part.parts !== null) for (const inner of part.parts) yield* pieces(inner, false);
   else if (part.message !== null) yield* pieces(part.message.body, false);
-  else if (part.type.toLowerCase() === 'text' && part.bodyEnd > part.bodyStart) {
+  else if (isText(part) && part.bodyEnd > part.bodyStart) {
     yield { from: part.bodyStart, to: Math.min(part.bodyEnd, part.bodyStart + limits.search_part_bytes_max), part };
   }
+}
+
+/** Beside text/… also what says in clear why a message came back, or a part of a message (message/delivery-status, …/partial). */
+function isText(part: BodyPart): boolean {
+  return /^(text|message)$/i.test(part.type);
 }
 
 function charsetOf(part: BodyPart): string {

@@ -43,6 +43,24 @@ const found = async (client: Client, keys: string, literals: string[] = []) => {
 };
 
 describe('imap SEARCH', () => {
+  it('finds header texts however a program folded their lines', async () => {
+    const mailbox = new Mailbox();
+    mailbox.add(mail({ Subject: 'the long way\r\n\tto the harbour', To: '"Ann \t of  Far" <ann@far.test>', 'X-Note': 'one \r\n  two' }, 'x\r\n'), {});
+    mailbox.add(mail({ Subject: 'outside', 'Content-Type': 'message/rfc822' }, 'Subject: the long way\r\n\tto the harbour\r\n\r\nthe  tide\r\n'), {});
+    for (const [keys, numbers] of [
+      ['SUBJECT "way to the"', '1'], ['SUBJECT {7}', '1'], ['TO "ann of far"', '1'], ['HEADER X-Note "one two"', '1'], ['TEXT "way to the"', '1 2'], ['BODY "way to the"', '2'],
+      ['TEXT "note:  one two"', '1'], ['FUZZY SUBJECT "way  to"', '1'], ['BODY "the tide"', ''], ['BODY "the  tide"', '2'],
+    ]) assert.equal(await found(new Client(mailbox), keys, keys.endsWith('{7}') ? ['way\t to'] : []), numbers, keys);
+  });
+
+  it('looks into what says why a message came back, and into other parts of messages', async () => {
+    const mailbox = new Mailbox();
+    const parts = ['delivery-status', 'global-delivery-status', 'disposition-notification', 'external-body', 'partial'];
+    for (const part of parts) mailbox.add(mail({ 'Content-Type': 'multipart/report; boundary=b' }, `--b\r\nContent-Type: message/${part}\r\n\r\nReporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; gone@far.test\r\n--b--\r\n`), {});
+    assert.equal(await found(new Client(mailbox), 'BODY "; gone@far"'), '1 2 3 4 5');
+    assert.equal(await found(new Client(mailbox), 'TEXT "dns; mx.far"'), '1 2 3 4 5');
+  });
+
   const CASES: [keys: string, numbers: string][] = [
     ['ALL', '1 2 3 4 5'],
     ['OLD', '1 2 3 4 5'],

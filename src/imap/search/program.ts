@@ -2,7 +2,7 @@
 // then its header, then its body: a key above the level that is loaded answers "unknown", and only messages that stay
 // unknown go on to the next level.
 import type { Flag } from '../../base/index.ts';
-import { decodeWords, foldedHeader } from '../../message/index.ts';
+import { foldedHeader, foldedValue, oneSpaced } from '../../message/index.ts';
 import type { KeptField } from '../../message/index.ts';
 import { ownFields } from '../fetch/locate.ts';
 import { lowerBound } from '../fetch/uidset.ts';
@@ -54,7 +54,7 @@ export class Candidate {
 
   #read(name: string): string[] {
     const fields = this.header ?? [...ownFields(this.record!), ...this.record!.index.fields];
-    return fields.filter((field) => field.name === name).map((field) => fold(decodeWords(field.value)));
+    return fields.filter((field) => field.name === name).map((field) => foldedValue(field.value));
   }
 
   /** All of the header, folded: names, colons and decoded values, a field a line. */
@@ -135,10 +135,10 @@ export function compile(key: Key, view: View, now: number): Test {
     case 'date':
       return dateTest(key, index);
     case 'header':
-      return headerTest(key.name, matcher(key));
+      return headerTest(key.name, matcher(key, true));
     case 'body':
     case 'text':
-      return textTest(key, matcher(key));
+      return textTest(key, matcher(key, true), matcher(key, false));
   }
 }
 
@@ -200,8 +200,8 @@ function dateTest(key: Key & { op: 'date' }, index: MailboxIndex): Test {
 /** Whether a folded text holds the key's; a fuzzy match that an exact one isn't is noted on the candidate. */
 type Matcher = (text: string, c: Candidate) => boolean;
 
-function matcher(key: Key & { op: 'header' | 'body' | 'text' }): Matcher {
-  const wanted = fold(key.text);
+function matcher(key: Key & { op: 'header' | 'body' | 'text' }, inHeader: boolean): Matcher {
+  const wanted = inHeader ? oneSpaced(fold(key.text)) : fold(key.text);
   const has = finder(wanted);
   if (!key.fuzzy) return has;
   const hasLoosely = finder(loosely(wanted));
@@ -222,13 +222,13 @@ function headerTest(name: string, matches: Matcher): Test {
   };
 }
 
-function textTest(key: Key & { op: 'body' | 'text' }, matches: Matcher): Test {
+function textTest(key: Key & { op: 'body' | 'text' }, matchesHeader: Matcher, matches: Matcher): Test {
   const header = key.op === 'text';
   // Nothing is in everything, also in what has no text.
   const nothing = loosely(fold(key.text)) === '';
   return (c) => {
     if (nothing && matches('', c)) return YES;
-    if (header && c.level >= 2 && matches(c.headerText, c)) return YES;
+    if (header && c.level >= 2 && matchesHeader(c.headerText, c)) return YES;
     if (c.level < 3) return c.sieve?.absent(key, c.place) ? NO : UNKNOWN;
     return c.texts!.some((one) => matches(one, c)) ? YES : NO;
   };

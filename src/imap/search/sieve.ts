@@ -2,7 +2,7 @@
 // of records before. Keys are asked one after the other for thousands of messages, which costs a tenth of asking
 // each message for all keys. What needs more than that stays UNKNOWN, and is asked of each message (program.ts).
 import type { Flag, Uid } from '../../base/index.ts';
-import { decodeWords } from '../../message/index.ts';
+import { foldedValue, oneSpaced } from '../../message/index.ts';
 import { ownFields } from '../fetch/locate.ts';
 import { gallop, lowerBound } from '../fetch/uidset.ts';
 import { column, keptColumn } from '../kept.ts';
@@ -72,7 +72,7 @@ const MORE = '\0';
 function fieldText(record: MessageRecord, field: string): string | null {
   let text = record.index.place(field) === 'blob' ? MORE : null;
   for (const fields of [ownFields(record), record.index.fields]) {
-    for (const { name, value } of fields) if (name === field) text = text === null ? fold(decodeWords(value)) : `${text}\n${fold(decodeWords(value))}`;
+    for (const { name, value } of fields) if (name === field) text = text === null ? foldedValue(value) : `${text}\n${foldedValue(value)}`;
   }
   return text;
 }
@@ -130,7 +130,7 @@ export function sieve(key: Key, view: View, now: number): Sieve {
     }
     case 'header': {
       const name = columnOf(key);
-      const wanted = fold(key.text);
+      const wanted = oneSpaced(fold(key.text));
       if (name === null || wanted.includes('\n') || wanted.includes(MORE)) return unknown;
       const has = finder(wanted);
       return columnSieve<(string | null)[]>(index, name, (values) => (place) => {
