@@ -1,7 +1,7 @@
 // The secret that all replicas share and the store has not: given, or made at the very first start and kept with the settings.
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Malformed, type Random } from './base/index.ts';
+import { Malformed, fileFault, type Random } from './base/index.ts';
 import type { Config } from './config.ts';
 import { createClusterSecret } from './seal/index.ts';
 
@@ -35,7 +35,7 @@ async function read(file: string): Promise<string | null> {
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return null;
-    throw new Malformed(`cluster-secret-file: cannot read ${file}: ${code}`);
+    throw new Malformed(`cluster-secret-file: cannot read ${file}: ${fileFault(e)}`);
   }
   return checked(text.trim(), `cluster-secret-file ${file}`);
 }
@@ -61,6 +61,6 @@ async function make(file: string, beside: string, secret: string): Promise<boole
       await unlink(beside);
     }
   } catch (e) {
-    throw new Malformed(`cluster-secret-file: cannot write ${file}: ${(e as NodeJS.ErrnoException).code ?? e}`);
+    throw new Malformed(`cluster-secret-file: cannot write ${file}: ${fileFault(e)}`);
   }
 }

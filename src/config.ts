@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { Malformed } from './base/errors.ts';
+import { Malformed, fileFault } from './base/errors.ts';
 import { Networks } from './base/networks.ts';
 import type { Level } from './base/logger.ts';
 import { nearest } from './cli/nearest.ts';
@@ -113,7 +113,7 @@ function read(file: string, what: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (e) {
-    throw new Malformed(`${what}: cannot read ${file}: ${(e as NodeJS.ErrnoException).code ?? e}`);
+    throw new Malformed(`${what}: cannot read ${file}: ${fileFault(e)}`);
   }
 }
 
@@ -165,6 +165,8 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const addresses = (name: SettingName): string[] => {
     const all = get(name).split(',').map((a) => a.trim()).filter((a) => a !== '');
     if (all.length === 0) throw new Malformed(`${flagOf(name)}: no address given`);
+    const bad = all.find((a) => isIP(a) === 0 && a !== 'localhost');
+    if (bad !== undefined) throw new Malformed(`${flagOf(name)}: "${bad}" is not an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::`);
     return all;
   };
   const listen = addresses('LISTEN');
@@ -200,6 +202,9 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const rspamdPassword = secretValue('RSPAMD_PASSWORD', 'RSPAMD_PASSWORD_FILE');
   const rspamdReject = choice('RSPAMD_REJECT', ['reject', 'junk']);
   if (rspamdUrl === '' && (rspamdController !== '' || rspamdPassword !== '')) throw new Malformed('rspamd-controller-url or rspamd-password is set without rspamd-url');
+  const own = (['SMTP_PORT', 'LMTP_PORT', 'IMAP_PORT', 'IMAPS_PORT', 'SUBMISSION_PORT', 'SUBMISSIONS_PORT', 'PEER_PORT'] as const).filter((name) => Number(get(name)) > 0);
+  const twice = own.find((name, i) => own.slice(0, i).some((other) => Number(get(other)) === Number(get(name))));
+  if (twice !== undefined) throw new Malformed(`${flagOf(twice)}: ${get(twice)} is the port of ${flagOf(own.find((name) => Number(get(name)) === Number(get(twice)))!)} already`);
   const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
 

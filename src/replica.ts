@@ -2,7 +2,7 @@
 // the directory.
 import { networkInterfaces } from 'node:os';
 import type { AccountMutations } from './account/index.ts';
-import { Corrupt, Malformed, Refused, Unavailable, limits, reason, systemClock, systemRandom } from './base/index.ts';
+import { Corrupt, Malformed, Refused, Unavailable, limits, listenFault, reason, systemClock, systemRandom } from './base/index.ts';
 import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { Config } from './config.ts';
@@ -119,8 +119,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
     });
     const wanted = options.peerPort === 'auto' ? 0 : options.peerPort;
     const peerPort = await peers.start(config.listen[0], wanted === 0 && options.peerPort !== 'auto' ? null : wanted).catch((e) => {
-      const { code } = e as NodeJS.ErrnoException;
-      throw new Refused(`the peer channel cannot listen on ${config.listen[0]}${wanted ? ` port ${wanted}` : ''}: ${code === 'EADDRINUSE' ? 'another program has this port' : (code ?? e)}`);
+      throw new Refused(`the peer channel cannot listen on ${config.listen[0]}${wanted ? ` port ${wanted}` : ''}: ${listenFault(e)}`);
     });
     undo.push(() => peers.stop());
     const presence = new Presence({

@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { type Clock, limits, type Logger, Malformed, type Random, reason } from './base/index.ts';
+import { type Clock, fileFault, limits, type Logger, Malformed, type Random, reason } from './base/index.ts';
 import type { Config } from './config.ts';
 import { selfSigned } from './self-signed.ts';
 
@@ -104,7 +104,7 @@ async function make(files: Files, config: Needs, clock: Clock, random: Random): 
     await writeFile(beside, cert + key, { mode: 0o600 });
     await rename(beside, files.cert);
   } catch (e) {
-    throw new Malformed(`certificate: cannot write ${files.cert}: ${(e as NodeJS.ErrnoException).code ?? reason(e)}`);
+    throw new Malformed(`certificate: cannot write ${files.cert}: ${fileFault(e)}`);
   }
 }
 
@@ -113,7 +113,7 @@ async function load(files: Files): Promise<{ context: SecureContext; fingerprint
     try {
       return await readFile(file);
     } catch (e) {
-      throw new Malformed(`${name}: cannot read ${file}: ${(e as NodeJS.ErrnoException).code ?? reason(e)}`);
+      throw new Malformed(`${name}: cannot read ${file}: ${fileFault(e)}`);
     }
   };
   const cert = await read('tls-cert', files.cert);

@@ -96,7 +96,7 @@ describe('config', () => {
     refused({ CONFIG: file('imaps-prot = 1\n') }, {}, /did you mean "imaps-port"/);
     refused({ CONFIG: file('smtp-port 1\n') }, {}, /:1: expected "name = value"/);
     refused({ CONFIG: file('smtp-port=1\nSMTP_PORT=2\n') }, {}, /:2: smtp-port is set twice/);
-    refused({ CONFIG: '/nowhere.conf' }, {}, /config: cannot read \/nowhere\.conf: ENOENT/);
+    refused({ CONFIG: '/nowhere.conf' }, {}, /config: cannot read \/nowhere\.conf: ENOENT, no such file$/);
   });
 
   const bad: [Values, RegExp][] = [
@@ -107,6 +107,10 @@ describe('config', () => {
     [{ STORE: 'disk:' }, /neither disk:PATH nor s3/],
     [{ STORE: 'tape:x' }, /neither/],
     [{ LISTEN: ' , ' }, /listen/],
+    [{ LISTEN: '127.0.0.1:25' }, /listen: "127\.0\.0\.1:25" is not an address of this machine/],
+    [{ HTTP_LISTEN: 'everywhere' }, /http-listen: "everywhere" is not an address/],
+    [{ IMAP_PORT: '1025' }, /imap-port: 1025 is the port of smtp-port already/],
+    [{ PEER_PORT: '01143' }, /peer-port: 01143 is the port of imap-port already/],
     [{ PEER_ADDRESS: 'host' }, /not host:port/],
     [{ TLS_CERT: 'x' }, /must be set together/],
     [{ PLAINTEXT_LOGIN: 'nevr' }, /did you mean "never"/],

@@ -43,6 +43,22 @@ export class Corrupt extends Error {
   override name = 'Corrupt';
 }
 
+const FILE_FAULTS: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'a folder stands there', ENOTDIR: 'a file stands where a folder should', EACCES: 'not allowed', EPERM: 'not allowed', EROFS: 'nothing may be written there' };
+
+/** What is wrong with a file, for a person: `ENOENT, no such file`. */
+export function fileFault(e: unknown): string {
+  const code = (e as NodeJS.ErrnoException).code ?? reason(e);
+  return FILE_FAULTS[code] === undefined ? code : `${code}, ${FILE_FAULTS[code]}`;
+}
+
+/** Why a port can't be listened on, for a person. */
+export function listenFault(e: NodeJS.ErrnoException): string {
+  if (e.code === 'EADDRINUSE') return 'another program has this port';
+  if (e.code === 'EACCES') return 'this port needs a privilege';
+  if (e.code === 'EADDRNOTAVAIL' || e.code === 'ENOTFOUND') return 'this machine has no such address';
+  return e.code ?? e.message;
+}
+
 /** The text of any thrown thing, for a log line. */
 export function reason(e: unknown): string {
   return e instanceof Error ? `${e.name}: ${e.message}` : String(e);

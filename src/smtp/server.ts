@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { Admission, type Clock, limits as defaultLimits, type Limits, type Logger, type Proxies, type Random, reason, Refused } from '../base/index.ts';
+import { Admission, type Clock, limits as defaultLimits, type Limits, listenFault, type Logger, type Proxies, type Random, reason, Refused } from '../base/index.ts';
 import { type Answer, answers } from './answer.ts';
 import { Connection } from './connection.ts';
 import { type Host, libraryServer } from './host.ts';
@@ -66,7 +66,7 @@ export class MailServer<H extends Host = Host> {
     const name = this.#name;
     const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#arrived(socket));
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`${name} cannot listen on ${address} port ${port}: ${listenError(e)}`)));
+      server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`${name} cannot listen on ${address} port ${port}: ${listenFault(e)}`)));
       server.listen({ host: address, port }, resolve);
     });
     server.removeAllListeners('error');
@@ -134,13 +134,6 @@ export class MailServer<H extends Host = Host> {
     for (const c of this.#connections) if (!c._closing) c.leave(answers.closing);
     for (const c of [...this.#connections]) c.destroy();
   }
-}
-
-function listenError(e: NodeJS.ErrnoException): string {
-  if (e.code === 'EADDRINUSE') return 'another program has this port';
-  if (e.code === 'EACCES') return 'this port needs a privilege';
-  if (e.code === 'EADDRNOTAVAIL' || e.code === 'ENOTFOUND') return 'this machine has no such address';
-  return e.code ?? e.message;
 }
 
 function hostOf(options: MailServerOptions, lmtp: boolean): Host {

@@ -2,7 +2,7 @@
 // out here.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Refused, limits, reason } from '../base/index.ts';
+import { Refused, limits, listenFault, reason } from '../base/index.ts';
 import type { Logger } from '../base/index.ts';
 import { CONTENT_TYPE, write } from './exposition.ts';
 import type { Family } from './exposition.ts';
@@ -40,7 +40,7 @@ export class WebServer {
     server.maxConnections = limits.http_connections_max;
     server.maxRequestsPerSocket = 1000;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`HTTP cannot listen on ${host} port ${port}: ${e.code === 'EADDRINUSE' ? 'another program has this port (http-port sets another; 0: off)' : (e.code ?? e.message)}`)));
+      server.once('error', (e: NodeJS.ErrnoException) => reject(new Refused(`HTTP cannot listen on ${host} port ${port}: ${listenFault(e)}${e.code === 'EADDRINUSE' ? ' (http-port sets another; 0: off)' : ''}`)));
       server.listen(port, host, resolve);
     });
     server.removeAllListeners('error');

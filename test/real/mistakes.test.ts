@@ -44,7 +44,7 @@ describe('real: mistakes at the start', function () {
     await fails({ COLOMBIER_TLS_CERT: at('none'), COLOMBIER_TLS_KEY: at('none') }, /none/);
     writeFileSync(at('pem'), 'no certificate');
     await fails({ COLOMBIER_TLS_CERT: at('pem'), COLOMBIER_TLS_KEY: at('pem') }, /pem/);
-    await fails({ COLOMBIER_LISTEN: '192.0.2.1' }, /the peer channel cannot listen on 192\.0\.2\.1: EADDRNOTAVAIL/);
+    await fails({ COLOMBIER_LISTEN: '192.0.2.1' }, /the peer channel cannot listen on 192\.0\.2\.1: this machine has no such address/);
   });
 
   it('a port that is taken, each of them', async () => {
