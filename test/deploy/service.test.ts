@@ -44,6 +44,11 @@ describe('deploy/colombier.service', () => {
     assert.deepEqual(config.httpListen, ['127.0.0.1']);
   });
 
+  it('asks the store where garage.toml has it listen', () => {
+    const [, at] = /\[s3_api\][^[]*\napi_bind_addr = "(.+)"/.exec(deploy('garage/garage.toml'))!;
+    assert.equal(config.store.kind === 's3' && config.store.endpoint, `http://${at}`);
+  });
+
   it('is a unit that systemd understands', function () {
     needs(this, 'systemd-analyze', ['--version'], 'apt-get install systemd');
     const folder = mkdtempSync(join(tmpdir(), 'colombier-unit-'));
