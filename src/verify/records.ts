@@ -161,7 +161,11 @@ function judgeText(record: DnsRecord, texts: string[], want: string): Judged {
 }
 
 async function address(host: string, dns: Lookup): Promise<Judged> {
-  return (await addressesOf(host, dns)).length > 0 ? ok : { state: 'missing', text: `the name of the server${host.includes('.') ? '' : ' (setting hostname) is no full one, and it'} has no address: nobody reaches it` };
+  const answers = await Promise.allSettled([dns.a(host), dns.aaaa(host)]);
+  if (answers.some((x) => x.status === 'fulfilled' && x.value.length > 0)) return ok;
+  const silent = answers.map((x) => (x.status === 'rejected' ? ((x.reason as NodeJS.ErrnoException).code ?? 'error') : '')).find((code) => code !== '' && !MISSING.includes(code));
+  if (silent !== undefined) return { state: 'unknown', text: `DNS gives no answer (${silent})` };
+  return { state: 'missing', text: `the name of the server${host.includes('.') ? '' : ' (setting hostname) is no full one, and it'} has no address: nobody reaches it` };
 }
 
 /** None where DNS gives no answer. */

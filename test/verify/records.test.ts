@@ -53,6 +53,14 @@ describe('verify/records', () => {
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 mx.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
   });
 
+  it('says that the server has no address only when DNS says so', async () => {
+    const of = async (codes: string[]) => {
+      const verdicts = await checkRecords(facts, { ...dnsOf(), a: () => fails(codes[0]), aaaa: () => fails(codes[1]) });
+      return verdicts.find((v) => v.type === 'A/AAAA')!.state;
+    };
+    assert.deepEqual([await of(['ENOTFOUND', 'ENODATA']), await of(['ECONNREFUSED', 'ECONNREFUSED']), await of(['ENODATA', 'ESERVFAIL'])], ['missing', 'unknown', 'unknown']);
+  });
+
   it('lets several sites share one name for mail apps, and a domain say that it has no such service', async () => {
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 993 imap.x.test.'] }), []);
     assert.deepEqual(await faults({ 'SRV _imaps._tcp.x.test': ['0 1 994 imap.x.test.'] }), ['SRV _imaps._tcp.x.test wrong']);
