@@ -44,6 +44,25 @@ describe('imap: mailboxes', () => {
     `);
   });
 
+  it('LIST: INBOX is the same in any case, also above others', async () => {
+    world.user.make('INBOX/Plans', null);
+    world.user.make('inboxes', null);
+    await play(wire, `
+      C: a LIST "" iNb*
+      S: * LIST (\\HasChildren) "/" "INBOX"
+      S: * LIST (\\HasNoChildren) "/" "INBOX/Plans"
+      S: a OK LIST completed
+      C: b LIST "" "%nbox/Pl*"
+      S: * LIST (\\HasNoChildren) "/" "INBOX/Plans"
+      S: b OK LIST completed
+      C: c LIST "" "inb*/pl*"
+      S: c OK LIST completed
+      C: d LIST "" "inboxe%"
+      S: * LIST (\\HasNoChildren) "/" "inboxes"
+      S: d OK LIST completed
+    `);
+  });
+
   it('LIST: selection and return options (RFC 5258, 5819, 6154)', async () => {
     world.user.make('a', null);
     world.user.make('a/b', null);

@@ -7,18 +7,23 @@ export type Pattern = (name: string) => boolean;
 
 const DELIMITER = 0x2f;
 
-/** The pattern behind the reference; a name of INBOX matches in any case. */
+/** The pattern behind the reference; INBOX matches in any case, also as the beginning of the names below it. */
 export function compilePattern(reference: string, pattern: string): Pattern {
   const text = canonicalName((reference + pattern).normalize('NFC')).replace(/[*%]*\*[*%]*/g, '*').replace(/%+/g, '%');
   if (text === '*') return () => true;
   if (!/[*%]/.test(text)) return (name) => name === text;
   if (text === '%') return (name) => !name.includes('/');
-  const upper = text.toUpperCase();
-  return (name) => matches(text, name) || (name === 'INBOX' && matches(upper, name));
+  const upper = text.replace(/[a-z]/g, (c) => c.toUpperCase());
+  return (name) => matches(text, name, /^INBOX(\/|$)/.test(name) ? upper : text);
 }
 
-/** Runs all ways through the pattern at once; `at[p]` says whether the name so far may have come to place p. */
-function matches(pattern: string, name: string): boolean {
+const INBOX_CHARS = 5;
+
+/**
+ * Runs all ways through the pattern at once; `at[p]` says whether the name so far may have come to place p. `inbox`: the
+ * pattern as it is for as many characters as INBOX has.
+ */
+function matches(pattern: string, name: string, inbox: string): boolean {
   const end = pattern.length;
   let at = new Uint8Array(end + 1);
   let next = new Uint8Array(end + 1);
@@ -34,7 +39,7 @@ function matches(pattern: string, name: string): boolean {
       if (at[p] === 0) continue;
       const w = pattern.charCodeAt(p);
       if (w === 0x2a || (w === 0x25 && c !== DELIMITER)) next[p] = 1;
-      else if (w === c && w !== 0x25) next[p + 1] = 1;
+      else if (w !== 0x25 && (w === c || (i < INBOX_CHARS && inbox.charCodeAt(p) === c))) next[p + 1] = 1;
       else continue;
       any = true;
     }
