@@ -1,6 +1,8 @@
 // A message for servers that take no 8-bit mail (RFC 6152 §3): parts with bytes beyond ASCII are encoded in quoted-printable or
 // base 64 (RFC 2045 §6), and the sender's domain signs anew.
 import { isAscii } from 'node:buffer';
+import { setImmediate } from 'node:timers/promises';
+import { limits } from '../base/index.ts';
 import type { BodyPart, Clock } from '../base/index.ts';
 import { filterHeader, scanMessage } from '../message/index.ts';
 import { BodyHash, signDkimWith } from '../verify/index.ts';
@@ -14,6 +16,8 @@ const IDENTITIES = ['7bit', '8bit', 'binary'];
 const LINE = 76;
 /** A text is quoted while at most one byte in so many goes beyond ASCII. */
 const QUOTED_SHARE = 4;
+/** Hashed at once. */
+const PIECE_BYTES = 256 * 1024;
 const END = Buffer.from('\r\n');
 
 interface Coders {
@@ -31,7 +35,7 @@ const coders = async (): Promise<Coders> => {
 
 const wideBytes = (bytes: Buffer): number => bytes.reduce((n, b) => n + (b > 127 ? 1 : 0), 0);
 
-/** The message can't be said in seven bits without changing what it says, or what somebody signed. */
+/** The message can't be said in seven bits without changing what it says, or what somebody signed; or it would take long. */
 class Unconvertible extends Error {}
 
 class Converter {
@@ -40,6 +44,7 @@ class Converter {
   readonly #pieces: Buffer[] = [];
   /** All before it is in the pieces. */
   #at = 0;
+  #encoded = 0;
 
   constructor(message: Buffer, coders: Coders) {
     this.#message = message;
@@ -68,6 +73,8 @@ class Converter {
       return this.#keep(part.bodyEnd);
     }
     if (sealed || !IDENTITIES.includes(declared) || part.type.toLowerCase() === 'message') throw new Unconvertible();
+    this.#encoded += body.length;
+    if (this.#encoded > limits.queue_encode_bytes_max) throw new Unconvertible();
     // What is quoted can still be read; of other scripts base 64 makes half as much.
     const quoted = part.type.toLowerCase() === 'text' && QUOTED_SHARE * wideBytes(body) <= body.length;
     this.#header(part, quoted ? 'quoted-printable' : 'base64');
@@ -101,7 +108,7 @@ function withMime(message: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`MIME-Version: 1.0\r\n${has('content-type') ? '' : 'Content-Type: text/plain; charset=unknown-8bit\r\n'}`), message]);
 }
 
-/** The message with each part in seven bits; null: not without changing header fields, or what somebody signed. */
+/** The message with each part in seven bits; null: not without changing header fields, or what somebody signed, or not in a moment. */
 export async function inSevenBits(message: Buffer): Promise<Buffer | null> {
   try {
     return new Converter(withMime(message), await coders()).whole();
@@ -131,7 +138,10 @@ export async function sevenBitForm(m: QueuedMessage, { queue, keysOf, clock }: S
   if (message === null) return null;
   const hash = new BodyHash();
   const header = message.subarray(0, headerOf(message).length + END.length);
-  hash.push(message.subarray(header.length));
+  for (let at = header.length; at < message.length; at += PIECE_BYTES) {
+    hash.push(message.subarray(at, at + PIECE_BYTES));
+    await setImmediate();
+  }
   const domain = /^DKIM-Signature:[^]*?\bd=([^;\s]+)/m.exec(m.prefix)?.[1];
   const signatures = domain === undefined ? '' : await signDkimWith(keysOf(domain), header, hash.digest(), clock.now());
   const trace = filterHeader(prefix, ['dkim-signature'], true).subarray(0, -END.length);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { simpleParser } from 'mailparser';
 import { inSevenBits } from '../../src/queue/index.ts';
+import { limits } from '../../src/base/index.ts';
 import { scanMessage } from '../../src/message/index.ts';
 import type { BodyPart } from '../../src/base/index.ts';
 
@@ -81,6 +82,12 @@ describe('queue: seven bits', () => {
     'a piece of a message': `${HEAD}Content-Type: message/partial; id=a; number=1\r\n\r\né\r\n`,
   }))
     it(`does not touch ${what}`, async () => assert.equal(await inSevenBits(bytes(text)), null));
+
+  it('encodes no more than takes a moment', async () => {
+    const message = (bytes: number) => `${HEAD}Content-Type: text/plain; charset=utf-8\r\n\r\n${'Grüße\r\n'.repeat(Math.floor(bytes / 9))}`;
+    await converted(message(limits.queue_encode_bytes_max));
+    assert.equal(await inSevenBits(bytes(message(limits.queue_encode_bytes_max + 9))), null);
+  });
 
   it('leaves what a signature covers as it is, though a label could be better', async () => {
     const text = `${HEAD}Content-Type: multipart/signed; boundary=b; protocol="application/pgp-signature"\r\n\r\n--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\nplain\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nsig\r\n--b--\r\n`;
