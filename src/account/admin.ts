@@ -133,10 +133,18 @@ export class Administration {
     await this.#o.stores.bucket(bucket).put(keyName(userRoot(user), wrap.id), keyObject(wrap, ring));
   }
 
+  /** The domain whose users or addresses are asked for; a name that is mistyped has not simply none. Refused. */
+  #wanted(domain: string | null): string | null {
+    if (domain === null) return null;
+    const name = normaliseDomain(domain);
+    if (!this.#state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
+    return name;
+  }
+
   async users(domain: string | null): Promise<{ id: string; address: string }[]> {
     await this.#fresh();
     const rows = [...this.#state.users.keys()].map((id) => ({ id, address: this.#state.addressesOf(id)[0]?.address ?? '' })).filter((u) => u.address !== '');
-    const wanted = domain === null ? null : normaliseDomain(domain);
+    const wanted = this.#wanted(domain);
     return rows.filter((u) => wanted === null || u.address.endsWith(`@${wanted}`)).sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
@@ -278,7 +286,7 @@ export class Administration {
   }
   async addresses(domain: string | null): Promise<{ address: string; user: string }[]> {
     await this.#fresh();
-    const wanted = domain === null ? null : normaliseDomain(domain);
+    const wanted = this.#wanted(domain);
     return this.#state
       .addresses()
       .filter((c) => wanted === null || c.address.endsWith(`@${wanted}`))

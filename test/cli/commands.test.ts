@@ -172,6 +172,7 @@ describe('cli', () => {
     ['usr list', /unknown command "usr"; did you mean "user"\?/],
     ['user lst', /unknown command "user lst"; did you mean "list"\?/],
     ['user', /user needs one of add, list, show/],
+    ['chekc', /unknown command "chekc"; did you mean "check"\?/],
     ['domain dkim x.test', /domain dkim needs one of rotate/],
     ['help usr', /unknown command "usr"; did you mean "user"/],
     ['help user ad', /unknown command "user ad"; did you mean "add"/],

@@ -58,6 +58,8 @@ describe('the command line, whole', function () {
     assert.equal(value(shown, 'Addresses'), 'bob@x.test, @x.test, robert@x.test');
     assert.match(value(shown, 'Key'), /^[0-9A-F]{64}$/);
     assert.equal(await good(`user show ${value(shown, 'Id')}`), shown);
+    assert.match(await good('user list X.test'), /^bob@x\.test/m);
+    for (const line of ['user list y.test', 'address list y.test']) await bad(line, '', /No such domain: y\.test/);
     await bad('domain remove x.test', '', /3 addresses still/);
     await bad('address remove bob@x.test', '', /own address/);
     await good('user add ann@x.test --password-stdin', 'long-enough\n');
