@@ -30,6 +30,9 @@ type Needs = Pick<Config, 'tls' | 'settingsPath' | 'hostname' | 'listen'>;
 const OWN = 'certificate.pem';
 /** Made anew when less than this is left. */
 const RENEW_MS = 30 * 86_400_000;
+/** A given one that ends within this time is named in the log, once a day: who was to renew it did not. */
+const ENDS_SOON_MS = 10 * 86_400_000;
+const WARN_EVERY_MS = 86_400_000;
 
 /** Opens or makes the certificate. Throws Malformed with one clear line when a given file can't be used. */
 export async function openCertificate(config: Needs, clock: Clock, random: Random, logger: Logger): Promise<Certificate> {
@@ -43,14 +46,24 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   let loaded = await load(files);
   let seen = await stamp(files);
   let stop = () => {};
+  let warned = -Infinity;
+  const warn = () => {
+    const now = clock.now();
+    if (loaded.ends > now + ENDS_SOON_MS || now < warned + WARN_EVERY_MS) return;
+    warned = now;
+    log.warn(loaded.ends > now ? 'the certificate ends soon' : 'the certificate has ended: mail apps and servers refuse it', { at: new Date(loaded.ends).toISOString(), file: files.cert });
+  };
+  warn();
   const look = async () => {
     try {
       const now = await stamp(files);
       if (now !== seen) {
         loaded = await load(files);
         seen = now;
+        warned = -Infinity;
         log.info('certificate read again', { fingerprint: loaded.fingerprint });
       }
+      warn();
     } catch (e) {
       // Half-written, or not readable: the old one stays in force.
       log.warn('certificate not read again', { reason: reason(e) });
@@ -108,7 +121,7 @@ async function make(files: Files, config: Needs, clock: Clock, random: Random): 
   }
 }
 
-async function load(files: Files): Promise<{ context: SecureContext; fingerprint: string }> {
+async function load(files: Files): Promise<{ context: SecureContext; fingerprint: string; ends: number }> {
   const read = async (name: string, file: string) => {
     try {
       return await readFile(file);
@@ -120,7 +133,8 @@ async function load(files: Files): Promise<{ context: SecureContext; fingerprint
   // One file is read once: another process that starts now may put its own in its place.
   const key = files.key === files.cert ? cert : await read('tls-key', files.key);
   try {
-    return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), fingerprint: new X509Certificate(cert).fingerprint256 };
+    const { fingerprint256: fingerprint, validToDate } = new X509Certificate(cert);
+    return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), fingerprint, ends: validToDate.getTime() };
   } catch (e) {
     throw new Malformed(`tls-cert and tls-key: ${files.cert} and ${files.key} are no certificate with its key (${(e as Error).message})`);
   }

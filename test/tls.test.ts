@@ -5,8 +5,8 @@ import { createServer, connect } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, Malformed, silent, systemClock, systemRandom } from '../src/base/index.ts';
-import { selfSigned } from '../src/self-signed.ts';
+import { type Clock, Malformed, createLogger, silent, systemClock, systemRandom } from '../src/base/index.ts';
+import { VALID_MS, selfSigned } from '../src/self-signed.ts';
 import { certificateChain, openCertificate } from '../src/tls.ts';
 import { clusterSecret } from '../src/cluster-secret.ts';
 
@@ -88,6 +88,36 @@ describe('tls', () => {
     await look();
     assert.notEqual(c.context(), context);
     assert.notEqual(c.fingerprint, fingerprint);
+  });
+
+  it('says once a day that a given one ends soon, and when it has ended, until another is there', async () => {
+    const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
+    const day = 86_400_000;
+    const start = Date.now();
+    const write = (from: number) => {
+      const { cert, key } = selfSigned(['one.example'], from, systemRandom);
+      writeFileSync(files.cert, cert);
+      writeFileSync(files.key, key);
+    };
+    write(start);
+    let now = start;
+    let look = () => Promise.resolve();
+    const said: string[] = [];
+    const clock: Clock = { ...systemClock, now: () => now, after: (_ms, run) => ((look = run as never), () => {}) };
+    const c = await openCertificate(needs(files), clock, systemRandom, createLogger('warn', (line) => said.push(line)));
+    const at = async (ms: number) => {
+      now = start + ms;
+      await look();
+      return said.splice(0).map((line) => /ends soon|has ended/.exec(line)?.[0] ?? line);
+    };
+    assert.deepEqual(await at(VALID_MS - 11 * day), []);
+    assert.deepEqual(await at(VALID_MS - 9 * day), ['ends soon']);
+    assert.deepEqual(await at(VALID_MS - 8.5 * day), []);
+    assert.deepEqual(await at(VALID_MS - 8 * day), ['ends soon']);
+    assert.deepEqual(await at(VALID_MS + day), ['has ended']);
+    write(now);
+    assert.deepEqual(await at(VALID_MS + 3 * day), []);
+    c.close();
   });
 
   it('says clearly what is wrong with given files', async () => {
