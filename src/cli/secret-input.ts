@@ -5,11 +5,18 @@ import type { Context } from './context.ts';
 /** Longest line taken as a password, bytes: Argon2 gets no more. */
 const PASSWORD_BYTES_MAX = 1024;
 
+/** Asked a second time on a terminal, where nobody sees what they type. */
+const NEW = 'New password';
+
 /** One answer for each question, in order. Throws Malformed when there is none. */
 export async function secrets(context: Context, questions: readonly string[]): Promise<string[]> {
   if (context.options.has('password-stdin')) return fromLines(context, questions);
   if (context.stdin.isTTY !== true) throw new Malformed(`give --password-stdin, and on standard input${questions.length > 1 ? ', one a line' : ''}: ${questions.join(', then ').toLowerCase()}`);
-  return (await prompt(context, questions)).map((answer, i) => checked(answer, questions[i]));
+  const asked = questions.flatMap((q) => (q === NEW ? [q, `${q} again`] : [q]));
+  const answers = await prompt(context, asked);
+  const at = asked.indexOf(NEW);
+  if (at >= 0 && answers[at] !== answers[at + 1]) throw new Malformed('the two new passwords differ: nothing was changed');
+  return answers.filter((_, i) => at < 0 || i !== at + 1).map((answer, i) => checked(answer, questions[i]));
 }
 
 async function fromLines(context: Context, questions: readonly string[]): Promise<string[]> {

@@ -15,7 +15,7 @@ export const add: Run = async (c) => {
   const [address] = c.words;
   const generate = c.options.has('generate');
   if (generate && c.options.has('password-stdin')) throw new Malformed('--generate and --password-stdin exclude each other');
-  const password = generate ? generatedPassword() : (await secrets(c, ['Password']))[0];
+  const password = generate ? generatedPassword() : (await secrets(c, ['New password']))[0];
   const user = await (await c.admin()).userAdd(address, password);
   const rows: [string, string][] = [['User', user.address], ['Recovery code', user.recoveryCode]];
   if (generate) rows.splice(1, 0, ['Password', password]);

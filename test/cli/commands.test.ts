@@ -30,10 +30,13 @@ describe('cli', () => {
 
   it('asks on a terminal, without echo', async () => {
     system.tty = true;
-    const ran = await system.run('user password ann@example.org', 'old\rnex\x7fw\r');
+    const ran = await system.run('user password ann@example.org', 'old\rnex\x7fw\rnew\r');
     assert.equal(ran.status, 0, ran.err);
     assert.deepEqual(system.calls, [['password', 'ann@example.org', { password: 'old' }, 'new']]);
-    assert.equal(ran.err, 'Old password: \nNew password: \n');
+    assert.equal(ran.err, 'Old password: \nNew password: \nNew password again: \n');
+    const differ = await system.run('user add bob@example.org', 'hidden-one\rhidden-two\r');
+    assert.deepEqual([differ.status, system.calls.length], [1, 1]);
+    assert.match(differ.err, /colombier: the two new passwords differ: nothing was changed\n$/);
   });
 
   it('proves by the old password or a recovery code', async () => {
@@ -60,7 +63,7 @@ describe('cli', () => {
     const bad: [string, string, RegExp][] = [
       ['user add a@b.example', 'x\n', /give --password-stdin/],
       ['user add a@b.example --password-stdin', '', /password: empty/],
-      ['user add a@b.example --password-stdin', 'a\nb\n', /expected one line: password/],
+      ['user add a@b.example --password-stdin', 'a\nb\n', /expected one line: new password/],
       ['user password a@b.example --password-stdin', 'a\n', /expected 2 lines: old password, then new password/],
       ['user add a@b.example --password-stdin', 'x'.repeat(5000), /too long/],
       ['user add a@b.example --password secret', '', /never given as an argument/],
