@@ -74,6 +74,7 @@ export interface Config {
 
 export type Values = Partial<Record<SettingName, string>>;
 
+const HOST_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
 const names = Object.keys(settings) as SettingName[];
 const flagOf = (name: SettingName) => name.toLowerCase().replaceAll('_', '-');
 
@@ -165,7 +166,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const addresses = (name: SettingName): string[] => {
     const all = get(name).split(',').map((a) => a.trim()).filter((a) => a !== '');
     if (all.length === 0) throw new Malformed(`${flagOf(name)}: no address given`);
-    const bad = all.find((a) => isIP(a) === 0 && a !== 'localhost');
+    const bad = all.find((a) => isIP(a) === 0 && !HOST_NAME.test(a));
     if (bad !== undefined) throw new Malformed(`${flagOf(name)}: "${bad}" is not an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::`);
     return all;
   };
@@ -206,7 +207,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const twice = own.find((name, i) => own.slice(0, i).some((other) => Number(get(other)) === Number(get(name))));
   if (twice !== undefined) throw new Malformed(`${flagOf(twice)}: ${get(twice)} is the port of ${flagOf(own.find((name) => Number(get(name)) === Number(get(twice)))!)} already`);
   const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
-  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
+  if (!HOST_NAME.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
 
   return freeze({
     store: storeOf(get('STORE'), path, () => ({

@@ -108,7 +108,7 @@ describe('config', () => {
     [{ STORE: 'tape:x' }, /neither/],
     [{ LISTEN: ' , ' }, /listen/],
     [{ LISTEN: '127.0.0.1:25' }, /listen: "127\.0\.0\.1:25" is not an address of this machine/],
-    [{ HTTP_LISTEN: 'everywhere' }, /http-listen: "everywhere" is not an address/],
+    [{ HTTP_LISTEN: '[::1]' }, /http-listen: "\[::1\]" is not an address/],
     [{ IMAP_PORT: '1025' }, /imap-port: 1025 is the port of smtp-port already/],
     [{ PEER_PORT: '01143' }, /peer-port: 01143 is the port of imap-port already/],
     [{ PEER_ADDRESS: 'host' }, /not host:port/],
