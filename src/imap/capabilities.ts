@@ -16,6 +16,15 @@ export function isWithheld(withheld: ReadonlySet<string>, name: string): boolean
   return withheld.size > 0 && (withheld.has(name) || withheld.has(name.split('=')[0]) || withheld.has(CAPABILITY_OF[name] ?? name));
 }
 
+const SOMETIMES = 'STARTTLS AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS COMPRESS=DEFLATE APPENDLIMIT MESSAGELIMIT';
+
+/** Those that are no capability of this server, nor the beginning of one before its `=`, nor a command that is known by another name. */
+export function unknownCapabilities(names: Iterable<string>): string[] {
+  const all = `${ALWAYS} ${AUTHENTICATED} ${SOMETIMES}`.toUpperCase().split(' ');
+  const known = new Set([...all, ...all.map((name) => name.split('=')[0]), ...Object.keys(CAPABILITY_OF)]);
+  return [...names].filter((name) => !known.has(name));
+}
+
 /** The list for this moment: before log-in how to log in, afterwards everything else. */
 export function capabilities(context: Context): string {
   const all = offered(context);

@@ -1,7 +1,7 @@
 // One connection: pulls commands one after the other, runs each to its tagged answer, tells the client what happened
 // in its mailbox at the moments when it may, and holds next to nothing while idle.
 import type { Socket } from 'node:net';
-import { Corrupt, Malformed, limits, reason } from '../base/index.ts';
+import { Corrupt, Malformed, Refused, limits, reason } from '../base/index.ts';
 import type { Clock, Limits, Logger, MailboxId } from '../base/index.ts';
 import { answerTo, clean } from './answer.ts';
 import { runAppend } from './append.ts';
@@ -227,6 +227,7 @@ export class Connection implements Context, Owner, Told {
     const answer = this.transport.closed || e instanceof Gone ? null : answerTo(e);
     if (answer === null) throw e;
     if (e instanceof Corrupt) this.logger.error('stored data is damaged', { command: name, reason: reason(e) });
+    if (e instanceof Refused && (name === 'LOGIN' || name === 'AUTHENTICATE')) this.logger.info('log-in refused', { remote: this.remote, why: e.message });
     return answer;
   }
 

@@ -2,8 +2,9 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { Refused, limits } from '../base/index.ts';
+import { Refused, limits, listenFault } from '../base/index.ts';
 import type { Clock, Limits, Logger, Proxies } from '../base/index.ts';
+import { unknownCapabilities } from './capabilities.ts';
 import { Connection } from './conn.ts';
 import type { Host } from './host.ts';
 import type { Backend } from './session.ts';
@@ -51,6 +52,8 @@ export class ImapServer implements Host {
 
   constructor({ backend, secureContext, logger, clock, hostname, limits: own = limits, proxies, withheld = [] }: ImapOptions) {
     this.withheld = new Set(withheld.map((name) => name.toUpperCase()));
+    const unknown = unknownCapabilities(this.withheld);
+    if (unknown.length > 0) throw new Refused(`imap-withheld: this server has no capability ${unknown.join(', ')}`);
     this.#proxies = proxies ?? null;
     this.limits = own;
     this.backend = backend;
@@ -73,7 +76,7 @@ export class ImapServer implements Host {
     server.on('connection', (socket: Socket) => this.#arrived(socket, implicitTls));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
-      const failed = (e: NodeJS.ErrnoException) => reject(new Refused(`IMAP cannot listen on ${host} port ${port}: ${e.code === 'EADDRINUSE' ? 'another program has this port' : (e.code ?? e.message)}`));
+      const failed = (e: NodeJS.ErrnoException) => reject(new Refused(`IMAP cannot listen on ${host} port ${port}: ${listenFault(e)}`));
       server.once('error', failed);
       server.listen(port, host, () => {
         server.removeListener('error', failed);

@@ -86,6 +86,9 @@ export interface RemoteOutcome extends Outcome {
 /** As `NOTIFY=` has it; undefined: nothing was asked. */
 const notifyText = (bits: number): string | undefined => (bits === 0 ? undefined : (['never', 'success', 'failure', 'delay'] as const).filter((n) => bits & NOTIFY[n]).join(',').toUpperCase());
 
+/** For the log: what another server says names recipients, and who writes to whom is nobody's affair. */
+export const nameless = (text: string): string => text.replace(/[^\s<>()"',;:]+@[^\s<>()"',;:]+/g, '…');
+
 export const printable = (text: string): string => text.replace(/[\x00-\x1f\x7f]+/g, ' ').trim().slice(0, TEXT_MAX);
 
 export class Remote {

@@ -6,6 +6,7 @@ import type { QueuedMessage } from './fold.ts';
 import type { Mailroom } from './mailroom.ts';
 import type { Notice } from './ops.ts';
 import type { Queue } from './queue.ts';
+import { nameless } from './remote.ts';
 
 export interface TellerOptions {
   queue: Queue;
@@ -73,7 +74,7 @@ export class Teller {
       // A full mailbox may have room again; a sender who is gone can be told no more.
       if (!(e instanceof Refused) || (e.code === 'OVERQUOTA' && clock.now() - at < queue.limits.queue_age_ms_max)) throw e;
       // Of forwarded mail, which alone has fields before it and no user, nobody else hears.
-      logger[m.user === '' && m.prefix.length > 0 ? 'error' : 'warn']('a notice has no recipient', { message: m.id, why: e.message });
+      logger[m.user === '' && m.prefix.length > 0 ? 'error' : 'warn']('a notice has no recipient', { message: m.id, why: nameless(e.message) });
     }
     await write((state) => (state.messages.has(m.id) ? [{ kind: 'Told', message: m.id, notice, recipients }] : []));
     queue.forget(m);

@@ -11,7 +11,7 @@ import { NOTIFY } from './ops.ts';
 import type { Outcome, QueueOp, QueuedSpec, RecipientSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { Places } from './places.ts';
-import { outcomeOf } from './remote.ts';
+import { nameless, outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome } from './remote.ts';
 import { AGAIN_MS, Results } from './results.ts';
 import { StoreClock } from './store-clock.ts';
@@ -304,7 +304,7 @@ export class Worker {
     await this.#results.company();
     const success: QueueOp[] = told.length === 0 ? [] : [{ kind: 'Told', message: message.id, notice: 'success', recipients: told }];
     await this.#results.write((state) => (state.messages.has(message.id) ? [...success, { kind: 'Attempted', message: message.id, attempt, at, by: hostname, outcomes: settled }] : []));
-    for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : o.text });
+    for (const o of settled) this.#o.logger.info(o.result, { message: message.id, recipient: o.recipient, status: o.status, host: o.host, why: o.result === 'delivered' ? undefined : nameless(o.text) });
     queue.forget(message);
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Corrupt, Unavailable } from '../../src/base/index.ts';
+import { Corrupt, Refused, Unavailable, createLogger } from '../../src/base/index.ts';
 import { dial, play, startWorld } from './dialogue.ts';
 import type { World } from './dialogue.ts';
 
@@ -52,6 +52,24 @@ describe('imap: connection', () => {
     assert.deepEqual(await wire.command('d', 'ENABLE IMAP4rev2 CONDSTORE'), ['* OK [HIGHESTMODSEQ 1] newest change', '* ENABLED CONDSTORE', 'd OK ENABLE completed']);
     wire.close();
     await strict.stop();
+  });
+
+  it('does not start with a capability to withhold that it does not have', async () => {
+    await assert.rejects(startWorld({ withheld: ['COMPRESS', 'unauthenticat'] }), (e) => e instanceof Refused && /no capability UNAUTHENTICAT$/.test(e.message));
+  });
+
+  it('logs a refused log-in, with the address that it came from and no name', async () => {
+    const lines: string[] = [];
+    const logged = await startWorld({ logger: createLogger('info', (line) => lines.push(line)) });
+    const wire = await dial(logged.port);
+    await wire.command('a', 'LOGIN ann@example.org wrong');
+    await wire.command('b', `AUTHENTICATE PLAIN ${Buffer.from('\0ann@example.org\0wrong').toString('base64')}`);
+    wire.close();
+    await logged.stop();
+    const refused = lines.filter((line) => line.includes('log-in refused'));
+    assert.equal(refused.length, 2, lines.join(''));
+    for (const line of refused) assert.match(line, /remote="?127\.0\.0\.1/);
+    assert.doesNotMatch(refused.join(''), /ann|wrong"?$/m);
   });
 
   it('authenticates by PLAIN, with and without initial response', async () => {

@@ -182,12 +182,15 @@ describe('queue: a whole replica', function () {
 
   it('delivers here without the queue, and brings a failure back into the INBOX', async () => {
     await app(people.anna).sendMail({ from: people.anna.address, to: people.ben.address, subject: 'here', text: 'x' });
-    answer = '550 5.1.1 who is that';
+    answer = '550 5.1.1 <eve@far.example>: who is that';
     await app(people.anna).sendMail({ from: people.anna.address, to: 'eve@far.example', subject: 'there', text: 'x' });
     const imap = await replica.client(people.anna);
     await until(async () => (await imap.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')), 60_000, () => `no notice came: ${replica.log.slice(-3000)}`);
     await imap.ok('SELECT INBOX');
     assert.match((await imap.ok('FETCH 1 BODY.PEEK[]')).join(''), /Final-Recipient: rfc822; eve@far\.example\r\nAction: failed\r\nStatus: 5\.1\.1/);
+    // The log says why, and not to whom.
+    assert.match(replica.log, /failed .*5\.1\.1 <…>: who is that/);
+    assert.ok(!replica.log.includes('eve@far'), replica.log);
     const ben = await replica.client(people.ben);
     assert.ok((await ben.ok('STATUS INBOX (MESSAGES)')).some((l) => l.includes('MESSAGES 1)')));
   });

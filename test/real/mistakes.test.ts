@@ -42,6 +42,8 @@ describe('real: mistakes at the start', function () {
     await fails({ COLOMBIER_SMTP_PORT: '99999' }, /smtp-port: "99999" is not a whole number/);
     await fails({ COLOMBIER_STORE: 'tape:x' }, /store: "tape:x" is neither disk:PATH nor s3:/);
     await fails({ COLOMBIER_TLS_CERT: at('none'), COLOMBIER_TLS_KEY: at('none') }, /none/);
+    const [imap] = await freePorts(1);
+    await fails({ COLOMBIER_IMAP_PORT: String(imap), COLOMBIER_IMAP_WITHHELD: 'SORT,FOO' }, /imap-withheld: this server has no capability FOO/);
     writeFileSync(at('pem'), 'no certificate');
     await fails({ COLOMBIER_TLS_CERT: at('pem'), COLOMBIER_TLS_KEY: at('pem') }, /pem/);
     await fails({ COLOMBIER_LISTEN: '192.0.2.1' }, /the peer channel cannot listen on 192\.0\.2\.1: this machine has no such address/);
