@@ -93,7 +93,7 @@ export async function rehearse(logger: Logger): Promise<void> {
 /** Collects garbage: the way to the engine's own function where the process was not started with --expose-gc. */
 function collect(): void {
   v8.setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  (runInNewContext('globalThis.gc') as (() => void) | undefined)?.();
   v8.setFlagsFromString('--no-expose-gc');
 }
 
