@@ -194,10 +194,11 @@ export class MailAdmin implements MailAdminMethods {
     const queue = await this.#fresh();
     const m = await this.#message(queue, id);
     const now = this.#clock.now();
-    if (!silent && [...m.attempts.values()].some((a) => a.until > now)) throw new Refused(`${id} is being sent right now: hold it, and drop it then`, 'INUSE');
     await queue.write((state) => {
       const there = state.messages.get(id);
       if (!there) return [];
+      // Asked right before the write, as attempts are: what another server takes at this moment has not failed.
+      if (!silent && [...there.attempts.values()].some((a) => a.until + queue.limits.queue_margin_ms > now)) throw new Refused(`${id} is being sent right now: hold it, and drop it then`, 'INUSE');
       return [silent ? { kind: 'Dropped', message: id } : { kind: 'Attempted', message: id, attempt: '', at: now, by: this.#config.hostname, outcomes: givenUp(there) }];
     });
     queue.forget(m);

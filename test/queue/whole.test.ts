@@ -24,11 +24,13 @@ describe('queue: a whole replica', function () {
   const got: { from: string; to: string[]; text: string }[] = [];
   let mx: SMTPServer;
   let answer: string | null = null;
+  /** The other server answers no recipient before this. */
+  let gate: Promise<void> = Promise.resolve();
 
   before(async () => {
     mx = new SMTPServer({
       authOptional: true, disableReverseLookup: true, logger: false, closeTimeout: 100,
-      onRcptTo: (_a, _s, done) => done(answer === null ? null : Object.assign(new Error(answer.slice(4)), { responseCode: Number(answer.slice(0, 3)) })),
+      onRcptTo: (_a, _s, done) => void gate.then(() => done(answer === null ? null : Object.assign(new Error(answer.slice(4)), { responseCode: Number(answer.slice(0, 3)) }))),
       onData: (stream, session, done) => {
         const pieces: Buffer[] = [];
         stream.on('data', (p) => pieces.push(p));
@@ -299,6 +301,22 @@ describe('queue: a whole replica', function () {
     await until(async () => notice.test(await inbox(people.anna)), 60_000);
     await until(async () => (await site.command(['queue', 'list'])).out === 'nothing waits\n');
     assert.doesNotMatch(await inbox(people.anna), /ida@far/);
+  });
+
+  it('does not tell that a message failed while it is being sent', async () => {
+    answer = null;
+    const before = got.length;
+    let open = () => {};
+    gate = new Promise((resolve) => (open = resolve));
+    await app(people.anna).sendMail({ from: people.anna.address, to: 'lea@far.example', subject: 'under way', text: 'x' });
+    const [, id] = await until(async () => /^(\w+) +sending .*lea@far/m.exec((await site.command(['queue', 'list'])).out) ?? false);
+    const dropped = await site.command(['queue', 'drop', id]);
+    assert.equal(dropped.status, 1);
+    assert.match(dropped.err, /is being sent right now/);
+    open();
+    await arrives(before + 1);
+    await until(async () => (await site.command(['queue', 'list'])).out === 'nothing waits\n');
+    assert.doesNotMatch(await inbox(people.anna), /lea@far/);
   });
 
   it('sends on after a kill, by the next replica on the same store, with the command line alone meanwhile', async () => {
