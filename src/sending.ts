@@ -6,8 +6,8 @@ import type { Logins } from './account/index.ts';
 import type { Config } from './config.ts';
 import { candidatesFor } from './directory/index.ts';
 import type { Directory } from './directory/index.ts';
-import { DailyReports, Forwarder, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, sevenBitForm, signedDnsOf } from './queue/index.ts';
-import type { Onward, QueuedMessage, Senders } from './queue/index.ts';
+import { DailyReports, Forwarder, Mailroom, Outbox, Queue, Route, StsPolicies, Worker, dnsOf, fetchTextBy, policyShelf, queueKeys, SevenBitForms, signedDnsOf } from './queue/index.ts';
+import type { Onward, Senders } from './queue/index.ts';
 import type { Receiver } from './smtp/index.ts';
 import { readSecret, signingKeys } from './verify/index.ts';
 import type { SigningKey } from './verify/index.ts';
@@ -82,7 +82,7 @@ export class Sending {
     const onward: Onward = { onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) };
     this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, ...onward });
     const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, hostname: config.hostname, reports: this.reports ?? undefined });
-    const sevenBits = (m: QueuedMessage) => sevenBitForm(m, { queue: this.queue, keysOf: (domain) => senders.keysOf(domain), clock });
+    const sevenBits = new SevenBitForms({ queue: this.queue, keysOf: (domain) => senders.keysOf(domain), clock, memory: replica.spoolBudget });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, sevenBits, clock, random, logger });
     let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };
     const senders: Senders = {

@@ -70,6 +70,8 @@ export const sendingLimits = {
   queue_convert_bytes_max: 10 * KIB * KIB,
   /** Bytes of its parts that are encoded for that: a megabyte takes 50 ms, in which nothing else is done. */
   queue_encode_bytes_max: KIB * KIB,
+  /** Memory for messages that are put into seven bits, three times their size, and then for what came of it until it is sent: others wait. */
+  queue_convert_memory_bytes_max: 64 * KIB * KIB,
   /** Bytes of the original that a DSN brings back; more than that, its header alone. */
   dsn_original_bytes_max: 256 * KIB,
   /** New DKIM keys sign so long after they were made, so that their records are in DNS; and old ones are kept so long after their last signature. */

@@ -36,7 +36,7 @@ export interface Envelope {
   ret?: '' | 'FULL' | 'HDRS';
   bytes: number;
   eightBit: boolean;
-  /** The message for a server that takes no 8-bit mail, and its size; null: there is no such form. */
+  /** The message for a server that takes no 8-bit mail, and its size; null: there is no such form. Unavailable, Corrupt. */
   sevenBits?: () => Promise<{ bytes: number; message: AsyncIterable<Buffer> } | null>;
   utf8: boolean;
   /** Only over TLS with a certificate that was checked, and only to who promises the same (RFC 8689 §4). */
@@ -201,7 +201,12 @@ export class Remote {
     if (envelope.requireTls && !this.#supports('REQUIRETLS')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.30 ${name} does not promise REQUIRETLS, which the sender requires`, name));
     if (envelope.utf8 && !this.#supports('SMTPUTF8')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.6.7 ${name} does not take internationalized mail`, name));
     if (envelope.eightBit && !this.#supports('8BITMIME')) {
-      const other = await envelope.sevenBits?.();
+      let other: Awaited<ReturnType<NonNullable<Envelope['sevenBits']>>> = null;
+      try {
+        other = (await envelope.sevenBits?.()) ?? null;
+      } catch (e) {
+        return envelope.to.map((r) => outcomeOf(r.index, `451 4.3.0 ${reason(e)}`, ''));
+      }
       if (!other) return envelope.to.map((r) => outcomeOf(r.index, `554 5.6.3 ${name} does not take 8-bit mail`, name));
       envelope = { ...envelope, eightBit: false, bytes: other.bytes };
       message = other.message;

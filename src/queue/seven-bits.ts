@@ -1,23 +1,16 @@
 // A message for servers that take no 8-bit mail (RFC 6152 §3): parts with bytes beyond ASCII are encoded in quoted-printable or
-// base 64 (RFC 2045 §6), and the sender's domain signs anew.
+// base 64 (RFC 2045 §6).
 import { isAscii } from 'node:buffer';
-import { setImmediate } from 'node:timers/promises';
 import { limits } from '../base/index.ts';
-import type { BodyPart, Clock } from '../base/index.ts';
+import type { BodyPart } from '../base/index.ts';
 import { filterHeader, scanMessage } from '../message/index.ts';
-import { BodyHash, signDkimWith } from '../verify/index.ts';
-import type { SigningKey } from '../verify/index.ts';
 import { headerOf } from './dsn.ts';
-import type { QueuedMessage } from './fold.ts';
-import type { Queue } from './queue.ts';
 
 /** Of what a part may hold as it is (RFC 2045 §6.2): all others are encoded already. */
 const IDENTITIES = ['7bit', '8bit', 'binary'];
 const LINE = 76;
 /** A text is quoted while at most one byte in so many goes beyond ASCII. */
 const QUOTED_SHARE = 4;
-/** Hashed at once. */
-const PIECE_BYTES = 256 * 1024;
 const END = Buffer.from('\r\n');
 
 interface Coders {
@@ -55,7 +48,7 @@ class Converter {
   whole(): Buffer {
     this.#part(scanMessage(this.#message).body, false);
     this.#keep(this.#message.length);
-    return Buffer.concat(this.#pieces);
+    return Buffer.concat([mimeFields(this.#message), ...this.#pieces]);
   }
 
   /** `sealed`: a signature covers each byte. */
@@ -101,49 +94,19 @@ class Converter {
 }
 
 /** Where its text has no known charset (RFC 1428) the message says so: an encoding means nothing without MIME. */
-function withMime(message: Buffer): Buffer {
+function mimeFields(message: Buffer): Buffer {
   const header = headerOf(message);
   const has = (name: string) => filterHeader(header, [name], false).length > END.length;
-  if (has('mime-version')) return message;
-  return Buffer.concat([Buffer.from(`MIME-Version: 1.0\r\n${has('content-type') ? '' : 'Content-Type: text/plain; charset=unknown-8bit\r\n'}`), message]);
+  if (has('mime-version')) return Buffer.alloc(0);
+  return Buffer.from(`MIME-Version: 1.0\r\n${has('content-type') ? '' : 'Content-Type: text/plain; charset=unknown-8bit\r\n'}`);
 }
 
 /** The message with each part in seven bits; null: not without changing header fields, or what somebody signed, or not in a moment. */
 export async function inSevenBits(message: Buffer): Promise<Buffer | null> {
   try {
-    return new Converter(withMime(message), await coders()).whole();
+    return new Converter(message, await coders()).whole();
   } catch (e) {
     if (e instanceof Unconvertible) return null;
     throw e;
   }
-}
-
-export interface SevenBitsOptions {
-  queue: Queue;
-  /** Of a domain here, those that sign now. */
-  keysOf: (domain: string) => readonly SigningKey[];
-  clock: Clock;
-}
-
-/**
- * What goes to such a server in place of the message, all of it; null: it must go as it is. Only what was submitted here is
- * converted: what is handed on for others bears their signatures. Unavailable, Corrupt.
- */
-export async function sevenBitForm(m: QueuedMessage, { queue, keysOf, clock }: SevenBitsOptions): Promise<Buffer | null> {
-  if (m.user === '' || m.utf8 || m.plainBytes > queue.limits.queue_convert_bytes_max) return null;
-  const pieces: Buffer[] = [];
-  for await (const piece of queue.read(m)) pieces.push(piece);
-  const [prefix, ...original] = pieces;
-  const message = await inSevenBits(Buffer.concat(original));
-  if (message === null) return null;
-  const hash = new BodyHash();
-  const header = message.subarray(0, headerOf(message).length + END.length);
-  for (let at = header.length; at < message.length; at += PIECE_BYTES) {
-    hash.push(message.subarray(at, at + PIECE_BYTES));
-    await setImmediate();
-  }
-  const domain = /^DKIM-Signature:[^]*?\bd=([^;\s]+)/m.exec(m.prefix)?.[1];
-  const signatures = domain === undefined ? '' : await signDkimWith(keysOf(domain), header, hash.digest(), clock.now());
-  const trace = filterHeader(prefix, ['dkim-signature'], true).subarray(0, -END.length);
-  return Buffer.concat([trace, Buffer.from(signatures, 'latin1'), message]);
 }

@@ -14,6 +14,7 @@ import { Places } from './places.ts';
 import { nameless, outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome } from './remote.ts';
 import { AGAIN_MS, Results } from './results.ts';
+import type { SevenBitForms } from './seven-bit-forms.ts';
 import { StoreClock } from './store-clock.ts';
 import { Teller } from './teller.ts';
 
@@ -32,8 +33,8 @@ export interface WorkerOptions {
   /** Delivers to users here: local recipients, and notifications. */
   mailroom: Mailroom;
   hostname: string;
-  /** The message in seven bits, where that can be had. */
-  sevenBits?: (m: QueuedMessage) => Promise<Buffer | null>;
+  /** Messages in seven bits, where that can be had. */
+  sevenBits?: Pick<SevenBitForms, 'lend'>;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -282,8 +283,10 @@ export class Worker {
     const stop = () => over.abort();
     this.#over.signal.addEventListener('abort', stop, { once: true });
     let outcomes: RemoteOutcome[];
+    const lent = this.#o.sevenBits?.lend(message, over.signal);
+    const sevenBits = lent && (() => lent.made().then((form) => form && { bytes: form.bytes, message: this.#confirmed(form.pieces) }));
     try {
-      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, ret: message.ret, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, sevenBits: () => this.#sevenBits(message), utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
+      const envelope: Envelope = { from: message.from, to: mine.map((index) => ({ index, ...spec(message.recipients[index]) })), envid: message.envid, ret: message.ret, bytes: message.prefix.length + message.plainBytes, eightBit: message.eightBit, sevenBits, utf8: message.utf8, requireTls: message.requireTls, anyTls: message.anyTls };
       // By both clocks, right before the last line. A clock that went back can't make the time longer.
       const mayEnd = () => mutations.noTimeCheck || (!over.signal.aborted && left() > answer && clock.now() >= begun.wall - 60_000);
       if (destination === HERE) outcomes = await mailroom.deliver(message, mine, () => queue.read(message));
@@ -292,6 +295,7 @@ export class Worker {
       outcomes = mine.map((i) => outcomeOf(i, `451 4.3.0 ${reason(e)}`, ''));
     } finally {
       cancel();
+      lent?.release();
       this.#over.signal.removeEventListener('abort', stop);
       // The next one begins while the result is written.
       this.#transactions.leave(destination);
@@ -339,11 +343,6 @@ export class Worker {
     const { queue, mutations = {} } = this.#o;
     yield* message;
     if (!mutations.noStoreCheck) await queue.storeTime();
-  }
-
-  async #sevenBits(message: QueuedMessage): ReturnType<NonNullable<Envelope['sevenBits']>> {
-    const bytes = (await this.#o.sevenBits?.(message)) ?? null;
-    return bytes && { bytes: bytes.length, message: this.#confirmed([bytes]) };
   }
 
   /** Puts off, or gives up what is too old. */

@@ -208,6 +208,11 @@ describe('queue/route', () => {
     const r = keep(route(there.port));
     assert.deepEqual((await r.send('there.test', { ...envelope('ben@there.test'), utf8: true }, message, always, new AbortController().signal)).map((o) => [o.result, o.status]), [['failed', '5.6.7']]);
     assert.deepEqual((await r.send('there.test', { ...envelope('ben@there.test'), eightBit: true }, message, always, new AbortController().signal)).map((o) => [o.result, o.status]), [['failed', '5.6.3']]);
+    // That there is no such form now says nothing about the message; the connection serves the next one.
+    const later = () => Promise.reject(new Unavailable('no room'));
+    assert.deepEqual((await r.send('there.test', { ...envelope('ben@there.test'), eightBit: true, sevenBits: later }, message, always, new AbortController().signal)).map((o) => [o.result, o.status, o.text]), [['deferred', '4.3.0', '451 4.3.0 Unavailable: no room']]);
+    assert.equal((await send(r, ['ben@there.test']))[0].result, 'delivered');
+    assert.equal(there.connections, 1);
     const small = keep(await mx({ size: 10 }));
     const r2 = keep(route(small.port));
     assert.deepEqual((await send(r2, ['ben@there.test'])).map((o) => [o.result, o.status]), [['failed', '5.3.4']]);

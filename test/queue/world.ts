@@ -65,6 +65,8 @@ export class QueueWorld {
   readonly inboxes = new Inboxes();
   /** What the mailroom delivers to: what stands in front of the inboxes, where there is such. */
   front: Receiver = this.inboxes;
+  /** For servers that take no 8-bit mail. */
+  sevenBits: ConstructorParameters<typeof Worker>[0]['sevenBits'];
   readonly members: Member[] = [];
   readonly limits: Limits;
   hints = true;
@@ -93,7 +95,7 @@ export class QueueWorld {
     });
     const hostname = `mx${slot}.here.test`;
     const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', hostname, reports });
-    const worker = new Worker({ queue, sender, mailroom, hostname, clock, random, logger: silent, mutations });
+    const worker = new Worker({ queue, sender, mailroom, hostname, sevenBits: this.sevenBits, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,
       senders: {
