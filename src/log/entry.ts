@@ -60,6 +60,8 @@ const SHARED_BYTES_MIN = 1024;
 /** The bytes of the newest events, within a limit. */
 export class Remembered {
   readonly #entries: Entry[] = [];
+  /** Those before it have lost their bytes. */
+  #from = 0;
   #bytes = 0;
   /** What the newest small ones are in: memory of its own for each costs more than its bytes. */
   #shared = Buffer.alloc(0);
@@ -80,12 +82,15 @@ export class Remembered {
     entry.kept = this.#copy(bytes);
     this.#entries.push(entry);
     this.#bytes += bytes.length;
-    let drop = 0;
-    while (this.#bytes > bytesMax && drop < this.#entries.length - 1) {
-      const oldest = this.#entries[drop++];
+    while (this.#bytes > bytesMax && this.#from < this.#entries.length - 1) {
+      const oldest = this.#entries[this.#from++];
       this.#bytes -= oldest.kept?.length ?? 0;
       oldest.kept = null;
     }
-    if (drop > 0) this.#entries.splice(0, drop);
+    // By halves: to move all that stay up for each one that leaves would cost more than the bytes do.
+    if (this.#from > this.#entries.length / 2) {
+      this.#entries.splice(0, this.#from);
+      this.#from = 0;
+    }
   }
 }
