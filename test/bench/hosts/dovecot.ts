@@ -35,13 +35,14 @@ export async function startDovecot(folder: string, tls: { cert: string; key: str
   const users = Array.from({ length: USERS }, (_, i) => named(`u${i}`));
   const unseen = Array.from({ length: UNSEEN }, (_, i) => named(`new${i}`));
   const big = named('big');
-  const lines = [...users, big].map((u) => `${u.address}:{PLAIN}${u.password}`);
+  const returning = named('returning');
+  const lines = [...users, big, returning].map((u) => `${u.address}:{PLAIN}${u.password}`);
   for (const u of unseen) lines.push(`${u.address}:{ARGON2ID}${argon2id(u.password)}`);
   writeFileSync(join(folder, 'users'), `${lines.join('\n')}\n`, { mode: 0o644 });
   const [lmtp, imap, imaps] = await freePorts(3);
   const config = join(folder, 'dovecot.conf');
   writeFileSync(config, settings(folder, { lmtp, imap, imaps }, tls));
-  return new Dovecot(folder, config, { lmtp, imap, imaps }, users, big, unseen).start();
+  return new Dovecot(folder, config, { lmtp, imap, imaps }, { users, big, returning, unseen }).start();
 }
 
 function argon2id(password: string): string {
@@ -127,21 +128,23 @@ class Dovecot implements Host {
   readonly imaps: number;
   readonly users: readonly User[];
   readonly big: User;
+  readonly returning: User;
   readonly unseen: readonly User[];
   readonly second = null;
   readonly #folder: string;
   readonly #config: string;
   #child: ChildProcess | null = null;
 
-  constructor(folder: string, config: string, ports: { lmtp: number; imap: number; imaps: number }, users: User[], big: User, unseen: User[]) {
+  constructor(folder: string, config: string, ports: { lmtp: number; imap: number; imaps: number }, people: Pick<Host, 'users' | 'big' | 'returning' | 'unseen'>) {
     this.#folder = folder;
     this.#config = config;
     this.lmtp = ports.lmtp;
     this.imap = ports.imap;
     this.imaps = ports.imaps;
-    this.users = users;
-    this.big = big;
-    this.unseen = unseen;
+    this.users = people.users;
+    this.big = people.big;
+    this.returning = people.returning;
+    this.unseen = people.unseen;
   }
 
   async start(): Promise<this> {

@@ -14,6 +14,8 @@ export interface Host {
   readonly users: readonly User[];
   /** Has the large mailboxes; logs in by what costs no slow hash. */
   readonly big: User;
+  /** Has one large mailbox and no history of other measurements; logs in in the same way. */
+  readonly returning: User;
   /** Have chosen passwords, hashed with Argon2id, and never logged in. */
   readonly unseen: readonly User[];
   /** Ends the processes and starts them again, with all mail. */

@@ -78,7 +78,7 @@ export const reading: Row[] = [
     const took = await timed(() => client.run('FETCH 1:* (BODY.PEEK[])'));
     client.close();
     return took;
-  }, 1),
+  }),
   row('read-bodies-again', 'FETCH 1:* (BODY.PEEK[]), 40 MB, again', 'ms', 'not slower', notSlower, async (host, _bench, round) => {
     const client = await session(host);
     if (round === 0) await warm(() => client.run('FETCH 1:* (BODY.PEEK[])'));
@@ -89,7 +89,7 @@ export const reading: Row[] = [
     const result = await oneByOne(client, bench);
     client.close();
     return result;
-  }, 1),
+  }),
   row('read-one-again', 'bodies one by one, again', 'mails/s', 'not slower', atLeast(1), async (host, bench, round) => {
     const client = await session(host);
     if (round === 0) for (let i = 0; i < WARM_ROUNDS; i++) await oneByOne(client, bench);
