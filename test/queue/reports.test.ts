@@ -16,7 +16,7 @@ const HOUR = 3_600_000;
 const sts = { type: 'sts' as const, strings: ['version: STSv1', 'mode: enforce'], mx: ['mx.there.test'] };
 const session = (failure: TlsSession['failure'] = null): TlsSession => ({ domain: 'there.test', policy: sts, host: { name: 'mx.there.test', address: '192.0.2.1' }, failure });
 const seen = (more: Partial<DmarcSeen> = {}): DmarcSeen => ({
-  domain: 'there.test', published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 100 }, rua: ['mailto:dmarc@there.test', 'mailto:all@reports.test!10m', 'mailto:evil@victim.test'], ip: '192.0.2.7', headerFrom: 'there.test', envelopeFrom: 'there.test',
+  domain: 'there.test', published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 100 }, rua: ['mailto:dmarc@there.test', 'mailto:all@reports.test!10m', 'mailto:small@there.test!1k', 'mailto:evil@victim.test'], ip: '192.0.2.7', headerFrom: 'there.test', envelopeFrom: 'there.test',
   disposition: 'reject', dkim: 'fail', spf: 'fail', override: null, dkimResults: [{ domain: '<&"', selector: 's1', result: 'fail' }], spfResult: { domain: 'there.test', result: 'softfail' }, ...more,
 });
 
@@ -25,7 +25,12 @@ describe('queue/reports', () => {
   it('finds where reports go', () => {
     assert.deepEqual(tlsReportAddresses(['v=TLSRPTv1; rua=mailto:a@x.test,https://x.test/r,mailto:b%2Bc@x.test']), ['a@x.test', 'b+c@x.test']);
     for (const bad of [[], ['v=TLSRPTv2; rua=mailto:a@x.test'], ['v=TLSRPTv1; rua=mailto:a@x.test', 'v=TLSRPTv1; rua=mailto:b@x.test'], ['v=TLSRPTv1; rua=mailto:a b@x.test\r\nBcc: y']]) assert.deepEqual(tlsReportAddresses(bad), []);
-    assert.deepEqual(dmarcReportAddresses(['mailto:a@X.test!5m', 'https://x', 'mailto:b', 'mailto:c@x.test!zz']), [{ address: 'a@X.test', domain: 'x.test' }]);
+    assert.deepEqual(dmarcReportAddresses(['mailto:a@X.test!5m', 'https://x', 'mailto:b', 'mailto:c@x.test!zz']), [{ address: 'a@X.test', domain: 'x.test', bytesMax: 5 << 20 }]);
+    // Such a record is anybody's: what it says must stop no report, nor become fields of our own mail.
+    for (const bad of ['%zz@x.test', 'a%0D%0ABcc:b@x.test', 'a@x.test%0D%0AX:y', 'a%40b@x.test', 'a%3E@x.test', 'a@b@x.test', 'a@localhost']) {
+      assert.deepEqual(tlsReportAddresses([`v=TLSRPTv1; rua=mailto:${bad}`]), [], bad);
+      assert.deepEqual(dmarcReportAddresses([`mailto:${bad}`]), [], bad);
+    }
     assert.deepEqual([permissionName('there.test', 'there.test'), permissionName('a.there.test', 'there.test'), permissionName('there.test', 'else.test')], [null, null, 'there.test._report._dmarc.else.test']);
   });
 

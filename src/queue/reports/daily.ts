@@ -170,7 +170,7 @@ export class DailyReports implements DmarcRecorder {
     const id = this.#id('dmarc', day, domain);
     const begin = Date.parse(`${day}T00:00:00Z`);
     const report = dmarcReport({ organization: hostname, contact: `postmaster@${from.domain}`, id, from: begin, to: begin + DAY_MS, rows });
-    for (const { address, domain: where } of dmarcReportAddresses(rows.at(-1)![0].rua)) {
+    for (const { address, domain: where, bytesMax } of dmarcReportAddresses(rows.at(-1)![0].rua)) {
       const permission = permissionName(domain, where);
       if (permission !== null && !(await this.#texts(permission)).some((t) => /^v=DMARC1\b/i.test(t))) continue;
       await this.#enqueue(address, id, (at) => ({
@@ -179,7 +179,7 @@ export class DailyReports implements DmarcRecorder {
         text: `Mail that said to be from ${domain} on ${day}, in the form of RFC 7489.`,
         file: `${from.domain}!${domain}!${begin / 1000}!${(begin + DAY_MS) / 1000 - 1}!${id}.xml.gz`,
         fileType: 'application/gzip', report, at,
-      }));
+      }), bytesMax);
     }
   }
 
@@ -188,11 +188,13 @@ export class DailyReports implements DmarcRecorder {
     return createHash('sha256').update(`${this.#o.hostname.split('.').slice(-2).join('.')} ${kind} ${day} ${domain}`).digest('hex').slice(0, 24);
   }
 
-  async #enqueue(address: string, id: string, mail: (at: number) => Omit<Parameters<typeof reportMail>[0], 'from' | 'to' | 'id' | 'keys'>): Promise<void> {
+  /** What is larger than its recipient takes is not sent (RFC 7489 §6.2). */
+  async #enqueue(address: string, id: string, mail: (at: number) => Omit<Parameters<typeof reportMail>[0], 'from' | 'to' | 'id' | 'keys'>, bytesMax = Infinity): Promise<void> {
     const { queue, random, clock, sender } = this.#o;
     const { domain, keys } = sender()!;
     const at = clock.now();
     const message = reportMail({ ...mail(at), from: `postmaster@${domain}`, to: address, id, keys });
+    if (message.length > bytesMax) return;
     const mine = createHash('sha256').update(`${id} ${address}`).digest('hex').slice(0, 16);
     // Nobody hears of a report that can't be delivered: the null sender ends it.
     await enqueue(queue, random, { id: `report-${mine}`, at, from: '', recipients: [{ address, notify: 0, orcpt: '' }] }, message);

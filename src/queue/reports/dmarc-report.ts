@@ -1,4 +1,6 @@
 // Aggregate reports of DMARC (RFC 7489 §7.2): what is counted, where reports go, and the XML of one day.
+import { mailtoOf } from './mailto.ts';
+import type { ReportTarget } from './mailto.ts';
 
 type PassFail = 'pass' | 'fail';
 
@@ -30,10 +32,9 @@ export interface DmarcRecorder {
 const escape = (text: string) => text.replace(/[\x00-\x1f\x7f]/g, '').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).slice(0, 300);
 const tag = (name: string, value: string | number) => `<${name}>${escape(String(value))}</${name}>`;
 
-/** Addresses of the record's rua, with the domain of each. */
-export function dmarcReportAddresses(rua: readonly string[]): { address: string; domain: string }[] {
-  const found = rua.map((u) => /^mailto:([^?!\s]+@([^?!@\s]+))(![0-9]+[kmgt]?)?$/i.exec(u.trim())).filter((m) => m !== null);
-  return found.slice(0, 5).map((m) => ({ address: decodeURIComponent(m[1]), domain: m[2].toLowerCase() }));
+/** Addresses of the record's rua. */
+export function dmarcReportAddresses(rua: readonly string[]): ReportTarget[] {
+  return rua.map(mailtoOf).filter((to) => to !== null).slice(0, 5);
 }
 
 /** The record by which another domain says that it wants reports about this one (§7.1), or null where none is needed. */

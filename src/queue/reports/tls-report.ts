@@ -1,6 +1,7 @@
 // Reports of how TLS went with a domain's servers (RFC 8460): what is counted, and the JSON of one day.
 import type { TlsSession } from '../route.ts';
 import type { AppliedPolicy } from '../tls-policy.ts';
+import { mailtoOf } from './mailto.ts';
 
 export interface TlsRow {
   policy: AppliedPolicy;
@@ -18,7 +19,7 @@ export function tlsReportAddresses(texts: readonly string[]): string[] {
   const found = texts.filter((t) => /^v=TLSRPTv1\s*;/i.test(t));
   if (found.length !== 1) return [];
   const rua = /;\s*rua\s*=\s*([^;]+)/i.exec(found[0])?.[1] ?? '';
-  return rua.split(',').map((u) => /^mailto:([^?!\s]+@[^?!\s]+)/i.exec(u.trim())?.[1]).filter((a) => a !== undefined).map((a) => decodeURIComponent(a)).slice(0, 5);
+  return rua.split(',').map((u) => mailtoOf(u)?.address).filter((a) => a !== undefined).slice(0, 5);
 }
 
 export interface TlsReportOptions {
