@@ -13,7 +13,7 @@ export const BLOB_ID_BITS = 120;
 export const plainSpec = { user: '', envid: '', ret: '', eightBit: false, utf8: false, requireTls: false, anyTls: false, releaseAt: 0 } as const;
 
 /** Puts a small message into the queue, unless one with that id is there. Unavailable. */
-export async function enqueue(queue: Queue, random: Random, spec: Pick<QueuedSpec, 'id' | 'at' | 'from' | 'recipients'>, message: Buffer): Promise<void> {
+export async function enqueue(queue: Queue, random: Random, spec: Pick<QueuedSpec, 'id' | 'at' | 'from' | 'recipients'> & { anyTls?: boolean }, message: Buffer): Promise<void> {
   if (queue.state.messages.has(spec.id)) return;
   const sealer = new BlobSealer(queue.keys.blob, random);
   const pieces = [...sealer.push(message)];

@@ -86,6 +86,7 @@ describe('queue/reports', () => {
     const tls = await open('tls@there.test');
     assert.match(String(tls.mail.subject), /^Report Domain: there\.test Submitter: here\.test/);
     assert.equal(tls.mail.headers.get('tls-report-domain'), 'there.test');
+    assert.equal(tls.mail.headers.get('tls-required'), 'No');
     assert.equal(tls.mail.attachments[0].contentType, 'application/tlsrpt+gzip');
     const json = JSON.parse(tls.report);
     assert.equal(json['date-range']['start-datetime'], `${day}T00:00:00Z`);
@@ -107,6 +108,8 @@ describe('queue/reports', () => {
     const net = new FakeNet();
     const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
     const { queue } = await settled(world.member(net));
+    let any: boolean[] = [];
+    queue.onChanged(() => (any = [...queue.state.messages.values()].filter((m) => m.id.startsWith('report-')).map((m) => m.anyTls).concat(any)));
     const reports = new DailyReports({ queue, dns: { txt: async () => ['v=TLSRPTv1; rua=mailto:tls@there.test'] }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(7), logger: silent });
     const day = dayOf(clock.now());
     reports.session(session());
@@ -125,6 +128,8 @@ describe('queue/reports', () => {
     await settled(queue.store.delete(name));
     await settled(reports.send(day));
     assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 0);
+    // A report of bad TLS goes out over bad TLS.
+    assert.equal(any[0], true);
     await settled(reports.stop());
     await settled(world.stop());
   });

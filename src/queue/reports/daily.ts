@@ -154,7 +154,8 @@ export class DailyReports implements DmarcRecorder {
     for (const address of to) {
       await this.#enqueue(address, id, (at) => ({
         subject: `Report Domain: ${domain} Submitter: ${from.domain} Report-ID: <${id}@${from.domain}>`,
-        fields: `TLS-Report-Domain: ${domain}\r\nTLS-Report-Submitter: ${from.domain}\r\n`,
+        // What goes wrong with TLS must not keep the report of it back (RFC 8460 §3, RFC 8689 §5).
+        fields: `TLS-Report-Domain: ${domain}\r\nTLS-Report-Submitter: ${from.domain}\r\nTLS-Required: No\r\n`, anyTls: true,
         type: 'multipart/report; report-type="tlsrpt"',
         text: `How TLS went with the mail servers of ${domain} on ${day}, in the form of RFC 8460.`,
         file: `${from.domain}!${domain}!${begin / 1000}!${(begin + DAY_MS) / 1000 - 1}!${id}.json.gz`,
@@ -189,15 +190,16 @@ export class DailyReports implements DmarcRecorder {
   }
 
   /** What is larger than its recipient takes is not sent (RFC 7489 §6.2). */
-  async #enqueue(address: string, id: string, mail: (at: number) => Omit<Parameters<typeof reportMail>[0], 'from' | 'to' | 'id' | 'keys'>, bytesMax = Infinity): Promise<void> {
+  async #enqueue(address: string, id: string, mail: (at: number) => Omit<Parameters<typeof reportMail>[0], 'from' | 'to' | 'id' | 'keys'> & { anyTls?: boolean }, bytesMax = Infinity): Promise<void> {
     const { queue, random, clock, sender } = this.#o;
     const { domain, keys } = sender()!;
     const at = clock.now();
-    const message = reportMail({ ...mail(at), from: `postmaster@${domain}`, to: address, id, keys });
+    const { anyTls = false, ...report } = mail(at);
+    const message = reportMail({ ...report, from: `postmaster@${domain}`, to: address, id, keys });
     if (message.length > bytesMax) return;
     const mine = createHash('sha256').update(`${id} ${address}`).digest('hex').slice(0, 16);
     // Nobody hears of a report that can't be delivered: the null sender ends it.
-    await enqueue(queue, random, { id: `report-${mine}`, at, from: '', recipients: [{ address, notify: 0, orcpt: '' }] }, message);
+    await enqueue(queue, random, { id: `report-${mine}`, at, from: '', anyTls, recipients: [{ address, notify: 0, orcpt: '' }] }, message);
     this.counts.sent++;
   }
 
