@@ -16,11 +16,32 @@ export function isWithheld(withheld: ReadonlySet<string>, name: string): boolean
   return withheld.size > 0 && (withheld.has(name) || withheld.has(name.split('=')[0]) || withheld.has(CAPABILITY_OF[name] ?? name));
 }
 
-const SOMETIMES = 'STARTTLS AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS COMPRESS=DEFLATE APPENDLIMIT MESSAGELIMIT';
+type Offers<T> = Readonly<Record<string, (context: Context) => T>>;
+
+/** How to log in by AUTHENTICATE; the channel can be bound where TLS gives something to bind it to. */
+const MECHANISMS: Offers<boolean> = {
+  PLAIN: () => true,
+  'SCRAM-SHA-256': (c) => c.backend.scramAllowed,
+  'SCRAM-SHA-256-PLUS': (c) => c.backend.scramAllowed && c.channelBinding() !== null,
+};
+/** Before log-in. */
+const FIRST: Offers<boolean> = { STARTTLS: (c) => c.tlsAvailable && !c.secure };
+/** Behind it; a number stands behind its name. */
+const THEN: Offers<boolean | number> = {
+  'COMPRESS=DEFLATE': (c) => !c.transport.compressed,
+  APPENDLIMIT: (c) => c.limits.message_bytes_max,
+  MESSAGELIMIT: (c) => c.limits.imap_command_messages_max,
+};
+
+const ofNow = (offers: Offers<boolean | number>, context: Context): string[] =>
+  Object.entries(offers).flatMap(([name, offer]) => {
+    const now = offer(context);
+    return typeof now === 'number' ? `${name}=${now}` : now ? name : [];
+  });
 
 /** Those that are no capability of this server, nor the beginning of one before its `=`, nor a command that is known by another name. */
 export function unknownCapabilities(names: Iterable<string>): string[] {
-  const all = `${ALWAYS} ${AUTHENTICATED} ${SOMETIMES}`.toUpperCase().split(' ');
+  const all = [ALWAYS.toUpperCase(), AUTHENTICATED, ...Object.keys({ ...FIRST, ...THEN }), ...Object.keys(MECHANISMS).map((name) => `AUTH=${name}`)].join(' ').split(' ');
   const known = new Set([...all, ...all.map((name) => name.split('=')[0]), ...Object.keys(CAPABILITY_OF)]);
   return [...names].filter((name) => !known.has(name));
 }
@@ -33,15 +54,14 @@ export function capabilities(context: Context): string {
 }
 
 function offered(context: Context): string {
-  if (context.user !== null) return `${ALWAYS} ${AUTHENTICATED}${context.transport.compressed ? '' : ' COMPRESS=DEFLATE'} APPENDLIMIT=${context.limits.message_bytes_max} MESSAGELIMIT=${context.limits.imap_command_messages_max}`;
-  const tls = context.tlsAvailable && !context.secure ? ' STARTTLS' : '';
-  return `${ALWAYS}${tls}${mayLogin(context) ? mechanisms(context).map((name) => ` AUTH=${name}`).join('') : ' LOGINDISABLED'}`;
+  if (context.user !== null) return [ALWAYS, AUTHENTICATED, ...ofNow(THEN, context)].join(' ');
+  const logins = mayLogin(context) ? mechanisms(context).map((name) => `AUTH=${name}`) : ['LOGINDISABLED'];
+  return [ALWAYS, ...ofNow(FIRST, context), ...logins].join(' ');
 }
 
-/** How to log in by AUTHENTICATE; the channel can be bound where TLS gives something to bind it to. */
+/** Those of this connection that the administrator leaves. */
 export function mechanisms(context: Context): string[] {
-  if (!context.backend.scramAllowed) return ['PLAIN'];
-  return ['PLAIN', 'SCRAM-SHA-256', ...(context.channelBinding() !== null ? ['SCRAM-SHA-256-PLUS'] : [])];
+  return ofNow(MECHANISMS, context).filter((name) => !isWithheld(context.withheld, `AUTH=${name}`));
 }
 
 /** Whether passwords may be sent now. */

@@ -54,6 +54,19 @@ describe('imap: connection', () => {
     await strict.stop();
   });
 
+  it('can withhold each that it offers at any time', async () => {
+    const names = new Set<string>();
+    const learn = (line: string) => /CAPABILITY ([^\]]*)/.exec(line)![1].split(' ').forEach((name) => names.add(name.replace(/(?<=LIMIT)=\d+$/, '')));
+    for (const tls of [false, true]) {
+      const wire = await dial(tls ? world.tlsPort : world.port, { tls });
+      learn((await wire.command('a', 'CAPABILITY'))[0]);
+      learn((await wire.command('b', 'LOGIN ann@example.org secret'))[0]);
+      wire.close();
+    }
+    for (const name of ['STARTTLS', 'AUTH=SCRAM-SHA-256-PLUS', 'COMPRESS=DEFLATE', 'APPENDLIMIT', 'MESSAGELIMIT']) assert.ok(names.has(name), name);
+    await (await startWorld({ withheld: [...names] })).stop();
+  });
+
   it('does not start with a capability to withhold that it does not have', async () => {
     await assert.rejects(startWorld({ withheld: ['COMPRESS', 'unauthenticat'] }), (e) => e instanceof Refused && /no capability UNAUTHENTICAT$/.test(e.message));
   });

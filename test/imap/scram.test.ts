@@ -68,6 +68,15 @@ describe('imap: SCRAM', () => {
     }
   });
 
+  it('-PLUS that an administrator withholds is not offered: a client that says so is right', async () => {
+    const strict = await startWorld({ withheld: ['AUTH=SCRAM-SHA-256-PLUS'] });
+    wire = await dial(strict.tlsPort, { tls: true });
+    assert.match((await wire.command('c', 'CAPABILITY'))[0], / AUTH=SCRAM-SHA-256$/);
+    assert.match((await scram(wire, { mechanism: 'SCRAM-SHA-256-PLUS', header: 'p=tls-exporter,,' })).answer, /^x NO /);
+    assert.match((await scram(wire, { header: 'y,,' })).answer, /^x OK /);
+    await strict.stop();
+  });
+
   it('binds the channel by tls-exporter (-PLUS), behind STARTTLS too', async () => {
     for (const start of [false, true]) {
       wire = await dial(start ? world.port : world.tlsPort, { tls: !start });

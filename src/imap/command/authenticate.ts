@@ -2,7 +2,7 @@
 // RFC 4959.
 import { timingSafeEqual } from 'node:crypto';
 import { Malformed, Refused } from '../../base/index.ts';
-import { isWithheld, mechanisms } from '../capabilities.ts';
+import { mechanisms } from '../capabilities.ts';
 import { decodeBase64, parseClientFinal, parseClientFirst } from '../sasl/scram.ts';
 import { decodeUtf8 } from '../wire/index.ts';
 import { command } from './command.ts';
@@ -58,7 +58,7 @@ export const authenticate = command<{ mechanism: string; initial: string | null 
     args.sp();
     const mechanism = args.keyword();
     requirePrivacy(context);
-    if (!mechanisms(context).includes(mechanism) || isWithheld(context.withheld, `AUTH=${mechanism}`)) throw new Refused('no such mechanism', 'CANNOT');
+    if (!mechanisms(context).includes(mechanism)) throw new Refused('no such mechanism', 'CANNOT');
     if (args.done) return { mechanism, initial: null };
     args.sp();
     const initial = args.text.slice(args.at);
