@@ -43,6 +43,8 @@ export class Client extends Base {
   mayEnd: () => boolean = () => true;
   /** Whether chunks may be used where they are offered. */
   mayChunk = true;
+  /** Of the message under way, recipients that were refused and what was said of each. */
+  readonly refused = new Map<string, string>();
   /** DATA's handler, while the replies to a pipelined envelope come. */
   #afterEnvelope: Reply | null = null;
 
@@ -62,6 +64,8 @@ export class Client extends Base {
   }
 
   override _actionRCPT(text: string, done: Done): void {
+    // Where the sender was refused before, what is said of recipients is about that.
+    if (!isGood(text) && !this._envelope.mailError) this.refused.set(this._recipientQueue[0], text);
     super._actionRCPT(text, done);
     const go = this.#afterEnvelope;
     if (go === null || this._recipientQueue.length > 0) return;

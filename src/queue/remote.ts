@@ -50,8 +50,6 @@ interface NodemailerError extends Error {
   responseCode?: number;
   response?: string;
   command?: string;
-  recipient?: string;
-  rejectedErrors?: NodemailerError[];
 }
 
 /** Nothing was sent: another host may be tried. `tls`: it was for want of good TLS. */
@@ -248,14 +246,15 @@ export class Remote {
     // What was asked, and nothing that was not (RFC 3461 §5.2.1).
     const dsn = { ret: envelope.ret || undefined, envid: envelope.envid || undefined };
     this.#connection.wishes = new Map(envelope.to.map((r) => [r.address, { notify: notifyText(r.notify ?? 0), orcpt: r.orcpt || undefined }]));
+    this.#connection.refused.clear();
     try {
-      const info = await new Promise<{ rejectedErrors?: NodemailerError[]; response: string }>((resolve, reject) => {
+      const info = await new Promise<{ response: string }>((resolve, reject) => {
         this.#giveUp = reject;
         this.#connection.send({ from: envelope.from, to, dsn, size: envelope.bytes, use8BitMime: envelope.eightBit, requireTLSExtensionEnabled: envelope.requireTls ?? false } as never, source, (e, done) => (e ? reject(e) : resolve(done as never)));
       });
       this.uncertain = false;
       this.#clean = true;
-      return this.#outcomes(envelope, info.response, info.rejectedErrors ?? []);
+      return this.#outcomes(envelope, info.response);
     } catch (e) {
       return this.#failed(envelope, e as NodemailerError);
     } finally {
@@ -263,9 +262,10 @@ export class Remote {
     }
   }
 
-  #outcomes(envelope: Envelope, response: string, rejected: NodemailerError[]): RemoteOutcome[] {
+  /** `response` is about the message: a recipient that was refused before has its own answer, whatever became of the message. */
+  #outcomes(envelope: Envelope, response: string): RemoteOutcome[] {
     const { name } = this.host;
-    const refused = new Map(rejected.map((e) => [e.recipient, e.response ?? '451 4.0.0 refused']));
+    const { refused } = this.#connection;
     const tells = this.#supports('DSN');
     return envelope.to.map((r) => {
       const outcome = outcomeOf(r.index, refused.get(r.address) ?? response, name);
@@ -274,7 +274,6 @@ export class Remote {
   }
 
   #failed(envelope: Envelope, e: NodemailerError): Outcome[] {
-    if (e.rejectedErrors && e.rejectedErrors.length > 0 && e.rejectedErrors.length === envelope.to.length) return this.#outcomes(envelope, '451 4.0.0 refused', e.rejectedErrors);
     if (e.code === 'EMESSAGE' && e.command === 'MAIL FROM') return envelope.to.map((r) => outcomeOf(r.index, `552 5.3.4 larger than ${this.host.name} takes`, this.host.name));
     // What a server says before it hangs up counts; 421 and a broken connection are about now, not about the message.
     const response = e.response && /^[45]\d\d/.test(e.response) ? e.response : null;
@@ -284,9 +283,9 @@ export class Remote {
     if (e.command === 'BDAT' && /^50\d/.test(response ?? '')) {
       this.knowsNoChunks = true;
       this.close();
-      return envelope.to.map((r) => outcomeOf(r.index, `451 4.5.1 offers CHUNKING, and answers ${response}`, this.host.name));
+      return this.#outcomes(envelope, `451 4.5.1 offers CHUNKING, and answers ${response}`);
     }
-    return envelope.to.map((r) => outcomeOf(r.index, response ?? `451 4.4.2 ${reason(e)}`, this.host.name));
+    return this.#outcomes(envelope, response ?? `451 4.4.2 ${reason(e)}`);
   }
 
   /** Ready for another message, or false. */

@@ -1,0 +1,79 @@
+// What other servers answer, step by step: a server that says what each test wants, and what is made of it for each recipient.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { seededRandom, silent, systemClock } from '../../src/base/index.ts';
+import { Route } from '../../src/queue/index.ts';
+
+/** The answer to a command; of `.` to the end of data. Null: the connection is cut; undefined: all is well. */
+type Say = (line: string, recipients: number) => string | null | undefined;
+
+async function server(extensions: readonly string[], say: Say = () => undefined, greet: (socket: Socket) => void = (socket) => void socket.write('220 there\r\n')) {
+  const [commands, sockets]: [string[], Set<Socket>] = [[], new Set()];
+  const listener = createServer((socket) => {
+    sockets.add(socket.setNoDelay(true).on('error', () => {}));
+    let [all, data, recipients] = ['', false, 0];
+    greet(socket);
+    socket.on('data', (piece) => {
+      all += piece.toString('utf8');
+      for (;;) {
+        const end = all.indexOf(data ? '\r\n.\r\n' : '\r\n');
+        const after = end + (data ? 5 : 2) + Number(/^BDAT (\d+)/.exec(all)?.[1] ?? 0);
+        if (end < 0 || all.length < after) return;
+        const line = data ? '.' : all.slice(0, end);
+        all = all.slice(after);
+        commands.push(line);
+        if (line.startsWith('RCPT')) recipients++;
+        const answer = say(line, recipients);
+        if (answer === null) return void socket.destroy();
+        data = line === 'DATA' && (answer ?? '3').startsWith('3');
+        socket.write(answer ? `${answer}\r\n` : line.startsWith('EHLO') ? ['250-there', ...extensions.map((x) => `250-${x}`), '250 HELP\r\n'].join('\r\n') : data ? '354 go\r\n' : '250 2.0.0 fine\r\n');
+      }
+    });
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const close = () => {
+    for (const socket of sockets) socket.destroy();
+    listener.close();
+  };
+  return { port: (listener.address() as AddressInfo).port, commands, close };
+}
+
+const missing = () => Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' }));
+const text = 'From: anna@here.test\r\nSubject: x\r\n\r\nhello\r\n';
+
+describe('queue/answers', () => {
+  const open: { close(): void }[] = [];
+  const keep = <T extends { close(): void }>(x: T): T => (open.push(x), x);
+  afterEach(() => {
+    for (const x of open.splice(0).reverse()) x.close();
+  });
+  const send = async (port: number, to: string[], more: { utf8?: boolean; eightBit?: boolean } = {}) => {
+    const route = keep(new Route({ smarthost: null, dns: { mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => ['127.0.0.1'], aaaa: missing, txt: missing, srv: missing }, mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent }));
+    const envelope = { from: 'anna@here.test', to: to.map((address, index) => ({ index, address })), bytes: text.length, eightBit: false, utf8: false, ...more };
+    return (await route.send('there.test', envelope, () => (async function* () {
+      yield Buffer.from(text);
+    })(), () => true, new AbortController().signal)).map((o) => `${o.recipient} ${o.result} ${o.status}`);
+  };
+  const two = ['ben@there.test', 'cleo@there.test'];
+  const kinds: [string, string[]][] = [['one by one', []], ['pipelined', ['PIPELINING']], ['in chunks', ['PIPELINING', 'CHUNKING']]];
+
+  for (const [how, extensions] of kinds) {
+    it(`each recipient has the answer that was about it, ${how}`, async () => {
+      const asked = async (rcpt: string | null, message: string | null, at: RegExp) =>
+        send(keep(await server(extensions, (line, n) => (line.startsWith('RCPT') && n === 2 ? rcpt : at.test(line) ? message : undefined))).port, two);
+      const [begin, end] = [/^(DATA|BDAT [1-9])/, /^(\.|BDAT 0 LAST)$/];
+      for (const at of [begin, end]) {
+        assert.deepEqual(await asked('451 4.7.1 greylisted', '554 5.7.1 spam', at), ['0 failed 5.7.1', '1 deferred 4.7.1']);
+        assert.deepEqual(await asked('550 5.1.1 none', '451 4.3.0 later', at), ['0 deferred 4.3.0', '1 failed 5.1.1']);
+        assert.deepEqual(await asked('550 5.1.1 none', null, at), ['0 deferred 4.4.2', '1 failed 5.1.1']);
+      }
+      assert.deepEqual(await asked('452 4.5.3 too many', undefined as never, end), ['0 delivered 2.0.0', '1 deferred 4.5.3']);
+    });
+
+    it(`a sender that is put off makes no recipient unknown, ${how}`, async () => {
+      const there = keep(await server(extensions, (line) => (line.startsWith('MAIL') ? '451 4.7.1 not now' : /^(RCPT|DATA|BDAT)/.test(line) ? '503 5.5.1 MAIL first' : undefined)));
+      assert.deepEqual(await send(there.port, two), ['0 deferred 4.7.1', '1 deferred 4.7.1']);
+    });
+  }
+});
