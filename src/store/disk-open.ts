@@ -1,7 +1,7 @@
 // A disk store's folder at the start: made if it is new, checked if it is old, cleared of what dead processes left.
 import fs from 'node:fs';
 import path from 'node:path';
-import { Corrupt, limits, randomId } from '../base/index.ts';
+import { Corrupt, Malformed, limits, randomId } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { codeOf, isAbsent } from './disk-error.ts';
 import { makeFolders } from './disk-folders.ts';
@@ -10,9 +10,9 @@ const FORMAT = /^colombier disk store ([0-9]{1,4})\n$/;
 /** 1: without journals. */
 const VERSION = 2;
 
-/** `root` is absolute. Throws Corrupt, or the file system's own error. */
+/** `root` is absolute. Throws Malformed (no folder can be there), Corrupt, or the file system's own error. */
 export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): void {
-  makeFolder(root);
+  makeFolder(root, new Malformed(`store: ${root} is not a folder, and disk:PATH names one`));
   makeFolder(`${root}/tmp`);
   makeFolder(`${root}/objects`);
   const format = readFormat(`${root}/format`);
@@ -40,15 +40,15 @@ export function bootId(): string {
   }
 }
 
-function makeFolder(folder: string): void {
+/** `other`: thrown where something else stands there, or above it. */
+function makeFolder(folder: string, other: Error = new Corrupt(`disk store: ${folder} is not a folder`)): void {
   let first: string | null;
   try {
     first = makeFolders(folder);
   } catch (e) {
-    if (codeOf(e) === 'ENOTDIR') throw new Corrupt(`disk store: ${folder} is not a folder`);
-    throw e;
+    throw codeOf(e) === 'ENOTDIR' ? other : e;
   }
-  if (!fs.statSync(folder).isDirectory()) throw new Corrupt(`disk store: ${folder} is not a folder`);
+  if (!fs.statSync(folder).isDirectory()) throw other;
   if (first === null) return;
   // From the first folder that was made, every new name is made durable in its own folder.
   for (let made = folder; ; made = path.dirname(made)) {

@@ -62,8 +62,8 @@ describe('real: mistakes at the start', function () {
 
   it('a folder that can not be written, or is none', async function () {
     writeFileSync(at('file'), 'x');
-    await fails({ COLOMBIER_STORE: `disk:${at('file')}` }, /file is not a folder/);
-    await fails({ COLOMBIER_STORE: `disk:${at('file')}/below` }, /not a folder|ENOTDIR/);
+    await fails({ COLOMBIER_STORE: `disk:${at('file')}` }, /^colombier: store: \S+file is not a folder, and disk:PATH names one\n$/);
+    await fails({ COLOMBIER_STORE: `disk:${at('file')}/below` }, /^colombier: store: \S+below is not a folder/);
     await fails({ COLOMBIER_STORE: 'disk:/proc/colombier' }, /\/proc/);
     await fails({ COLOMBIER_SETTINGS: `${at('file')}/below` }, /file/);
     if (process.getuid?.() === 0) return; // root may write everywhere

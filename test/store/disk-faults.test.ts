@@ -75,9 +75,12 @@ describe('disk: what can go wrong', function () {
     await assert.rejects(open(), { name: 'Corrupt', message: /"format" is damaged/ });
     fs.rmSync(`${root()}/format`);
     await assert.rejects(open(), { name: 'Corrupt', message: /"format" is missing/ });
+    fs.mkdirSync(`${folder}/half`);
+    fs.writeFileSync(`${folder}/half/objects`, 'x');
+    await assert.rejects(open(`${folder}/half`), { name: 'Corrupt', message: /objects is not a folder/ });
     fs.writeFileSync(`${folder}/file`, 'x');
-    await assert.rejects(open(`${folder}/file`), { name: 'Corrupt', message: /not a folder/ });
-    await assert.rejects(open(`${folder}/file/below`), { name: 'Corrupt', message: /not a folder/ });
+    await assert.rejects(open(`${folder}/file`), { name: 'Malformed', message: /file is not a folder/ });
+    await assert.rejects(open(`${folder}/file/below`), { name: 'Malformed', message: /below is not a folder/ });
     await assert.rejects(open('/proc/colombier'), Unavailable);
   });
 
