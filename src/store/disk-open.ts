@@ -9,6 +9,8 @@ import { makeFolders } from './disk-folders.ts';
 const FORMAT = /^colombier disk store ([0-9]{1,4})\n$/;
 /** 1: without journals. */
 const VERSION = 2;
+/** What is written in tmp: `<pid>-<id>-<n>`, and a start's own. */
+const TEMP = /^(\d+-[a-z0-9]+-(\d+|recovered)|(format|probe)-[a-z0-9]+)$/;
 
 /** `root` is absolute. Throws Malformed (no folder can be there), Corrupt, or the file system's own error. */
 export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): void {
@@ -91,14 +93,14 @@ function writeProbe(root: string, random: Random): void {
   }
 }
 
-/** Removes temp files that no living process can still be writing. */
+/** Removes temp files that no living process can still be writing. In a folder like /var others' files are in tmp, too. */
 function sweep(folder: string, clock: Clock, logger: Logger): void {
   let removed = 0;
   for (const leaf of fs.readdirSync(folder)) {
     const file = `${folder}/${leaf}`;
-    const stat = fs.statSync(file, { throwIfNoEntry: false });
-    if (!stat || clock.now() - stat.mtimeMs < limits.temp_kept_ms) continue;
-    fs.rmSync(file, { force: true, recursive: true });
+    const stat = TEMP.test(leaf) ? fs.lstatSync(file, { throwIfNoEntry: false }) : undefined;
+    if (!stat?.isFile() || clock.now() - stat.mtimeMs < limits.temp_kept_ms) continue;
+    fs.rmSync(file, { force: true });
     removed++;
   }
   if (removed > 0) logger.info('removed temp files that dead processes left', { files: removed });

@@ -100,12 +100,15 @@ describe('disk: what can go wrong', function () {
   it('removes what dead processes left in tmp, when it is old', async () => {
     await open();
     const [old, young] = [`${root()}/tmp/1-old-0`, `${root()}/tmp/1-young-0`];
-    for (const leaf of [old, young]) fs.writeFileSync(leaf, 'half');
+    // A disk store may stand in a folder that had a tmp before.
+    const others = [`${root()}/tmp/letter`, `${root()}/tmp/2-old-1`];
+    for (const file of [old, young, others[0]]) fs.writeFileSync(file, 'half');
+    fs.mkdirSync(others[1]);
     const then = (Date.now() - limits.temp_kept_ms - 1000) / 1000;
-    fs.utimesSync(old, then, then);
+    for (const file of [old, ...others]) fs.utimesSync(file, then, then);
     const lines: string[] = [];
     await openStores({ store: `disk:${root()}` }, systemClock, systemRandom, createLogger('info', (line) => lines.push(line)));
-    assert.deepEqual(temps(), ['1-young-0']);
+    assert.deepEqual(temps().sort(), ['1-young-0', '2-old-1', 'letter']);
     assert.match(lines.join(), /files=1/);
   });
 
