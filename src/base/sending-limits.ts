@@ -42,6 +42,8 @@ export const sendingLimits = {
   /** An open connection waits so long for the next message. */
   queue_connection_idle_ms: 5 * SECOND,
   queue_connect_ms_max: 30 * SECOND,
+  /** From there to the greeting and, in clear, through STARTTLS: servers wait for DNS, or to see who can't. An attempt has no room for the 5 minutes of RFC 5321 §4.5.3.2.1. */
+  queue_greeting_ms_max: 2 * MINUTE,
   /** Addresses of one destination that are tried in one attempt. */
   queue_addresses_max: 8,
   /** Time for one DNS question with its repetitions. */

@@ -160,8 +160,9 @@ export class Remote {
       ignoreTLS: inClear,
       requireTLS: must || (settings.trusted && settings.auth !== null && !settings.implicitTls),
       tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(host.name) || /^[\d.]+$/.test(host.name) ? undefined : host.name, minVersion: 'TLSv1.2' },
-      connectionTimeout: limits.queue_connect_ms_max,
-      greetingTimeout: limits.smtp_idle_ms_max,
+      // It counts from here: the connection is there.
+      connectionTimeout: limits.queue_greeting_ms_max,
+      greetingTimeout: limits.queue_greeting_ms_max,
       socketTimeout: limits.queue_silence_ms_max,
       logger: noLogger,
     });

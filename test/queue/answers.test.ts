@@ -58,6 +58,17 @@ describe('queue/answers', () => {
   const two = ['ben@there.test', 'cleo@there.test'];
   const kinds: [string, string[]][] = [['one by one', []], ['pipelined', ['PIPELINING']], ['in chunks', ['PIPELINING', 'CHUNKING']]];
 
+  it('waits for a greeting that comes after a minute', async () => {
+    const { setTimeout: real } = globalThis;
+    globalThis.setTimeout = ((then: () => void, ms: number) => real(then, ms >= 10_000 ? ms / 100 : ms)) as typeof real;
+    try {
+      const there = keep(await server([], undefined, (socket) => void real(() => socket.write('220 there\r\n'), 600)));
+      assert.deepEqual(await send(there.port, ['ben@there.test']), ['0 delivered 2.0.0']);
+    } finally {
+      globalThis.setTimeout = real;
+    }
+  });
+
   for (const [how, extensions] of kinds) {
     it(`each recipient has the answer that was about it, ${how}`, async () => {
       const asked = async (rcpt: string | null, message: string | null, at: RegExp) =>
