@@ -43,6 +43,8 @@ export class Client extends Base {
   mayEnd: () => boolean = () => true;
   /** Whether chunks may be used where they are offered. */
   mayChunk = true;
+  /** The next message needs SMTPUTF8: the library looks at its addresses only, and a header may need it too. */
+  utf8 = false;
   /** Of the message under way, recipients that were refused and what was said of each. */
   readonly refused = new Map<string, string>();
   /** DATA's handler, while the replies to a pipelined envelope come. */
@@ -57,6 +59,7 @@ export class Client extends Base {
 
   /** There is no DATA before chunks: once all recipients were answered they may come. */
   override _sendCommand(line: string, shown?: string): void {
+    if (this.utf8 && line.startsWith('MAIL FROM:') && !line.includes('> SMTPUTF8')) line = line.replace('>', '> SMTPUTF8');
     if (line !== 'DATA' || !this.inChunks) return super._sendCommand(line, shown);
     const go = this._responseActions.pop()!;
     if (this._envelope.pipelined) this.#afterEnvelope = go;

@@ -88,7 +88,7 @@ function checkRate(state: QueueState, limits: Limits, user: string, now: number,
 /** Where the bytes of a message go. */
 interface Sink {
   write(piece: Buffer): Promise<void>;
-  commit(prefix: string, body: { eightBit: boolean; anyTls: boolean }): Promise<void>;
+  commit(prefix: string, body: { eightBit: boolean; wideHeader: boolean; anyTls: boolean }): Promise<void>;
   abort(): void;
 }
 
@@ -158,7 +158,7 @@ class Sending {
       const head = this.#head!;
       const bodyHash = this.#body.digest();
       const signatures = await signDkimWith(this.#o.senders.keysOf(head.domain), head.header, bodyHash, this.#o.clock.now());
-      await this.#sink!.commit(received + signatures, { eightBit: this.#body.eightBit || head.eightBit, anyTls: head.anyTls });
+      await this.#sink!.commit(received + signatures, { eightBit: this.#body.eightBit || head.eightBit, wideHeader: head.eightBit, anyTls: head.anyTls });
     } catch (e) {
       this.abort();
       throw e;
@@ -215,7 +215,7 @@ class QueueSink implements Sink {
     return this.#spool.push(this.#sealer.push(piece));
   }
 
-  async commit(prefix: string, { eightBit, anyTls }: { eightBit: boolean; anyTls: boolean }): Promise<void> {
+  async commit(prefix: string, { eightBit, wideHeader, anyTls }: Parameters<Sink['commit']>[1]): Promise<void> {
     const { queue, random, clock } = this.#o;
     const { from, envid, ret, recipients, utf8, requireTls = false, releaseAt = 0 } = this.#mail;
     const sealed = this.#sealer.finish();
@@ -227,7 +227,8 @@ class QueueSink implements Sink {
       at: clock.now(),
       user: this.#user,
       from, envid, ret, eightBit,
-      utf8: utf8 && (eightBit || wide(from) || recipients.some((r) => wide(r.address))),
+      // Text beyond ASCII in a body needs 8BITMIME alone (RFC 6531 §3.6); an address needs it also where the mail app did not say so.
+      utf8: (utf8 && wideHeader) || wide(from) || recipients.some((r) => wide(r.address)),
       requireTls, releaseAt, blob,
       // A demand is stronger than a wish (RFC 8689 §5).
       anyTls: anyTls && !requireTls,

@@ -248,6 +248,7 @@ export class Remote {
     const dsn = { ret: envelope.ret || undefined, envid: envelope.envid || undefined };
     this.#connection.wishes = new Map(envelope.to.map((r) => [r.address, { notify: notifyText(r.notify ?? 0), orcpt: r.orcpt || undefined }]));
     this.#connection.refused.clear();
+    this.#connection.utf8 = envelope.utf8;
     try {
       const info = await new Promise<{ response: string }>((resolve, reject) => {
         this.#giveUp = reject;

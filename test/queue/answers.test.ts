@@ -4,6 +4,9 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { seededRandom, silent, systemClock } from '../../src/base/index.ts';
 import { Route } from '../../src/queue/index.ts';
+import type { Sender } from '../../src/queue/index.ts';
+import { until } from '../real/site.ts';
+import { QueueWorld } from './world.ts';
 
 /** The answer to a command; of `.` to the end of data. Null: the connection is cut; undefined: all is well. */
 type Say = (line: string, recipients: number) => string | null | undefined;
@@ -57,6 +60,38 @@ describe('queue/answers', () => {
   };
   const two = ['ben@there.test', 'cleo@there.test'];
   const kinds: [string, string[]][] = [['one by one', []], ['pipelined', ['PIPELINING']], ['in chunks', ['PIPELINING', 'CHUNKING']]];
+
+  it('says SMTPUTF8 for a header that needs it, once', async () => {
+    for (const to of ['ben@there.test', 'jürgen@there.test']) {
+      const there = keep(await server(['SMTPUTF8', '8BITMIME', 'SIZE']));
+      assert.deepEqual(await send(there.port, [to], { utf8: true, eightBit: true }), ['0 delivered 2.0.0']);
+      assert.match(there.commands[1], /^MAIL FROM:<anna@here\.test> SMTPUTF8 BODY=8BITMIME SIZE=\d+$/);
+    }
+    const there = keep(await server(['SMTPUTF8']));
+    await send(there.port, ['ben@there.test']);
+    assert.equal(there.commands[1], 'MAIL FROM:<anna@here.test>');
+  });
+
+  it('asks other servers for SMTPUTF8 where an address or the header needs it, not for a body', async () => {
+    const world = new QueueWorld(systemClock);
+    const asked: boolean[] = [];
+    const sender: Sender = {
+      destination: () => 'there.test',
+      send: async (_, { utf8, to }) => (asked.push(utf8), to.map(({ index }) => ({ recipient: index, result: 'delivered', status: '2.0.0', text: '250', host: '', nextAt: 0 }))),
+      close: () => {},
+    };
+    const member = await world.member(sender);
+    for (const [utf8, to, header, body] of [[true, 'ben@there.test', 'x', 'ü'], [true, 'ben@there.test', 'ü', 'x'], [false, 'ben@there.test', 'ü', 'ü'], [true, 'ben@there.test', 'x', 'x'], [false, 'bén@there.test', 'x', 'x']] as const) {
+      const submission = await member.outbox.login('anna', 'x', '127.0.0.1');
+      const sending = submission.begin({ from: 'anna@here.test', recipients: [{ address: to, notify: [], orcpt: '' }], declaredBytes: null, ret: '', envid: '', utf8 });
+      await sending.write(Buffer.from(`From: anna@here.test\r\nSubject: ${header}\r\n\r\n${body}\r\n`));
+      const before = asked.length;
+      await sending.commit('Received: by test\r\n');
+      await until(() => asked.length > before);
+    }
+    assert.deepEqual(asked, [false, true, false, false, true]);
+    await world.stop();
+  });
 
   it('waits for a greeting that comes after a minute', async () => {
     const { setTimeout: real } = globalThis;
