@@ -30,7 +30,7 @@ type Needs = Pick<Config, 'tls' | 'settingsPath' | 'hostname' | 'listen'>;
 const OWN = 'certificate.pem';
 /** Made anew when less than this is left. */
 const RENEW_MS = 30 * 86_400_000;
-/** A given one that ends within this time is named in the log, once a day: who was to renew it did not. */
+/** One that ends within this time is named in the log, once a day: who was to renew it did not. */
 const ENDS_SOON_MS = 10 * 86_400_000;
 const WARN_EVERY_MS = 86_400_000;
 
@@ -49,9 +49,12 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   let warned = -Infinity;
   const warn = () => {
     const now = clock.now();
-    if (loaded.ends > now + ENDS_SOON_MS || now < warned + WARN_EVERY_MS) return;
+    const { ends, names } = loaded;
+    const [soon, strange] = [ends <= now + ENDS_SOON_MS, !loaded.isFor(config.hostname)];
+    if (!(soon || strange) || now < warned + WARN_EVERY_MS) return;
     warned = now;
-    log.warn(loaded.ends > now ? 'the certificate ends soon' : 'the certificate has ended: mail apps and servers refuse it', { at: new Date(loaded.ends).toISOString(), file: files.cert });
+    if (soon) log.warn(ends > now ? 'the certificate ends soon' : 'the certificate has ended: mail apps and servers refuse it', { at: new Date(ends).toISOString(), file: files.cert });
+    if (strange) log.warn('the certificate is not for the name of this server: mail apps that connect to it refuse it', { hostname: config.hostname, names, file: files.cert });
   };
   warn();
   const look = async () => {
@@ -121,7 +124,17 @@ async function make(files: Files, config: Needs, clock: Clock, random: Random): 
   }
 }
 
-async function load(files: Files): Promise<{ context: SecureContext; fingerprint: string; ends: number }> {
+interface Loaded {
+  context: SecureContext;
+  fingerprint: string;
+  /** ms since 1970. */
+  ends: number;
+  /** As the certificate lists them. */
+  names: string;
+  isFor(hostname: string): boolean;
+}
+
+async function load(files: Files): Promise<Loaded> {
   const read = async (name: string, file: string) => {
     try {
       return await readFile(file);
@@ -133,8 +146,15 @@ async function load(files: Files): Promise<{ context: SecureContext; fingerprint
   // One file is read once: another process that starts now may put its own in its place.
   const key = files.key === files.cert ? cert : await read('tls-key', files.key);
   try {
-    const { fingerprint256: fingerprint, validToDate } = new X509Certificate(cert);
-    return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), fingerprint, ends: validToDate.getTime() };
+    const x = new X509Certificate(cert);
+    return {
+      context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+      fingerprint: x.fingerprint256,
+      ends: x.validToDate.getTime(),
+      names: x.subjectAltName ?? '',
+      // The subject counts for no client any more (RFC 9525 §2).
+      isFor: (hostname) => (isIP(hostname) === 0 ? x.checkHost(hostname, { subject: 'never' }) : x.checkIP(hostname)) !== undefined,
+    };
   } catch (e) {
     throw new Malformed(`tls-cert and tls-key: ${files.cert} and ${files.key} are no certificate with its key (${(e as Error).message})`);
   }

@@ -95,7 +95,7 @@ describe('tls', () => {
     const day = 86_400_000;
     const start = Date.now();
     const write = (from: number) => {
-      const { cert, key } = selfSigned(['one.example'], from, systemRandom);
+      const { cert, key } = selfSigned(['mx.example.org'], from, systemRandom);
       writeFileSync(files.cert, cert);
       writeFileSync(files.key, key);
     };
@@ -118,6 +118,46 @@ describe('tls', () => {
     write(now);
     assert.deepEqual(await at(VALID_MS + 3 * day), []);
     c.close();
+  });
+
+  it('says once a day that it is not for the name of this server, until another is there', async () => {
+    const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
+    const write = (...names: string[]) => {
+      const { cert, key } = selfSigned(names, Date.now(), systemRandom);
+      writeFileSync(files.cert, cert);
+      writeFileSync(files.key, key);
+    };
+    let now = Date.now();
+    let look = () => Promise.resolve();
+    const said: string[] = [];
+    const clock: Clock = { ...systemClock, now: () => now, after: (_ms, run) => ((look = run as never), () => {}) };
+    const told = () => said.splice(0).map((line) => /is not for the name of this server.* hostname=\S+ names=.*$/m.exec(line)?.[0] ?? line);
+    write('mail.example.org', 'mx.example.com');
+    await openCertificate(needs(files), clock, systemRandom, createLogger('warn', (line) => said.push(line)));
+    const [first, ...rest] = told();
+    assert.match(first, /hostname=mx\.example\.org names=.*mail\.example\.org.*mx\.example\.com/);
+    assert.deepEqual(rest, []);
+    await look();
+    assert.deepEqual(told(), []);
+    now += 86_400_000;
+    await look();
+    assert.equal(told().length, 1);
+    write('*.example.org');
+    await look();
+    assert.deepEqual(told(), []);
+    write('*.mx.example.org');
+    await look();
+    assert.equal(told().length, 1);
+    // By its address, and one that was made here for another name.
+    write('192.0.2.7');
+    for (const [hostname, more] of [['192.0.2.7', 0], ['192.0.2.8', 1]] as const) {
+      await openCertificate({ ...needs(files), hostname }, clock, systemRandom, createLogger('warn', (line) => said.push(line)));
+      assert.equal(told().length, more, hostname);
+    }
+    for (const [hostname, more] of [['mx.example.org', 0], ['moved.example.org', 1]] as const) {
+      await openCertificate({ ...needs(), hostname }, clock, systemRandom, createLogger('warn', (line) => said.push(line)));
+      assert.equal(told().length, more, hostname);
+    }
   });
 
   it('says clearly what is wrong with given files', async () => {
