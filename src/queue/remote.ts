@@ -63,6 +63,8 @@ export class NotConnected extends Unavailable {
 
 const noLogger = false;
 const CODE = /^(\d{3})[ -](?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?/;
+/** In quotes an address may hold them; the library then sends nothing to anybody. */
+const UNSAID = /[<>]/;
 /** Characters of another server's answer that are kept. */
 const TEXT_MAX = 300;
 
@@ -196,6 +198,12 @@ export class Remote {
    */
   async send(envelope: Envelope, message: AsyncIterable<Buffer>, mayEnd: () => boolean, over: AbortSignal): Promise<RemoteOutcome[]> {
     const { name } = this.host;
+    const odd = envelope.to.filter((r) => UNSAID.test(r.address) || UNSAID.test(envelope.from));
+    if (odd.length > 0) {
+      const others = envelope.to.filter((r) => !odd.includes(r));
+      const said = odd.map((r) => outcomeOf(r.index, UNSAID.test(r.address) ? '553 5.1.3 an address with < or > is not sent to' : '553 5.1.7 an address with < or > does not send', ''));
+      return others.length === 0 ? said : [...said, ...(await this.send({ ...envelope, to: others }, message, mayEnd, over))];
+    }
     if (envelope.requireTls && !this.proven) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.10 ${name} has no TLS that could be checked, which the sender requires`, name));
     if (envelope.requireTls && !this.#supports('REQUIRETLS')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.7.30 ${name} does not promise REQUIRETLS, which the sender requires`, name));
     if (envelope.utf8 && !this.#supports('SMTPUTF8')) return envelope.to.map((r) => outcomeOf(r.index, `550 5.6.7 ${name} does not take internationalized mail`, name));

@@ -93,6 +93,12 @@ describe('queue/answers', () => {
     await world.stop();
   });
 
+  it('an address that the library does not say holds up nobody else', async () => {
+    const there = keep(await server(['PIPELINING']));
+    assert.deepEqual(await send(there.port, ['"a<b"@there.test', 'ben@there.test']), ['0 failed 5.1.3', '1 delivered 2.0.0']);
+    assert.deepEqual(await send(there.port, ['"a>b"@there.test']), ['0 failed 5.1.3']);
+  });
+
   it('waits for a greeting that comes after a minute', async () => {
     const { setTimeout: real } = globalThis;
     globalThis.setTimeout = ((then: () => void, ms: number) => real(then, ms >= 10_000 ? ms / 100 : ms)) as typeof real;
