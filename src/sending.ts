@@ -77,7 +77,7 @@ export class Sending {
       }
       return null;
     };
-    const postmasters = (domain: string) => [...new Set([domain, reporter()?.domain ?? domain])].map((d) => `postmaster@${d}`);
+    const postmasters = (domain: string) => [...new Set([domain, reporter()?.domain ?? ''])].filter((d) => d !== '').map((d) => `postmaster@${d}`);
     const spool = () => new Spool(random, replica.spoolBudget);
     const onward: Onward = { onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) };
     this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, ...onward });

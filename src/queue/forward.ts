@@ -25,7 +25,7 @@ export interface ForwarderOptions extends Onward {
   /** Where an address here leads, if elsewhere, and the address that says so. Malformed. */
   forwardOf: (address: string) => { alias: string; target: string } | null;
   hasDomain: (domain: string) => boolean;
-  /** Who hears of forwarded mail that failed, for an address of a domain: the first of them that is there. */
+  /** Who hears of forwarded mail that failed, for an address of a domain (empty: of this server): the first of them that is there. */
   postmasters: (domain: string) => string[];
   keysOf: (domain: string) => readonly SigningKey[];
   /** Name of the server in Authentication-Results. */
@@ -53,6 +53,8 @@ export class Forwarder implements Receiver {
 
   async recipient(address: string, declaredBytes: number | null): Promise<Recipient> {
     const { queue, clock, hasDomain, postmasters } = this.#o;
+    // Whoever knows no domain here must find somebody all the same (RFC 5321 §4.5.1).
+    if (/^postmaster$/i.test(address)) return { address, target: (await this.#first(postmasters(''), declaredBytes)).target };
     if (isSrs(address) && hasDomain(domainOf(address))) {
       if (srsSender(address, queue.keys.names, clock.now()) === null) throw new Refused('No such user here', null, '550 5.1.1');
       const { target } = await this.#first(postmasters(domainOf(address)), declaredBytes);
@@ -69,7 +71,7 @@ export class Forwarder implements Receiver {
         return await this.#known(address, declaredBytes);
       } catch (e) {
         if (!(e instanceof Refused) || e.code === 'OVERQUOTA') throw e;
-        none = new Refused(`There is no ${addresses[0]}, who would hear of forwarded mail that fails`, 'NONEXISTENT', '550 5.1.1');
+        none = new Refused(`There is no ${addresses[0]}, who would hear of it`, 'NONEXISTENT', '550 5.1.1');
       }
     }
     throw none;

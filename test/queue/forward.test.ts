@@ -153,6 +153,14 @@ describe('queue/forward', () => {
     assert.deepEqual(await comes('', [from], { ...bounce, text: `${bounce.text}again` }), [null]);
   });
 
+  it('has a postmaster for who names no domain (RFC 5321 §4.5.1)', async () => {
+    postmasters = ['nobody@here.test', 'ben@here.test'];
+    assert.deepEqual(await comes('eve@far.test', ['Postmaster']), [null]);
+    assert.deepEqual(world.inboxes.got.map((g) => g.to), ['Postmaster']);
+    postmasters = [];
+    await assert.rejects(settled(forwarder.recipient('postmaster', null)), { name: 'Refused', smtp: '550 5.1.1' });
+  });
+
   it('tells a postmaster who is elsewhere, and ends when that fails', async () => {
     net.answer = (address) => (address === 'Ben@away.test' ? '550 5.1.1 gone' : null);
     postmasters = ['all@*'];
