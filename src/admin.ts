@@ -115,7 +115,7 @@ export class LocalAdmin implements Admin {
       if (repair) await this.#repair(record, found, proof);
       const tell = (object: string | null, problem: string) => {
         sum.findings++;
-        found({ user: record.id, object, problem });
+        found({ ...this.#named(record), object, problem });
       };
       // With a log of its own, by names that no session here uses, and without a slot: it can write nothing.
       const secret = proof && { at: new UserLogs(this.#reader, () => false).of(record), root: await this.#a.rootKey(record, proof) };
@@ -126,12 +126,16 @@ export class LocalAdmin implements Admin {
     return sum;
   }
 
+  #named({ id }: UserRecord): { user: string; address?: string } {
+    return { user: id, address: this.#replica.directory.state.addressesOf(id)[0]?.address };
+  }
+
   async #repair(record: UserRecord, found: (finding: Finding) => void, proof?: Proof): Promise<void> {
     const root = proof && (await this.#a.rootKey(record, proof));
     await repairUser({
       replica: this.#replica,
       record,
-      mended: (object, problem) => found({ user: record.id, object, problem, mended: true }),
+      mended: (object, problem) => found({ ...this.#named(record), object, problem, mended: true }),
       secret: root && {
         source: openingSource(this.#reader, record, { at: new UserLogs(this.#reader, () => false).of(record), root }),
         borrow: (run) => this.#users.borrow(record, root, run),
@@ -164,7 +168,7 @@ export class LocalAdmin implements Admin {
           await markRestored(this.#users.logs.of(record), clock);
           sum.users++;
         } catch (e) {
-          sum.failed.push({ user: record.id, problem: reason(e) });
+          sum.failed.push({ ...this.#named(record), problem: reason(e) });
         }
       }));
     }

@@ -51,7 +51,9 @@ export interface AddressSummary {
 
 /** One thing that `check` found wrong, or mended. */
 export interface Finding {
+  /** The user's id, and their first address where there is one. */
   user: string;
+  address?: string;
   /** Object name, or null where an object is missing. */
   object: string | null;
   problem: string;
@@ -94,7 +96,7 @@ export interface RestoredSummary {
   /** Messages in the queue that are held now: some of them were sent since the backup. */
   held?: number;
   users: number;
-  failed: { user: string; problem: string }[];
+  failed: { user: string; address?: string; problem: string }[];
 }
 
 /** What of one log is under former cluster secrets. */

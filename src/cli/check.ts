@@ -2,7 +2,7 @@
 // code) on standard input every event and message is opened too. `--repair` mends first what can be mended, and says what.
 import { Malformed } from '../base/index.ts';
 import type { Run } from './context.ts';
-import { size } from './print.ts';
+import { complaint, size } from './print.ts';
 import { secrets } from './secret-input.ts';
 
 export const check: Run = async (c) => {
@@ -14,8 +14,7 @@ export const check: Run = async (c) => {
   const [secret] = asks ? await secrets(c, [byCode ? 'Recovery code' : 'Password']) : [];
   const proof = secret === undefined ? undefined : byCode ? { recoveryCode: secret } : { password: secret };
   const repair = c.options.has('repair');
-  const clean = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
-  const sum = await (await c.admin()).check(user, (f) => c.out(`${clean(f.user)}: ${f.mended ? 'mended: ' : ''}${clean(f.problem)}${f.object === null ? '' : ` (${clean(f.object)})`}\n`), ...((repair ? [proof, true] : [proof]) as [typeof proof, true?]));
+  const sum = await (await c.admin()).check(user, (f) => c.out(complaint(f, `${f.mended ? 'mended: ' : ''}${f.problem}${f.object === null ? '' : ` (${f.object})`}`)), ...((repair ? [proof, true] : [proof]) as [typeof proof, true?]));
   const what = `${sum.users} user${sum.users === 1 ? '' : 's'}, ${sum.objects} objects, ${size(sum.bytes)}`;
   c.out(sum.findings === 0 ? `${what}: all is well\n` : `${what}: ${sum.findings} problem${sum.findings === 1 ? '' : 's'}\n`);
   return sum.findings === 0 ? 0 : 1;

@@ -8,6 +8,11 @@ export function table(heading: readonly string[], rows: readonly (readonly (stri
   return all.map((r) => `${r.map((c, i) => (right[i] ? c.padStart(widths[i]) : c.padEnd(widths[i]))).join('  ').trimEnd()}\n`).join('');
 }
 
+/** What is wrong with what is a user's: objects bear the id, people know the address. Control characters as in a table. */
+export function complaint(f: { user: string; address?: string }, text: string): string {
+  return `${f.address === undefined ? f.user : `${f.address} (${f.user})`}: ${text}`.replace(/[\x00-\x1f\x7f-\x9f]/g, '?') + '\n';
+}
+
 /** 1536 → `1.5 KiB`. */
 export function size(bytes: number): string {
   let value = bytes;

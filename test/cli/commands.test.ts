@@ -142,10 +142,10 @@ describe('cli', () => {
     };
     assert.deepEqual(await system.run('check --all'), { status: 1, out: 'u1: altered (users/u1/log/1)\n2 users, 10 objects, 0 B: 1 problem\n', err: '' });
     system.answers.check = (_user: string | null, found: (f: object) => void) => {
-      found({ user: 'u1', object: 'users/u1/keys/k', problem: 'is back', mended: true });
+      found({ user: 'u1', address: 'ann@exa\u0007mple.org', object: 'users/u1/keys/k', problem: 'is back', mended: true });
       return { users: 1, objects: 3, bytes: 0, findings: 0 };
     };
-    assert.deepEqual(await system.run('check u1 --repair'), { status: 0, out: 'u1: mended: is back (users/u1/keys/k)\n1 user, 3 objects, 0 B: all is well\n', err: '' });
+    assert.deepEqual(await system.run('check u1 --repair'), { status: 0, out: 'ann@exa?mple.org (u1): mended: is back (users/u1/keys/k)\n1 user, 3 objects, 0 B: all is well\n', err: '' });
     assert.deepEqual([system.calls.at(-1)![0], system.calls.at(-1)!.at(-1)], ['check', true]);
     assert.match((await system.run('check')).err, /usage/);
     assert.match((await system.run('check --all x')).err, /usage/);

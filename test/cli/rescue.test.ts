@@ -45,9 +45,9 @@ describe('cli/restored', () => {
     const system = new FakeSystem();
     system.answers.restored = { users: 1, failed: [] };
     assert.deepEqual(await system.run('restored'), { status: 0, out: 'the directory and 1 log go on 2^24 positions further\n', err: '' });
-    system.answers.restored = { users: 7, failed: [{ user: 'u1', problem: 'Unavailable: away' }] };
+    system.answers.restored = { users: 7, failed: [{ user: 'u1', address: 'ann@example.org', problem: 'Unavailable: away' }] };
     const ran = await system.run('restored');
-    assert.deepEqual([ran.status, ran.out], [1, 'u1: Unavailable: away\nthe directory and 7 logs go on 2^24 positions further\n']);
+    assert.deepEqual([ran.status, ran.out], [1, 'ann@example.org (u1): Unavailable: away\nthe directory and 7 logs go on 2^24 positions further\n']);
     assert.match(ran.err, /run it again/);
     system.answers.restored = new Unavailable('no quorum');
     assert.match((await system.run('restored')).err, /store not available: no quorum/);

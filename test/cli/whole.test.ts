@@ -174,6 +174,7 @@ describe('the command line, whole', function () {
       for (const [name, bytes] of before) await at.home.put(name, bytes);
       assert.equal(ran.status, 1, ran.out);
       assert.match(ran.out, what);
+      assert.match(ran.out, /^bob@x\.test \(\w+\): /m);
       for (const name of Object.keys(changes)) assert.ok(ran.out.includes(name) || changes[name] === null, `${name} is named:\n${ran.out}`);
     }
     const altered = (b: Buffer) => Buffer.concat([b.subarray(0, b.length - 20), Buffer.of(b[b.length - 20] ^ 1), b.subarray(b.length - 19)]);
