@@ -49,16 +49,18 @@ export async function startColombier(options: ColombierOptions): Promise<Replica
   };
   let big: User;
   let returning: User;
+  let durable: User;
   try {
     await colombier.domainAdd(DOMAIN);
     for (let i = 0; i < (options.users ?? USERS); i++) users.push(await named(`u${i}`));
     for (let i = 0; i < (options.unseen ?? UNSEEN); i++) unseen.push(await named(`new${i}`));
     big = await quick('big');
     returning = await quick('returning');
+    durable = await quick('durable');
   } finally {
     await colombier.close();
   }
-  return Replica.start(options, env, { users, unseen, big, returning });
+  return Replica.start(options, env, { users, unseen, big, returning, durable });
 }
 
 interface People {
@@ -66,6 +68,7 @@ interface People {
   unseen: User[];
   big: User;
   returning: User;
+  durable: User;
 }
 
 export class Replica implements Host {
@@ -73,6 +76,7 @@ export class Replica implements Host {
   readonly users: readonly User[];
   readonly big: User;
   readonly returning: User;
+  readonly durable: User;
   readonly unseen: readonly User[];
   readonly lmtp: number;
   readonly imap: number;
@@ -96,6 +100,7 @@ export class Replica implements Host {
     this.unseen = people.unseen;
     this.big = people.big;
     this.returning = people.returning;
+    this.durable = people.durable;
     this.lmtp = lmtp;
     this.imap = imap;
     this.imaps = imaps;

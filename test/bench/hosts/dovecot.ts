@@ -36,13 +36,15 @@ export async function startDovecot(folder: string, tls: { cert: string; key: str
   const unseen = Array.from({ length: UNSEEN }, (_, i) => named(`new${i}`));
   const big = named('big');
   const returning = named('returning');
-  const lines = [...users, big, returning].map((u) => `${u.address}:{PLAIN}${u.password}`);
+  const durable = named('durable');
+  const lines = [...users, big, returning, durable].map((u) => `${u.address}:{PLAIN}${u.password}`);
   for (const u of unseen) lines.push(`${u.address}:{ARGON2ID}${argon2id(u.password)}`);
   writeFileSync(join(folder, 'users'), `${lines.join('\n')}\n`, { mode: 0o644 });
+  writeFileSync(join(folder, 'synced'), `${durable.address}::${NOBODY}:${NOBODY}::${folder}/home/${durable.address}::userdb_mail_fsync=always\n`, { mode: 0o644 });
   const [lmtp, imap, imaps] = await freePorts(3);
   const config = join(folder, 'dovecot.conf');
   writeFileSync(config, settings(folder, { lmtp, imap, imaps }, tls));
-  return new Dovecot(folder, config, { lmtp, imap, imaps }, { users, big, returning, unseen }).start();
+  return new Dovecot(folder, config, { lmtp, imap, imaps }, { users, big, returning, durable, unseen }).start();
 }
 
 function argon2id(password: string): string {
@@ -76,6 +78,10 @@ default_vsz_limit = 1 G
 passdb {
   driver = passwd-file
   args = username_format=%u ${folder}/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u ${folder}/synced
 }
 userdb {
   driver = static
@@ -129,13 +135,14 @@ class Dovecot implements Host {
   readonly users: readonly User[];
   readonly big: User;
   readonly returning: User;
+  readonly durable: User;
   readonly unseen: readonly User[];
   readonly second = null;
   readonly #folder: string;
   readonly #config: string;
   #child: ChildProcess | null = null;
 
-  constructor(folder: string, config: string, ports: { lmtp: number; imap: number; imaps: number }, people: Pick<Host, 'users' | 'big' | 'returning' | 'unseen'>) {
+  constructor(folder: string, config: string, ports: { lmtp: number; imap: number; imaps: number }, people: Pick<Host, 'users' | 'big' | 'returning' | 'durable' | 'unseen'>) {
     this.#folder = folder;
     this.#config = config;
     this.lmtp = ports.lmtp;
@@ -144,6 +151,7 @@ class Dovecot implements Host {
     this.users = people.users;
     this.big = people.big;
     this.returning = people.returning;
+    this.durable = people.durable;
     this.unseen = people.unseen;
   }
 

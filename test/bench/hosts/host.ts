@@ -16,6 +16,8 @@ export interface Host {
   readonly big: User;
   /** Has one large mailbox and no history of other measurements; logs in in the same way. */
   readonly returning: User;
+  /** Whatever changes in a mailbox of this one is on the disk before the answer, at each server. */
+  readonly durable: User;
   /** Have chosen passwords, hashed with Argon2id, and never logged in. */
   readonly unseen: readonly User[];
   /** Ends the processes and starts them again, with all mail. */

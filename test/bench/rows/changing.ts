@@ -14,8 +14,8 @@ const CONSTANT_TIMES = 1.5;
 
 const row = (key: string, title: string, measure: Row['measure'], more: Partial<Row> = {}): Row => ({ key, title, unit: 'ms', goal: 'faster', met: faster, rounds: 3, prepare: fillPlain, measure, ...more });
 
-async function within(host: Host, mailbox: string, work: (client: ImapClient) => Promise<number>): Promise<number> {
-  const client = await opened(host, mailbox);
+async function within(host: Host, mailbox: string, work: (client: ImapClient) => Promise<number>, user = host.big): Promise<number> {
+  const client = await opened(host, mailbox, user);
   try {
     return await work(client);
   } finally {
@@ -47,6 +47,14 @@ const flags = (key: string, title: string, set: string, item: string): Row =>
       return took;
     }),
   );
+
+async function oneByOne(client: ImapClient): Promise<number> {
+  const took = await timed(async () => {
+    for (let i = 1; i <= ONE_BY_ONE; i++) await client.run(`STORE ${i} +FLAGS (\\Draft)`);
+  });
+  await client.run('STORE 1:* -FLAGS.SILENT (\\Draft)');
+  return (ONE_BY_ONE * 1000) / took;
+}
 
 const sized = [1000, 10_000] as const;
 const counted = (n: number) => n.toLocaleString('en');
@@ -80,14 +88,12 @@ export const changing: Row[] = [
   flags('change-silent', 'STORE 1:* +FLAGS.SILENT, 10,000 messages', '1:*', 'FLAGS.SILENT'),
   flags('change-flags', 'STORE 1:* +FLAGS, 10,000 messages of 4 KB', '1:*', 'FLAGS'),
   flags('change-flags-1k', 'STORE of 1,000', '1:1000', 'FLAGS'),
-  row('change-one', 'STORE one by one', (host) =>
-    within(host, PLAIN, async (client) => {
-      const took = await timed(async () => {
-        for (let i = 1; i <= ONE_BY_ONE; i++) await client.run(`STORE ${i} +FLAGS (\\Draft)`);
-      });
-      await client.run('STORE 1:* -FLAGS.SILENT (\\Draft)');
-      return (ONE_BY_ONE * 1000) / took;
-    }), { unit: 'stores/s', met: atLeast(1) }),
+  row('change-one', 'STORE one by one', (host) => within(host, PLAIN, oneByOne), { unit: 'stores/s', met: atLeast(1) }),
+  row('change-one-durable', 'the same, durable before each answer (beside Dovecot with mail_fsync = always)', (host) => within(host, PLAIN, oneByOne, host.durable), {
+    unit: 'stores/s',
+    met: atLeast(1),
+    prepare: (host, bench) => fillPlain(host, bench, host.durable),
+  }),
   ...sized.map((n) => row(`change-copy-${n}`, `COPY of ${counted(n)}, 4 KB each`, (host) => copies(host, 1, (client, to) => client.run(`SELECT ${PLAIN}`).then(() => timed(() => client.run(`COPY 1:${n} ${to}`)))))),
   ...sized.map((n) => row(`change-move-${n}`, `MOVE of ${counted(n)}, 4 KB each`, (host) => copies(host, n, (client, to) => timed(() => client.run(`MOVE 1:* ${to}`))))),
   ...sized.map((n) =>
