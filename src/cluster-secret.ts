@@ -1,9 +1,10 @@
 // The secret that all replicas share and the store has not: given, or made at the very first start and kept with the settings.
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { link, open, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Malformed, fileFault, type Random } from './base/index.ts';
 import type { Config } from './config.ts';
 import { createClusterSecret } from './seal/index.ts';
+import { makeFolders } from './store/index.ts';
 
 /** Characters of a given secret: 32 of base 64 hold more than 128 bits. */
 const SECRET_CHARS_MIN = 32;
@@ -43,7 +44,7 @@ async function read(file: string): Promise<string | null> {
 /** True when the file was made here. Whole or not at all: written beside, fsynced, linked under its name. */
 async function make(file: string, beside: string, secret: string): Promise<boolean> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(file));
     const handle = await open(beside, 'w', 0o600);
     try {
       await handle.writeFile(`${secret}\n`);

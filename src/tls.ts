@@ -1,12 +1,13 @@
 // The certificate of SMTP and IMAP: given as files and read again when they change, or made here and kept with the settings.
 import { X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { type Clock, fileFault, limits, type Logger, Malformed, type Random, reason } from './base/index.ts';
 import type { Config } from './config.ts';
 import { selfSigned } from './self-signed.ts';
+import { makeFolders } from './store/index.ts';
 
 interface Files {
   cert: string;
@@ -115,7 +116,7 @@ async function make(files: Files, config: Needs, clock: Clock, random: Random): 
   const old = await readFile(files.key).catch(() => null);
   const { cert, key } = selfSigned([...new Set(names)], clock.now(), random, old ?? undefined);
   try {
-    await mkdir(config.settingsPath, { recursive: true, mode: 0o700 });
+    makeFolders(config.settingsPath);
     const beside = `${files.cert}.${random.bytes(6).toString('hex')}.new`;
     await writeFile(beside, cert + key, { mode: 0o600 });
     await rename(beside, files.cert);

@@ -96,7 +96,7 @@ describe('config', () => {
     refused({ CONFIG: file('imaps-prot = 1\n') }, {}, /did you mean "imaps-port"/);
     refused({ CONFIG: file('smtp-port 1\n') }, {}, /:1: expected "name = value"/);
     refused({ CONFIG: file('smtp-port=1\nSMTP_PORT=2\n') }, {}, /:2: smtp-port is set twice/);
-    refused({ CONFIG: '/nowhere.conf' }, {}, /config: cannot read \/nowhere\.conf: ENOENT, no such file$/);
+    refused({ CONFIG: '/nowhere.conf' }, {}, /config: cannot read \/nowhere\.conf: ENOENT, no such file or folder$/);
   });
 
   const bad: [Values, RegExp][] = [

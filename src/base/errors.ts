@@ -43,9 +43,9 @@ export class Corrupt extends Error {
   override name = 'Corrupt';
 }
 
-const FILE_FAULTS: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'a folder stands there', ENOTDIR: 'a file stands where a folder should', EACCES: 'not allowed', EPERM: 'not allowed', EROFS: 'nothing may be written there' };
+const FILE_FAULTS: Record<string, string> = { ENOENT: 'no such file or folder', EISDIR: 'a folder stands there', ENOTDIR: 'a file stands where a folder should', EACCES: 'not allowed', EPERM: 'not allowed', EROFS: 'nothing may be written there' };
 
-/** What is wrong with a file, for a person: `ENOENT, no such file`. */
+/** What is wrong with a file, for a person: `ENOENT, no such file or folder`. */
 export function fileFault(e: unknown): string {
   const code = (e as NodeJS.ErrnoException).code ?? reason(e);
   return FILE_FAULTS[code] === undefined ? code : `${code}, ${FILE_FAULTS[code]}`;

@@ -18,5 +18,6 @@ export * from './object-store.ts';
 export * from './names.ts';
 export { MemoryWorld, MemoryStore } from './memory.ts';
 export type { Fault, Faults, Operation } from './memory-faults.ts';
+export { makeFolders } from './disk-folders.ts';
 export { openStores } from './open.ts';
 export type { S3Settings, StoreSettings } from './open.ts';

@@ -66,6 +66,8 @@ describe('real: mistakes at the start', function () {
     await fails({ COLOMBIER_STORE: `disk:${at('file')}/below` }, /^colombier: store: \S+below is not a folder/);
     await fails({ COLOMBIER_STORE: 'disk:/proc/colombier' }, /\/proc/);
     await fails({ COLOMBIER_SETTINGS: `${at('file')}/below` }, /file/);
+    await fails({ COLOMBIER_STORE: `disk:${at('new')}`, COLOMBIER_SETTINGS: '/proc/no/settings' }, /cluster-secret-file: cannot write \/proc\/no\/settings\/cluster-secret: ENOENT, no such file or folder\n$/);
+    await fails({ COLOMBIER_CLUSTER_SECRET_FILE: join(site.folder, 'settings/cluster-secret'), COLOMBIER_SETTINGS: '/proc/no/settings' }, /certificate: cannot write \/proc\/no\/settings\/certificate\.pem: ENOENT/);
     if (process.getuid?.() === 0) return; // root may write everywhere
     mkdirSync(at('locked'));
     chmodSync(at('locked'), 0o500);
