@@ -44,6 +44,9 @@ export function deliveryStatus(o: DsnOptions): Buffer {
   const eightBit = original.some((b) => b > 127);
   const utf8 = m.utf8 || o.recipients.some((i) => /[^\x00-\x7f]/.test(m.recipients[i].address));
   const told = o.recipients.map((i) => m.recipients[i]);
+  // Another server may have answered in its own language: people read that, but the fields for programs are ASCII (RFC 3464 §2).
+  const wideText = utf8 || told.some((r) => /[^\x00-\x7f]/.test(r.said?.text ?? ''));
+  const field = (text: string) => (utf8 ? printable(text) : printable(text).replace(/[^\x20-\x7e]/g, '?'));
   const lines = [
     `From: Mail Delivery System <mailer-daemon@${hostname}>`,
     `To: <${m.from}>`,
@@ -53,11 +56,11 @@ export function deliveryStatus(o: DsnOptions): Buffer {
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
-    ...(eightBit || utf8 ? ['Content-Transfer-Encoding: 8bit'] : []),
+    ...(eightBit || wideText ? ['Content-Transfer-Encoding: 8bit'] : []),
     '',
     `--${boundary}`,
     'Content-Type: text/plain; charset=utf-8',
-    ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []),
+    ...(wideText ? ['Content-Transfer-Encoding: 8bit'] : []),
     '',
     opening(o),
     '',
@@ -75,7 +78,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
       `Final-Recipient: ${/[^\x00-\x7f]/.test(r.address) ? 'utf-8' : 'rfc822'}; ${r.address}`,
       `Action: ${notice === 'success' && !r.said?.host ? 'delivered' : ACTION[notice]}`,
       `Status: ${r.said?.status ?? '4.0.0'}`,
-      ...(r.said?.host ? [`Remote-MTA: dns; ${printable(r.said.host)}`, `Diagnostic-Code: smtp; ${printable(r.said.text)}`] : []),
+      ...(r.said?.host ? [`Remote-MTA: dns; ${field(r.said.host)}`, `Diagnostic-Code: smtp; ${field(r.said.text)}`] : []),
       ...(r.said ? [`Last-Attempt-Date: ${o.date(r.said.at)}`] : []),
       ...(notice === 'delay' ? [`Will-Retry-Until: ${o.date(Math.max(m.at, m.releaseAt) + o.ageMsMax)}`] : []),
       '',

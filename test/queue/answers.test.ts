@@ -99,6 +99,22 @@ describe('queue/answers', () => {
     assert.deepEqual(await send(there.port, ['"a>b"@there.test']), ['0 failed 5.1.3']);
   });
 
+  it('tells a sender in a form of ASCII what was said in another', async () => {
+    const world = new QueueWorld(systemClock);
+    const sender: Sender = {
+      destination: () => 'there.test',
+      send: async (_, { to }) => to.map(({ index }) => ({ recipient: index, result: 'failed', status: '5.1.1', text: '550 5.1.1 Empfänger unbekannt', host: 'mx.there.test', nextAt: 0 })),
+      close: () => {},
+    };
+    await world.submit(await world.member(sender), 'ben@there.test');
+    await until(() => world.inboxes.got.length > 0);
+    const [head, people, fields] = world.inboxes.got[0].text.split(/\r\n--=_.*\r\n/);
+    assert.match(head, /^Content-Transfer-Encoding: 8bit$/m);
+    assert.match(people, /^Content-Type: text\/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n[^]*Empfänger unbekannt/);
+    assert.match(fields, /^Content-Type: message\/delivery-status\r\n\r\n[^]*^Diagnostic-Code: smtp; 550 5\.1\.1 Empf\?nger unbekannt\r$/m);
+    await world.stop();
+  });
+
   it('waits for a greeting that comes after a minute', async () => {
     const { setTimeout: real } = globalThis;
     globalThis.setTimeout = ((then: () => void, ms: number) => real(then, ms >= 10_000 ? ms / 100 : ms)) as typeof real;
