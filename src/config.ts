@@ -76,7 +76,7 @@ export type Values = Partial<Record<SettingName, string>>;
 
 const HOST_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
 const names = Object.keys(settings) as SettingName[];
-const flagOf = (name: SettingName) => name.toLowerCase().replaceAll('_', '-');
+export const flagOf = (name: SettingName): string => name.toLowerCase().replaceAll('_', '-');
 
 /** The setting that a flag (`smtp-port`) or a line of the file (`SMTP_PORT`, `smtp-port`) names, or null. */
 export function settingNamed(text: string): SettingName | null {

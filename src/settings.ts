@@ -6,9 +6,13 @@ interface Setting {
   readonly help: string;
   /** What `--help` shows in place of an empty default. */
   readonly shown?: string;
+  /** No flag: others on the machine can read the arguments of a process. */
+  readonly secret?: true;
 }
 
 const setting = (value: string, help: string, shown?: string): Setting => ({ default: value, help, shown });
+
+const secret = (help: string): Setting => ({ default: '', help, shown: 'none', secret: true });
 
 export const settings = {
   CONFIG: setting('', 'file of "name = value" lines with these same names', 'none'),
@@ -18,9 +22,9 @@ export const settings = {
   S3_REGION: setting('garage', 'region name of the S3 server'),
   S3_ACCESS_KEY: setting('', 'access key id', 'none'),
   S3_ACCESS_KEY_FILE: setting('', 'file that holds it', 'none'),
-  S3_SECRET_KEY: setting('', 'secret key', 'none'),
+  S3_SECRET_KEY: secret('secret key'),
   S3_SECRET_KEY_FILE: setting('', 'file that holds it', 'none'),
-  CLUSTER_SECRET: setting('', 'secret that all replicas share; several while it is changed, the first one writes', 'none'),
+  CLUSTER_SECRET: secret('secret that all replicas share; several while it is changed, the first one writes'),
   CLUSTER_SECRET_FILE: setting('', 'file that holds it; made at the first start', 'cluster-secret in the settings folder'),
   HOSTNAME: setting('', 'name of this server in greetings and headers', "the machine's"),
   LISTEN: setting('127.0.0.1', 'addresses to listen on, separated by commas'),
@@ -47,13 +51,13 @@ export const settings = {
   SMTP_RATE: setting('120', 'connections and messages a minute from one address; 0: any number'),
   RSPAMD_URL: setting('', 'rspamd that is asked about each message', 'none'),
   RSPAMD_CONTROLLER_URL: setting('', 'its controller, which learns from what people move', 'the same'),
-  RSPAMD_PASSWORD: setting('', "the controller's password", 'none'),
+  RSPAMD_PASSWORD: secret("the controller's password"),
   RSPAMD_PASSWORD_FILE: setting('', 'file that holds it', 'none'),
   RSPAMD_REJECT: setting('reject', 'what rspamd would reject: reject, or junk'),
   PROXY_FROM: setting('', 'load balancers that speak the PROXY protocol to SMTP, submission and IMAP', 'none'),
   SMARTHOST: setting('', 'host:port that all outgoing mail goes to; port 465 is TLS', "the servers that DNS names"),
   SMARTHOST_USER: setting('', 'log-in there', 'none'),
-  SMARTHOST_PASSWORD: setting('', 'its password', 'none'),
+  SMARTHOST_PASSWORD: secret('its password'),
   SMARTHOST_PASSWORD_FILE: setting('', 'file that holds it', 'none'),
   DNS: setting('', 'addresses of DNS resolvers, separated by commas', "the machine's"),
   DNSSEC: setting('auto', "DANE trusts the resolvers: yes, no, auto (all at loopback)"),

@@ -1,6 +1,7 @@
 // From the words of the command line to a command, its words and options, and settings.
 import { Malformed } from '../base/index.ts';
-import { didYouMean, flagNames, settingNamed, type Values } from '../config.ts';
+import { didYouMean, flagNames, flagOf, settingNamed, type Values } from '../config.ts';
+import { settings } from '../settings.ts';
 import { type Command, commands } from './commands.ts';
 
 export type Parsed =
@@ -36,14 +37,15 @@ export function parseArguments(argv: readonly string[]): Parsed {
   if (has('help', 'h')) return { kind: 'help', commands: about(words) };
   if (words.length === 0) return flags.length === 0 ? { kind: 'help', commands: null } : fail('no command given; colombier help lists all');
   const command = find(words) ?? unknownCommand(words);
-  const settings: Values = {};
+  const given: Values = {};
   const options = new Map<string, string | true>();
   for (const f of flags) {
     const value = f.value ?? f.next;
     const setting = settingNamed(f.name);
     if (setting !== null) {
+      if (settings[setting].secret) fail(`a secret is never given as an argument, where others can read it; use --${flagOf(setting)}-file, or COLOMBIER_${setting}`);
       if (value === null) fail(`--${f.name} needs a value`);
-      settings[setting] = value!;
+      given[setting] = value!;
     } else if (f.name in command.options) {
       if (command.options[f.name] && value === null) fail(`--${f.name} needs a value`);
       if (!command.options[f.name] && value !== null) fail(`--${f.name} takes no value`);
@@ -58,7 +60,7 @@ export function parseArguments(argv: readonly string[]): Parsed {
   const most = command.usage.split(' ').filter((w) => w !== '').length;
   const least = command.usage.split(' ').filter((w) => w !== '' && !w.startsWith('[')).length;
   if (own.length < least || own.length > most) fail(`usage: colombier ${command.name}${command.usage === '' ? '' : ` ${command.usage}`}`);
-  return { kind: 'command', command, words: own, options, settings };
+  return { kind: 'command', command, words: own, options, settings: given };
 }
 
 function find(words: readonly string[]): Command | null {

@@ -12,8 +12,8 @@ const signature = (c: Command) => `${c.name}${c.usage === '' ? '' : ` ${c.usage}
 /** All commands and settings. */
 export function help(): string {
   const rows = Object.entries(settings).map(([name, s]): [string, string] => [
-    `--${name.toLowerCase().replaceAll('_', '-')}`,
-    `${s.help} [${s.default === '' ? ('shown' in s && s.shown) || 'none' : s.default}]`,
+    `${s.secret ? '' : '--'}${name.toLowerCase().replaceAll('_', '-')}`,
+    `${s.help} [${s.default === '' ? (s.shown ?? 'none') : s.default}]`,
   ]);
   return [
     'usage: colombier COMMAND [WORDS] [--SETTING VALUE]\n',
@@ -23,7 +23,8 @@ export function help(): string {
     '\nPasswords are asked for (new ones twice), or read from standard input with --password-stdin:\n',
     'one line each, in the order old password or recovery code, new password.\n\n',
     'Settings, each also as variable (--smtp-port is COLOMBIER_SMTP_PORT) or as a line of the\n',
-    'config file (smtp-port = 1025); the flag counts before the variable, the variable before the file:\n',
+    'config file (smtp-port = 1025); the flag counts before the variable, the variable before the file.\n',
+    'Those without -- are secrets, and no flags: others could read them.\n',
     pad(rows),
   ].join('');
 }

@@ -66,14 +66,18 @@ describe('cli', () => {
       ['user add a@b.example --password-stdin', 'a\nb\n', /expected one line: new password/],
       ['user password a@b.example --password-stdin', 'a\n', /expected 2 lines: old password, then new password/],
       ['user add a@b.example --password-stdin', 'x'.repeat(5000), /too long/],
-      ['user add a@b.example --password secret', '', /never given as an argument/],
-      ['user add a@b.example --new-password=secret', '', /never given as an argument/],
+      ['user add a@b.example --password hunter', '', /never given as an argument/],
+      ['user add a@b.example --new-password=hunter', '', /never given as an argument/],
+      ['user list --cluster-secret hunter', '', /never given as an argument, where others can read it; use --cluster-secret-file, or COLOMBIER_CLUSTER_SECRET\n$/],
+      ['user list --S3_SECRET_KEY=hunter', '', /use --s3-secret-key-file, or COLOMBIER_S3_SECRET_KEY\n$/],
+      ['serve --smarthost-password hunter', '', /use --smarthost-password-file/],
+      ['serve --rspamd-password hunter', '', /use --rspamd-password-file/],
     ];
     for (const [line, input, what] of bad) {
       const ran = await system.run(line, input);
       assert.equal(ran.status, 1);
       assert.match(ran.err, what);
-      assert.doesNotMatch(ran.err, /secret\b|\n./);
+      assert.doesNotMatch(ran.err, /hunter|\n./);
     }
     assert.deepEqual(system.calls, []);
   });
@@ -204,6 +208,8 @@ describe('cli', () => {
     const { status, out } = await system.run('--help');
     assert.equal(status, 0);
     for (const text of ['user export-key ADDRESS', '--smtp-port', '[1025]', '--store', '[disk:./data/store]', '--s3-secret-key-file', 'COLOMBIER_SMTP_PORT']) assert.ok(out.includes(text), text);
+    // What can not be given as a flag is not shown as one.
+    for (const name of ['cluster-secret', 's3-secret-key', 'smarthost-password', 'rspamd-password']) assert.match(out, new RegExp(`^  ${name} +\\S`, 'm'));
     assert.equal((await system.run('')).out, out);
     assert.equal((await system.run('help')).out, out);
     assert.match((await system.run('user password --help')).out, /^usage: colombier user password ADDRESS \[--password-stdin\] \[--recovery-code\]\n/);
