@@ -28,7 +28,11 @@ const ACTION = { failure: 'failed', delay: 'delayed', success: 'relayed' } as co
 const SUBJECT = { failure: 'Your message could not be delivered', delay: 'Your message is still on its way', success: 'Your message was handed on' } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+/** Of a success: they are here, so nothing is left to be told. */
+const arrived = ({ message, notice, recipients }: DsnOptions): boolean => notice === 'success' && recipients.every((i) => !message.recipients[i].said?.host);
+
 function opening(o: DsnOptions): string {
+  if (arrived(o)) return 'Your message was delivered to the following recipients.';
   if (o.forwardedFrom) return `A message from ${o.forwardedFrom} to an address here that leads elsewhere could not be handed on to the\r\nfollowing recipients. It will not be tried again. Its sender was not told: a sender can be forged.`;
   if (o.notice === 'failure') return 'Your message could not be delivered to the following recipients. It will not be tried again.';
   if (o.notice === 'success') return 'Your message was handed to the mail server of the following recipients, which may not tell more.';
@@ -50,7 +54,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
   const lines = [
     `From: Mail Delivery System <mailer-daemon@${hostname}>`,
     `To: <${m.from}>`,
-    `Subject: ${o.forwardedFrom ? 'A forwarded message could not be delivered' : SUBJECT[notice]}`,
+    `Subject: ${o.forwardedFrom ? 'A forwarded message could not be delivered' : arrived(o) ? 'Your message was delivered' : SUBJECT[notice]}`,
     `Date: ${o.date(o.at)}`,
     `Message-ID: <${id}@${hostname}>`,
     'Auto-Submitted: auto-replied',

@@ -115,6 +115,22 @@ describe('queue/answers', () => {
     await world.stop();
   });
 
+  it('tells delivery here from handing on', async () => {
+    const world = new QueueWorld(systemClock);
+    const sender: Sender = {
+      destination: () => 'there.test',
+      send: async (_, { to }) => to.map(({ index }) => ({ recipient: index, result: 'delivered', status: '2.0.0', text: '250 2.0.0 taken', host: 'mx.there.test', nextAt: 0 })),
+      close: () => {},
+    };
+    const member = await world.member(sender);
+    for (const [to, subject, action] of [['ben@here.test', 'Your message was delivered', 'delivered'], ['ben@there.test', 'Your message was handed on', 'relayed']]) {
+      await world.submit(member, to, undefined, { notify: ['SUCCESS'] });
+      const notice = await until(() => world.inboxes.got.find((g) => g.from === '' && g.text.includes(`Final-Recipient: rfc822; ${to}`)));
+      assert.ok(notice.text.includes(`\r\nSubject: ${subject}\r\n`) && notice.text.includes(`\r\nAction: ${action}\r\n`));
+    }
+    await world.stop();
+  });
+
   it('waits for a greeting that comes after a minute', async () => {
     const { setTimeout: real } = globalThis;
     globalThis.setTimeout = ((then: () => void, ms: number) => real(then, ms >= 10_000 ? ms / 100 : ms)) as typeof real;
