@@ -178,5 +178,9 @@ describe('verify/forged fields', () => {
   it('reads ids as RFC 8601 writes them', () => {
     assert.equal(authservId(' (c) a.b.test (d) 1; spf=pass'), 'a.b.test');
     assert.equal(authservId(''), null);
+    for (const odd of ['a.b.test.', '"a.b.test."', 'a.b.test/1', '\0a.b.test', ' \x0ba.b.test=x']) assert.equal(authservId(`${odd}; spf=pass`), 'a.b.test', odd);
+    const folded = 'Authentication-Results\r\n : mx.here.test; dmarc=pass\r\n\tx: y\r\n';
+    assert.equal(readHead(Buffer.from(`${folded}Subject: x\r\n${folded} Subject: y\r\n\r\n`), 'mx.here.test', limits).stored.toString(), 'Subject: x\r\n\r\n');
+    assert.equal(readHead(Buffer.from(` ${folded}Subject: x\r\n\r\n`), 'mx.here.test', limits).stored.toString(), 'Subject: x\r\n\r\n');
   });
 });

@@ -37,12 +37,13 @@ export function authservId(value: string): string | null {
     if (c === '(') depth++;
     else if (c === ')' && depth > 0) depth--;
     else if (c === '\\' && depth > 0) at++;
-    else if (depth === 0 && !/\s/.test(c)) break;
+    else if (depth === 0 && !/[\s\x00-\x1f\x7f]/.test(c)) break;
   }
   const rest = value.slice(at);
   const quoted = /^"((?:[^"\\]|\\[^])*)"/.exec(rest);
-  if (quoted !== null) return quoted[1].replace(/\\([^])/g, '$1').toLowerCase();
-  return /^[^\s;()"]+/.exec(rest)?.[0].toLowerCase() ?? null;
+  if (quoted !== null) return quoted[1].replace(/\\([^])/g, '$1').replace(/\.$/, '').toLowerCase();
+  // What ends a token (RFC 2045 §5.1) ends it for whoever reads it, and a name may end in the root's dot.
+  return /^[^\x00-\x20\x7f()<>@,;:\\"/[\]?=]+/.exec(rest)?.[0].replace(/\.$/, '').toLowerCase() ?? null;
 }
 
 interface Field {
@@ -54,14 +55,22 @@ interface Field {
 /** Fields of a header whose lines end in CRLF; what is no field is one without a name. */
 function fieldsOf(header: Buffer): Field[] {
   const fields: Field[] = [];
+  let named = false;
   for (let at = 0; at < header.length; ) {
     const lf = header.indexOf(10, at);
     const end = lf < 0 ? header.length : lf + 1;
     const last = fields.at(-1);
     if (last !== undefined && (header[at] === 32 || header[at] === 9)) last.to = end;
     else {
-      const colon = header.subarray(at, end).indexOf(58);
-      fields.push({ name: colon < 0 ? '' : header.toString('latin1', at, at + colon).trimEnd().toLowerCase(), from: at, to: end });
+      fields.push({ name: '', from: at, to: end });
+      named = false;
+    }
+    // Some unfold a field before they look for its name, so it may end in a later line.
+    const colon = named ? -1 : header.subarray(at, end).indexOf(58);
+    if (colon >= 0) {
+      const field = fields.at(-1)!;
+      field.name = header.toString('latin1', field.from, at + colon).replace(/\r\n/g, '').trim().toLowerCase();
+      named = true;
     }
     at = end;
   }
