@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import * as tls from 'node:tls';
 import { limits, silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { Asking, Peers } from '../../src/peers/index.ts';
 import type { Answerer } from '../../src/peers/index.ts';
+import { selfSigned } from '../../src/self-signed.ts';
 
 const key = randomBytes(32);
 
@@ -53,6 +55,25 @@ describe('asking a replica', () => {
     await new Promise((done) => mute.once('listening', done));
     ends.push(() => mute.close());
     await assert.rejects(ask(`127.0.0.1:${(mute.address() as AddressInfo).port}`), { name: 'Unavailable' });
+  });
+
+  it('a certificate that this machine trusts does not stand for the key', async () => {
+    const { cert, key: own } = selfSigned(['elsewhere.example'], Date.now(), systemRandom);
+    const trusted = tls.getCACertificates('default');
+    tls.setDefaultCACertificates([...trusted, cert]);
+    ends.push(() => tls.setDefaultCACertificates(trusted));
+    let heard = 0;
+    const stranger = tls.createServer({ cert, key: own, minVersion: 'TLSv1.3' }, (socket) => socket.on('data', (bytes) => (heard += bytes.length)).on('error', nothing));
+    stranger.on('tlsClientError', nothing).listen(0, '127.0.0.1');
+    await new Promise((done) => stranger.once('listening', done));
+    ends.push(() => stranger.close());
+    const { port } = stranger.address() as AddressInfo;
+    await new Promise<void>((resolve, reject) => {
+      const client = tls.connect({ host: '127.0.0.1', port, servername: 'elsewhere.example' }, () => client.end());
+      client.once('error', reject).once('close', () => resolve());
+    });
+    await assert.rejects(ask(`127.0.0.1:${port}`), { name: 'Unavailable' });
+    assert.equal(heard, 0);
   });
 
   it('hears that the replica went, and the replica survives one who goes', async () => {
