@@ -1,5 +1,6 @@
 // What submission does to a header (RFC 6409 §6, §8): Bcc goes, Date and Message-ID come where they are missing, and
 // From must be the user's own.
+import { domainToASCII } from 'node:url';
 import { Malformed, limits, mailDate, randomId } from '../base/index.ts';
 import type { HeaderText, Random } from '../base/index.ts';
 import { filterHeader, parseAddresses, readFields } from '../message/index.ts';
@@ -20,8 +21,14 @@ export interface Rewritten {
 const END = Buffer.from('\r\n\r\n');
 const MESSAGE_ID_BITS = 120;
 
-/** Of an address, in lower case. */
-export const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+/** RFC 1035 §2.3.4; what is longer is no domain, and would take quadratic time. */
+const DOMAIN_CHARS_MAX = 255;
+
+/** Of an address, as DNS and the directory name it: in lower case and ASCII. */
+export function domainOf(address: string): string {
+  const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+  return /^[\x00-\x7f]*$/.test(domain) || domain.length > DOMAIN_CHARS_MAX ? domain : domainToASCII(domain.normalize('NFC')) || domain;
+}
 
 /** Collects a header from the pieces of a message. */
 export class HeaderReader {
