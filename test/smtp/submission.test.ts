@@ -98,6 +98,14 @@ describe('smtp/submission', () => {
     await f.say(`AUTH PLAIN ${b64('nonsense')}`, '501');
   });
 
+  it('lets nobody log in as someone else (RFC 4616 §2), and says one status', async () => {
+    const d = await open();
+    const plain = (as: string) => `AUTH PLAIN ${b64(`${as}\0anna@x.test\0good`)}`;
+    await d.say(plain('ben@x.test'), /^535 5\.7\.8 nobody may log in as someone else$/);
+    await d.say(`AUTH PLAIN ${token('anna@x.test', 'bad')}`, /^535 5\.7\.8 Wrong address or password$/);
+    await d.say(plain('anna@x.test'), '235');
+  });
+
   it('refuses wrong passwords, and hangs up after three', async () => {
     const d = await open();
     for (let i = 0; i < 2; i++) await d.say(`AUTH PLAIN ${token('anna@x.test', 'bad')}`, '535 5.7.8');

@@ -17,7 +17,7 @@ export interface SubmissionHost extends Host {
   readonly hideClient: boolean;
 }
 
-type Credentials = { username: string; password: string };
+type Credentials = { username: string; password: string; authzid?: string };
 type Verdict = (e: (Error & { responseCode?: number }) | null, done?: { user: string }) => void;
 
 const own = {
@@ -72,8 +72,10 @@ export class SubmissionConnection extends HostedConnection<SubmissionHost> {
   }
 
   /** The library asks through its server's onAuth (server.ts). */
-  authenticate({ username, password }: Credentials, verdict: Verdict): void {
-    this.host.submitter.login(username, password, this.remoteAddress).then(
+  authenticate({ username, password, authzid = '' }: Credentials, verdict: Verdict): void {
+    // Nobody acts for another here (RFC 4616 §2).
+    const login = authzid === '' || authzid === username ? this.host.submitter.login(username, password, this.remoteAddress) : Promise.reject(new Refused('nobody may log in as someone else', 'AUTHORIZATIONFAILED', '535 5.7.8'));
+    login.then(
       (submission) => {
         this.#submission = submission;
         verdict(null, { user: submission.address });
@@ -81,7 +83,8 @@ export class SubmissionConnection extends HostedConnection<SubmissionHost> {
       (e) => {
         const a = this.answer(e);
         this.host.logger.info('log-in refused', { remote: this.remoteAddress, why: a.text });
-        verdict(Object.assign(new Error(`${a.status} ${a.text}`), { responseCode: a.code }));
+        // The library puts the enhanced status before it.
+        verdict(Object.assign(new Error(a.text), { responseCode: a.code }));
         if (e instanceof Refused && ++this.#failures >= this.host.limits.submission_failures_max) this.leave(own.failures);
       },
     );
