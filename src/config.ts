@@ -74,7 +74,7 @@ export interface Config {
 
 export type Values = Partial<Record<SettingName, string>>;
 
-const HOST_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 const names = Object.keys(settings) as SettingName[];
 export const flagOf = (name: SettingName): string => name.toLowerCase().replaceAll('_', '-');
 
@@ -125,10 +125,10 @@ function read(file: string, what: string): string {
 export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.env): Config {
   const fromEnv: Values = {};
   for (const [key, value] of Object.entries(env)) {
-    if (!key.startsWith('COLOMBIER_') || value === undefined || value === '') continue;
+    if (!key.startsWith('COLOMBIER_') || value === undefined || value.trim() === '') continue;
     const name = settingNamed(key);
     if (name === null) throw new Malformed(`unknown setting ${key}${didYouMean(key, flagNames)}`);
-    fromEnv[name] = value;
+    fromEnv[name] = value.trim();
   }
   const file = flags.CONFIG ?? fromEnv.CONFIG;
   const fromFile = file === undefined ? {} : parseFile(read(file, 'config'), file);
@@ -147,7 +147,10 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     const s = secret(name, fileName);
     return s.value ?? (s.file !== undefined ? read(s.file, flagOf(fileName)).trim() : '');
   };
-  const path = (text: string) => resolve(text);
+  const path = (text: string, name: SettingName): string => {
+    if (/^~(\/|$)/.test(text)) throw new Malformed(`${flagOf(name)}: "${text}": a shell knows whose home "~" is, and here nobody does; give the whole path`);
+    return resolve(text);
+  };
   const number = (name: SettingName, min: number, max: number): number => {
     const text = get(name);
     const n = Number(text);
@@ -159,7 +162,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     if (!of.includes(text)) throw new Malformed(`${flagOf(name)}: "${text}" is none of ${of.join(', ')}${didYouMean(text, of)}`);
     return text;
   };
-  const settingsPath = get('SETTINGS') !== '' ? path(get('SETTINGS')) : file !== undefined ? dirname(path(file)) : path('./data/settings');
+  const settingsPath = get('SETTINGS') !== '' ? path(get('SETTINGS'), 'SETTINGS') : file !== undefined ? dirname(resolve(file)) : resolve('./data/settings');
   const cluster = secret('CLUSTER_SECRET', 'CLUSTER_SECRET_FILE');
   const tls = { cert: get('TLS_CERT'), key: get('TLS_KEY') };
   if ((tls.cert === '') !== (tls.key === '')) throw new Malformed('tls-cert and tls-key must be set together');
@@ -168,11 +171,12 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     if (all.length === 0) throw new Malformed(`${flagOf(name)}: no address given`);
     const bad = all.find((a) => isIP(a) === 0 && !HOST_NAME.test(a));
     if (bad !== undefined) throw new Malformed(`${flagOf(name)}: "${bad}" is not an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::`);
-    return all;
+    return distinct(all);
   };
   const listen = addresses('LISTEN');
   const peerAddress = get('PEER_ADDRESS');
-  if (peerAddress !== '' && !/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/.test(peerAddress)) throw new Malformed(`peer-address: "${peerAddress}" is not host:port`);
+  const peerPort = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):(\d{1,5})$/.exec(peerAddress)?.[1] ?? 0);
+  if (peerAddress !== '' && (peerPort < 1 || peerPort > 65535)) throw new Malformed(`peer-address: "${peerAddress}" is not host:port`);
   const smarthost = get('SMARTHOST');
   const smarthostUser = get('SMARTHOST_USER');
   const smarthostPassword = secretValue('SMARTHOST_PASSWORD', 'SMARTHOST_PASSWORD_FILE');
@@ -206,17 +210,17 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const own = (['SMTP_PORT', 'LMTP_PORT', 'IMAP_PORT', 'IMAPS_PORT', 'SUBMISSION_PORT', 'SUBMISSIONS_PORT', 'PEER_PORT'] as const).filter((name) => Number(get(name)) > 0);
   const twice = own.find((name, i) => own.slice(0, i).some((other) => Number(get(other)) === Number(get(name))));
   if (twice !== undefined) throw new Malformed(`${flagOf(twice)}: ${get(twice)} is the port of ${flagOf(own.find((name) => Number(get(name)) === Number(get(twice)))!)} already`);
-  const host = get('HOSTNAME') || hostname().toLowerCase() || 'localhost';
-  if (!HOST_NAME.test(host)) throw new Malformed(`hostname: "${host}" is not a host name`);
+  const host = get('HOSTNAME').toLowerCase() || machineName();
+  if (!HOST_NAME.test(host) || isIP(host) !== 0) throw new Malformed(`hostname: "${host}" is not a host name`);
 
   return freeze({
-    store: storeOf(get('STORE'), path, () => ({
+    store: storeOf(get('STORE'), (text) => path(text, 'STORE'), () => ({
       endpoint: get('S3_ENDPOINT'),
       region: get('S3_REGION'),
       accessKey: secretValue('S3_ACCESS_KEY', 'S3_ACCESS_KEY_FILE'),
       secretKey: secretValue('S3_SECRET_KEY', 'S3_SECRET_KEY_FILE'),
     })),
-    clusterSecret: cluster.value !== undefined ? { value: cluster.value } : { file: path(cluster.file ?? `${settingsPath}/cluster-secret`) },
+    clusterSecret: cluster.value !== undefined ? { value: cluster.value } : { file: cluster.file === undefined ? `${settingsPath}/cluster-secret` : path(cluster.file, 'CLUSTER_SECRET_FILE') },
     settingsPath,
     hostname: host,
     listen,
@@ -257,7 +261,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       },
       proxyFrom: networks('PROXY_FROM'),
     },
-    tls: tls.cert === '' ? null : { cert: path(tls.cert), key: path(tls.key) },
+    tls: tls.cert === '' ? null : { cert: path(tls.cert, 'TLS_CERT'), key: path(tls.key, 'TLS_KEY') },
     plaintextLogin: choice('PLAINTEXT_LOGIN', ['loopback', 'never']),
     scram: choice('SCRAM', ['app-passwords', 'off']),
     imapWithheld: list('IMAP_WITHHELD'),
@@ -265,6 +269,17 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
     memory_bytes: number('MEMORY_MB', 1, 65536) * 1024 * 1024,
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error']),
   });
+}
+
+/** The machine's own, where it is one that a server can bear. */
+export function machineName(name = hostname()): string {
+  return HOST_NAME.test(name) ? name.toLowerCase() : 'localhost';
+}
+
+/** Without those that another of them covers: `::` takes connections by IPv4 too. */
+function distinct(addresses: readonly string[]): string[] {
+  if (addresses.includes('::')) return ['::'];
+  return [...new Set(addresses)].filter((a) => a === '0.0.0.0' || isIP(a) !== 4 || !addresses.includes('0.0.0.0'));
 }
 
 /** `ADDRESS` or `DOMAIN=ADDRESS`. Throws Malformed. */
@@ -286,7 +301,7 @@ function parseSmarthost(text: string): { host: string; port: number } {
 function storeOf(text: string, path: (p: string) => string, s3: () => { endpoint: string; region: string; accessKey: string; secretKey: string }): StoreConfig {
   const at = text.indexOf(':');
   const kind = text.slice(0, Math.max(at, 0));
-  const rest = text.slice(at + 1);
+  const rest = text.slice(at + 1).trim();
   if (kind === 'disk' && rest !== '') return { kind, path: path(rest) };
   if (kind !== 's3' || rest === '') throw new Malformed(`store: "${text}" is neither disk:PATH nor s3:BUCKET[,BUCKET...]`);
   const buckets = rest.split(',').map((b) => b.trim());

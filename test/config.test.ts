@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Malformed } from '../src/base/index.ts';
-import { readConfig, type Values } from '../src/config.ts';
+import { machineName, readConfig, type Values } from '../src/config.ts';
 import { settings } from '../src/settings.ts';
 
 describe('config', () => {
@@ -118,6 +118,12 @@ describe('config', () => {
     [{ DRAIN_SECONDS: '' }, /drain-seconds/],
     [{ MEMORY_MB: '0' }, /memory-mb/],
     [{ HOSTNAME: 'a b' }, /hostname/],
+    [{ HOSTNAME: 'mx..example.org' }, /hostname/],
+    [{ HOSTNAME: '192.0.2.1' }, /hostname: "192\.0\.2\.1" is not a host name/],
+    [{ PEER_ADDRESS: 'host:65536' }, /not host:port/],
+    [{ PEER_ADDRESS: 'host:0' }, /not host:port/],
+    [{ STORE: 'disk:~/mail' }, /store: "~\/mail": .*give the whole path/],
+    [{ SETTINGS: '~' }, /settings: "~"/],
     [{ CHECKS: 'yes' }, /checks: "yes" is none of auto, on, off/],
     [{ CHECKS_EXEMPT: '10.0.0.0/33' }, /checks-exempt: "10\.0\.0\.0\/33" is neither an address nor a network/],
     [{ PROXY_FROM: 'traefik' }, /proxy-from/],
@@ -127,6 +133,27 @@ describe('config', () => {
     [{ JUNK_SCORE: '-1' }, /junk-score/],
   ];
   for (const [flags, what] of bad) it(`refuses ${JSON.stringify(flags)}`, () => refused(flags, {}, what));
+
+  it('listens once where one address covers another', () => {
+    for (const [text, on] of [
+      ['0.0.0.0,::', ['::']],
+      ['::, 192.0.2.7', ['::']],
+      ['127.0.0.1,0.0.0.0,::1', ['0.0.0.0', '::1']],
+      ['127.0.0.1,127.0.0.1,localhost', ['127.0.0.1', 'localhost']],
+    ] as const) {
+      assert.deepEqual(readConfig({ LISTEN: text }, {}).listen, on);
+      assert.deepEqual(readConfig({ HTTP_LISTEN: text }, {}).httpListen, on);
+    }
+  });
+
+  it('takes what stands around a value in the environment for nothing, as in the file', () => {
+    const c = readConfig({}, { COLOMBIER_HOSTNAME: ' MX.Example.org ', COLOMBIER_STORE: 'disk: /srv/mail\n', COLOMBIER_LOG_LEVEL: ' ' });
+    assert.deepEqual([c.hostname, c.store, c.logLevel], ['mx.example.org', { kind: 'disk', path: '/srv/mail' }, 'info']);
+  });
+
+  it('takes the name of the machine where it is a host name', () => {
+    assert.deepEqual(['Dove.example.org', 'my_pc', 'Büro', ''].map((name) => machineName(name)), ['dove.example.org', 'localhost', 'localhost', 'localhost']);
+  });
 
   it('takes port 0 as off, and several addresses', () => {
     const c = readConfig({ SMTP_PORT: '0', PEER_PORT: '0', LISTEN: '127.0.0.1, ::1', PEER_ADDRESS: '[2001:db8::1]:4000' }, {});
