@@ -1,7 +1,7 @@
 // How many connections are open, in all and from each address: a flood from one address leaves room for the others. Of IPv6
 // one machine has a whole /64, which counts as one.
 import type { Limits } from './limits.ts';
-import { networkOf, plainAddress } from './networks.ts';
+import { machineOf } from './networks.ts';
 
 export class Admission {
   readonly #byAddress = new Map<string, number>();
@@ -15,8 +15,7 @@ export class Admission {
   }
   /** A function to call once when the connection has ended, or null when there is no room. */
   readonly admit = (from: string): (() => void) | null => {
-    const plain = plainAddress(from);
-    const address = plain.includes(':') ? networkOf(plain) : plain;
+    const address = machineOf(from);
     const here = this.#byAddress.get(address) ?? 0;
     if (this.#open >= this.#limits.connections_max || here >= this.#limits.connections_per_address_max) return null;
     this.#open++;

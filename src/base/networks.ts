@@ -47,6 +47,12 @@ export function networkOf(address: string): string {
   return groupsOf(plain).slice(0, 4).map((g) => g.toString(16)).join(':');
 }
 
+/** What one machine can call itself: an IPv4 address, or all of the /64 that an IPv6 address is in. */
+export function machineOf(address: string): string {
+  const plain = plainAddress(address);
+  return plain.includes(':') ? networkOf(plain) : plain;
+}
+
 /** The name under which DNS knows an address: `1.2.0.192` of 192.0.2.1, 32 nibbles of IPv6, without a zone. */
 export function reversedAddress(address: string): string {
   const plain = plainAddress(address);

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { Refused, limits, listenFault } from '../base/index.ts';
+import { Refused, limits, listenFault, machineOf } from '../base/index.ts';
 import type { Clock, Limits, Logger, Proxies } from '../base/index.ts';
 import { unknownCapabilities } from './capabilities.ts';
 import { Connection } from './conn.ts';
@@ -46,7 +46,7 @@ export class ImapServer implements Host {
   readonly #proxies: Proxies | null;
   #servers: Server[] = [];
   #connections = new Set<Connection>();
-  #byAddress = new Map<string, number>();
+  #byMachine = new Map<string, number>();
   #cancelSweep: (() => void) | null = null;
   #drained: (() => void) | null = null;
 
@@ -95,7 +95,8 @@ export class ImapServer implements Host {
 
   #accept(socket: Socket, implicitTls: boolean): void {
     const remote = (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/, '');
-    const fromThere = this.#byAddress.get(remote) ?? 0;
+    const machine = machineOf(remote);
+    const fromThere = this.#byMachine.get(machine) ?? 0;
     if (this.#connections.size >= limits.connections_max || fromThere >= limits.connections_per_address_max) {
       this.logger.warn('too many connections', { remote, all: this.#connections.size, fromThere });
       socket.on('error', () => socket.destroy());
@@ -110,16 +111,16 @@ export class ImapServer implements Host {
       socket.destroy();
       return;
     }
-    this.#byAddress.set(remote, fromThere + 1);
+    this.#byMachine.set(machine, fromThere + 1);
     this.#cancelSweep ??= this.clock.after(SWEEP_MS, this.#sweep);
   }
 
   closed(connection: Connection): void {
     if (!this.#connections.delete(connection)) return;
-    const { remote } = connection;
-    const left = (this.#byAddress.get(remote) ?? 1) - 1;
-    if (left > 0) this.#byAddress.set(remote, left);
-    else this.#byAddress.delete(remote);
+    const machine = machineOf(connection.remote);
+    const left = (this.#byMachine.get(machine) ?? 1) - 1;
+    if (left > 0) this.#byMachine.set(machine, left);
+    else this.#byMachine.delete(machine);
     if (this.#connections.size === 0) this.#drained?.();
   }
 

@@ -1,6 +1,6 @@
 // Bad input and slow clients: a clear answer, bounded memory and time, and others served meanwhile.
 import assert from 'node:assert/strict';
-import { limits, systemClock } from '../../src/base/index.ts';
+import { Proxies, limits, systemClock } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { dial, startWorld } from './dialogue.ts';
 import type { World } from './dialogue.ts';
@@ -112,6 +112,30 @@ describe('imap: bounds', () => {
       for (const wire of wires) wire.close();
     } finally {
       limits.connections_per_address_max = kept;
+    }
+  });
+
+  it('too many connections from the many addresses of one machine (IPv6)', async () => {
+    const kept = limits.connections_per_address_max;
+    limits.connections_per_address_max = 2;
+    const proxied = await startWorld({ clock, proxies: new Proxies(['127.0.0.1'], clock) });
+    const from = async (address: string) => {
+      const wire = await dial(proxied.port, { greeting: false });
+      wire.send(`PROXY TCP6 ${address} 2001:db8::ffff 4000 143\r\n`);
+      return { wire, said: await wire.line() };
+    };
+    try {
+      const first = await from('2001:db8::1');
+      assert.match(first.said, /^\* OK /);
+      assert.match((await from('2001:db8::2')).said, /^\* OK /);
+      assert.equal((await from('2001:db8::3')).said, '* BYE too many connections');
+      assert.match((await from('2001:db8:0:1::3')).said, /^\* OK /);
+      first.wire.close();
+      await turn();
+      assert.match((await from('2001:db8::4')).said, /^\* OK /);
+    } finally {
+      limits.connections_per_address_max = kept;
+      await proxied.stop();
     }
   });
 

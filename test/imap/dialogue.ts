@@ -7,7 +7,7 @@ import { createSecureContext, connect as connectTls } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { generate } from 'selfsigned';
 import { limits as everybodys, silent, systemClock } from '../../src/base/index.ts';
-import type { Clock, Limits, Logger } from '../../src/base/index.ts';
+import type { Clock, Limits, Logger, Proxies } from '../../src/base/index.ts';
 import { ImapServer } from '../../src/imap/index.ts';
 import { FakeBackend, FakeUser } from './fake.ts';
 
@@ -29,11 +29,11 @@ function secureContext(): Promise<SecureContext> {
 }
 
 /** A server with the user `ann@example.org`, password `secret`. */
-export async function startWorld({ clock = systemClock, logger = silent as Logger, tls = true, limits = everybodys, withheld = [] }: { clock?: Clock; logger?: Logger; tls?: boolean; limits?: Limits; withheld?: string[] } = {}): Promise<World> {
+export async function startWorld({ clock = systemClock, logger = silent as Logger, tls = true, limits = everybodys, withheld = [], proxies }: { clock?: Clock; logger?: Logger; tls?: boolean; limits?: Limits; withheld?: string[]; proxies?: Proxies } = {}): Promise<World> {
   const user = new FakeUser('ann@example.org', 'secret');
   const backend = new FakeBackend(user);
   const context = tls ? await secureContext() : null;
-  const server = new ImapServer({ backend, secureContext: () => context, logger, clock, hostname: 'imap.example.org', limits, withheld });
+  const server = new ImapServer({ backend, secureContext: () => context, logger, clock, hostname: 'imap.example.org', limits, withheld, proxies });
   const port = await server.listen(0, '127.0.0.1');
   const tlsPort = await server.listen(0, '127.0.0.1', { implicitTls: true });
   return { user, backend, server, port, tlsPort, stop: () => server.drain(200) };
