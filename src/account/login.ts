@@ -6,6 +6,7 @@ import type { Directory, StoredWrap, UserRecord } from '../directory/index.ts';
 import { LoginCache, PasswordPool, SCRAM_ITERATIONS, falseScramSalt, findToken, scramSalt, unwrapWithPassword, unwrapWithScram, unwrapWithToken } from '../seal/index.ts';
 import type { ScramProof, Token } from '../seal/index.ts';
 import { Throttle } from './throttle.ts';
+import type { From } from './throttle.ts';
 
 export interface LoggedIn {
   record: UserRecord;
@@ -65,14 +66,16 @@ export class Logins {
 
   /** Refused(AUTHENTICATIONFAILED) after a delay, Unavailable when the store can't confirm a "no" or Argon2 is overrun. */
   async login(user: string, password: string, remote: string): Promise<LoggedIn> {
-    this.#throttle.check(remote);
+    const address = addressOf(user);
+    const from = { remote, user: address ?? '' };
+    this.#throttle.check(from);
     const begun = this.#clock.monotonic();
-    const found = await this.#verify(user, password, remote);
+    const found = await this.#verify(address, password, from);
     if (!found) {
-      await this.#throttle.failed(remote, begun);
+      await this.#throttle.failed(from, begun);
       throw wrong();
     }
-    this.#throttle.succeeded(remote);
+    this.#throttle.succeeded(from);
     return found;
   }
 
@@ -81,8 +84,8 @@ export class Logins {
    * cost one LIST, so that the time tells nothing. Unavailable.
    */
   async scramSalt(user: string, remote: string): Promise<{ salt: Buffer; iterations: number; nonce: string }> {
-    this.#throttle.check(remote);
     const address = addressOf(user);
+    this.#throttle.check({ remote, user: address ?? '' });
     const asked = this.#directory.ask();
     await (address && this.#directory.state.owner(address) ? asked.catch(() => {}) : asked);
     const record = address ? this.#directory.state.owner(address) : null;
@@ -92,19 +95,20 @@ export class Logins {
 
   /** By a proof of SCRAM, tried against each app password. Throws as `login` does. */
   async scramLogin(user: string, proof: ScramProof, remote: string): Promise<ScramLoggedIn> {
-    this.#throttle.check(remote);
-    const begun = this.#clock.monotonic();
     const address = addressOf(user);
+    const from = { remote, user: address ?? '' };
+    this.#throttle.check(from);
+    const begun = this.#clock.monotonic();
     let found = this.#tryScram(address, proof);
     if (!found) {
       await this.#directory.ask();
       found = this.#tryScram(address, proof);
     }
     if (!found) {
-      await this.#throttle.failed(remote, begun);
+      await this.#throttle.failed(from, begun);
       throw new Refused('Wrong address or password; SCRAM takes app passwords only', 'AUTHENTICATIONFAILED', '535 5.7.8');
     }
-    this.#throttle.succeeded(remote);
+    this.#throttle.succeeded(from);
     return found;
   }
 
@@ -119,22 +123,21 @@ export class Logins {
     return null;
   }
 
-  async #verify(user: string, password: string, remote: string): Promise<LoggedIn | null> {
-    const address = addressOf(user);
+  async #verify(address: string | null, password: string, from: From): Promise<LoggedIn | null> {
     if (!address || password === '' || Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return null;
     const tried = new Set<string>();
-    let found = await this.#try(address, password, remote, tried);
+    let found = await this.#try(address, password, from, tried);
     if (!found) {
       await this.#directory.ask(); // a "no" is never given from memory
-      found = await this.#try(address, password, remote, tried);
+      found = await this.#try(address, password, from, tried);
     }
     return found;
   }
 
-  async #try(address: string, password: string, remote: string, tried: Set<string>): Promise<LoggedIn | null> {
+  async #try(address: string, password: string, from: From, tried: Set<string>): Promise<LoggedIn | null> {
     const record = this.#directory.state.owner(address);
     if (!record) return null;
-    const opened = await this.#root(record, password, (kind) => kind === 'app', tried, remote);
+    const opened = await this.#root(record, password, (kind) => kind === 'app', tried, from);
     return opened && { record, ...opened };
   }
 
@@ -148,12 +151,12 @@ export class Logins {
     }
   }
 
-  #withPassword(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>, remote: string | null): Promise<Buffer | null> {
+  #withPassword(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>, from: From | null): Promise<Buffer | null> {
     const known = this.#cache.find(record.id, wrap.id, password);
     if (known) return Promise.resolve(known);
-    if (remote === null) return this.#derived(wrap, record, password, tried);
+    if (from === null) return this.#derived(wrap, record, password, tried);
     // The connections that a client opens together bring one password: the first in line pays for all.
-    return this.#throttle.turn(remote, async () => this.#cache.find(record.id, wrap.id, password) ?? this.#derived(wrap, record, password, tried));
+    return this.#throttle.turn(from, async () => this.#cache.find(record.id, wrap.id, password) ?? this.#derived(wrap, record, password, tried));
   }
 
   async #derived(wrap: StoredWrap, record: UserRecord, password: string, tried: Set<string>): Promise<Buffer | null> {
@@ -174,7 +177,7 @@ export class Logins {
   }
 
   /** By a code if the text is one that `allowed` kinds of wraps know, else by a chosen password. */
-  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>, remote: string | null): Promise<Opened | null> {
+  async #root(record: UserRecord, secret: string, allowed: (kind: StoredWrap['kind']) => boolean, tried: Set<string>, from: From | null): Promise<Opened | null> {
     const token = findToken(secret);
     const wrap = token && record.wraps.get(token.id);
     if (wrap && wrap.kind !== 'password') {
@@ -183,7 +186,7 @@ export class Logins {
     }
     for (const chosen of record.wraps.values()) {
       if (chosen.kind !== 'password' || tried.has(chosen.id)) continue;
-      const root = await this.#withPassword(chosen, record, secret, tried, remote);
+      const root = await this.#withPassword(chosen, record, secret, tried, from);
       if (root) return { root, wrap: chosen.id };
     }
     return null;
