@@ -150,6 +150,8 @@ export class Remote {
 
   static async #connect(host: Host, port: number, settings: RemoteSettings, demand: Demand, socket: Socket, inClear: boolean): Promise<Remote> {
     const must = demand.kind === 'dane' || demand.kind === 'encrypt' || (demand.kind === 'pkix' && demand.enforce);
+    // Under an alias the name that TLSA was found at (RFC 7672 §8.1).
+    const name = demand.kind === 'dane' ? demand.names[0] : host.name;
     // The library, and what it loads, is 2 MB that a replica without mail to send has no use for.
     leanHttp();
     const { Client } = await import('./client.ts');
@@ -161,7 +163,7 @@ export class Remote {
       secure: settings.implicitTls,
       ignoreTLS: inClear,
       requireTLS: must || (settings.trusted && settings.auth !== null && !settings.implicitTls),
-      tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(host.name) || /^[\d.]+$/.test(host.name) ? undefined : host.name, minVersion: 'TLSv1.2' },
+      tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(name) || /^[\d.]+$/.test(name) ? undefined : name, minVersion: 'TLSv1.2' },
       // It counts from here: the connection is there.
       connectionTimeout: limits.queue_greeting_ms_max,
       greetingTimeout: limits.queue_greeting_ms_max,

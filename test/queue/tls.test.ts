@@ -47,10 +47,12 @@ describe('queue/tls', function () {
   });
 
   /** A server with that certificate; null: without TLS. */
-  async function mx(certificate: Certificate | null, promises = false): Promise<{ port: number; got: { secure: boolean; requireTls: boolean }[] }> {
+  async function mx(certificate: Certificate | null, promises = false): Promise<{ port: number; got: { secure: boolean; requireTls: boolean }[]; named: (string | undefined)[] }> {
+    const named: (string | undefined)[] = [];
     const got: { secure: boolean; requireTls: boolean }[] = [];
     const server = new SMTPServer({
       ...(certificate ?? {}), hideREQUIRETLS: !promises, authOptional: true, disableReverseLookup: true, logger: false, closeTimeout: 100, ...(certificate === null ? { disabledCommands: ['STARTTLS'] } : {}),
+      onSecure: (_, session, done) => (named.push((session as { servername?: string }).servername), done()),
       onData: (stream, session, done) => {
         stream.resume();
         stream.on('end', () => {
@@ -61,7 +63,7 @@ describe('queue/tls', function () {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     open.push({ close: () => new Promise<void>((resolve) => server.close(() => resolve())) });
-    return { port: ((server.server as unknown as Server).address() as AddressInfo).port, got };
+    return { port: ((server.server as unknown as Server).address() as AddressInfo).port, got, named };
   }
 
   function send(port: number, more: { signed?: SignedDns; sts?: StsPolicy | null }, envelope: { requireTls?: boolean; anyTls?: boolean } = {}) {
@@ -139,6 +141,13 @@ describe('queue/tls', function () {
     } };
     await targetsFor('there.test', { dns: plain, signed, sts: null, random: seededRandom(1), port: 25 });
     assert.deepEqual(asked, ['_25._tcp.real.there.test', `_25._tcp.${HOST}`]);
+    // A server that has certificates of several names hears which one is meant.
+    const { good } = certificates;
+    for (const at of ['real.there.test', HOST]) {
+      const there = await mx(good);
+      const known: SignedDns = { ask: async (name, type) => ({ ...(await signed.ask(name, type)), tlsa: type === 'TLSA' && name.endsWith(`_tcp.${at}`) ? [record(3, 1, good.cert)] : [] }) };
+      assert.deepEqual([(await send(there.port, { signed: known })).result, there.named], ['delivered', [at]]);
+    }
   });
 
   it('REQUIRETLS goes only where the certificate was checked and the promise is given', async () => {
