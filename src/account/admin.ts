@@ -1,5 +1,5 @@
 // What administrators do with domains, users, addresses and secrets. Works at any replica, while others run.
-import { ByteWriter, Refused, randomId } from '../base/index.ts';
+import { ByteWriter, Malformed, Refused, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { normaliseAddress, normaliseDomain, elsewhere, leadingTo } from '../directory/index.ts';
 import type { Directory, DirectoryOp, DirectoryState, SpamScores, StoredWrap, UserRecord } from '../directory/index.ts';
@@ -31,6 +31,15 @@ export const keyObject = (wrap: StoredWrap, ring: Buffer): Buffer => new ByteWri
 export const isNewerKeyObject = (bytes: Buffer): boolean => bytes[0] > KEY_OBJECT_VERSION;
 
 const pretty = (address: string): string => address.replace(/^\*@/, '@');
+
+/** Local parts that stand without quotes, or within (RFC 5321 §4.1.2). */
+const LOCAL = /^([^\s"(),.:;<>@[\\\]]+(\.[^\s"(),.:;<>@[\\\]]+)*|"([^"\\]|\\.)+")$/;
+
+/** An address that is to be: what people mistype is nobody's name, though in quotes it could be one. Throws Malformed. */
+function written(address: string): string {
+  if (!address.startsWith('@') && !LOCAL.test(address.slice(0, address.lastIndexOf('@')))) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  return address;
+}
 
 /** `@domain` and `*@domain` name a catch-all. */
 function normalised(address: string): string {
@@ -96,7 +105,7 @@ export class Administration {
   // ---- users ----
 
   async userAdd(address: string, password: string): Promise<{ id: string; address: string; recoveryCode: string }> {
-    const name = normalised(address);
+    const name = normalised(written(address));
     if (name.startsWith('*@')) throw new Refused('A user needs an address of its own', 'CANNOT');
     checkPassword(password);
     await this.#fresh();
@@ -269,11 +278,12 @@ export class Administration {
 
   async addressAdd(address: string, user: string): Promise<void> {
     await this.#fresh();
+    const name = normalised(written(address));
     const away = user.includes('@') ? normaliseAddress(user).domain : null;
     // An address elsewhere: what comes is handed on, the local part as it was written.
-    if (away !== null && !this.#state.hasDomain(away)) return this.#o.directory.claim(normalised(address), leadingTo(`${user.slice(0, user.lastIndexOf('@'))}@${away}`), false);
+    if (away !== null && !this.#state.hasDomain(away)) return this.#o.directory.claim(name, leadingTo(`${written(user).slice(0, user.lastIndexOf('@'))}@${away}`), false);
     const record = await this.#user(user);
-    await this.#o.directory.claim(normalised(address), record.id, false);
+    await this.#o.directory.claim(name, record.id, false);
   }
   async addressRemove(address: string): Promise<void> {
     const name = normalised(address);

@@ -1,0 +1,34 @@
+// Addresses as an administrator writes them.
+import assert from 'node:assert/strict';
+import { Malformed } from '../../src/base/index.ts';
+import { AccountWorld } from './world.ts';
+import type { Account, TestReplica } from './world.ts';
+
+describe('addresses that are made', () => {
+  let world: AccountWorld;
+  let a: TestReplica;
+  let bob: Account;
+  beforeEach(async () => {
+    world = new AccountWorld(1);
+    a = await world.replica();
+    bob = await world.account(a, 'bob');
+  });
+  afterEach(() => world.stop());
+
+  const refused = (made: Promise<unknown>, what: string) => assert.rejects(world.settled(made), (e) => e instanceof Malformed && /^not an? (address|domain): /.test(e.message), what);
+
+  for (const name of [' info', 'info ', 'in fo', '.info', 'info.', 'in..fo', '<info', 'in@fo', 'in,fo', 'mailto:info', '"in"fo"'])
+    it(`${JSON.stringify(name)} is no name that people are written to`, async () => {
+      await refused(a.admin.userAdd(`${name}@x.test`, 'a-long-password'), 'a user');
+      await refused(a.admin.addressAdd(`${name}@x.test`, bob.address), 'an alias');
+      await refused(a.admin.addressAdd('away@x.test', `${name}@far.test`), 'an address elsewhere');
+      assert.equal((await a.admin.addresses(null)).length, 1);
+    });
+
+  it('other names are, as they are written', async () => {
+    for (const [name, is] of [['in.fo', 'in.fo'], ['büro', 'büro'], ["o'neill", "o'neill"], ['"the office"', 'the office'], ['"a..b"', 'a..b']]) await world.settled(a.admin.addressAdd(`${name}@x.test`, bob.address)).then(() => assert.equal(a.directory.state.owner(`${is}@x.test`)!.id, bob.id));
+    await world.settled(a.admin.addressAdd('@x.test', bob.address));
+    await world.settled(a.admin.addressAdd('away@x.test', '"a..b"@far.test'));
+    assert.equal(a.directory.state.elsewhereOf('away@x.test'), '"a..b"@far.test');
+  });
+});
