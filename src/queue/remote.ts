@@ -65,6 +65,8 @@ const noLogger = false;
 const CODE = /^(\d{3})[ -](?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?/;
 /** In quotes an address may hold them; the library then sends nothing to anybody. */
 const UNSAID = /[<>]/;
+/** What RFC 821 had servers say to too many recipients is about now (RFC 5321 §4.5.3.1.10). */
+const TOO_MANY = /^55\d[ -]5\.5\.3(?= )/;
 /** Characters of another server's answer that are kept. */
 const TEXT_MAX = 300;
 
@@ -280,7 +282,7 @@ export class Remote {
     const { refused } = this.#connection;
     const tells = this.#supports('DSN');
     return envelope.to.map((r) => {
-      const outcome = outcomeOf(r.index, refused.get(r.address) ?? response, name);
+      const outcome = outcomeOf(r.index, refused.get(r.address)?.replace(TOO_MANY, '452 4.5.3') ?? response, name);
       return tells && outcome.result === 'delivered' ? { ...outcome, told: true } : outcome;
     });
   }

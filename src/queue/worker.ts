@@ -302,7 +302,7 @@ export class Worker {
     }
     const at = clock.now();
     const told = outcomes.filter((o) => o.told && message.recipients[o.recipient].notify & NOTIFY.success).map((o) => o.recipient);
-    const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at));
+    const settled = outcomes.map(({ told: _, ...o }) => this.#settle(message, o, at, outcomes));
     for (const o of settled) this.counts[o.result]++;
     // In one event: who hears of success from the other server must not hear of it from another replica, too.
     await this.#results.company();
@@ -345,11 +345,12 @@ export class Worker {
     if (!mutations.noStoreCheck) await queue.storeTime();
   }
 
-  /** Puts off, or gives up what is too old. */
-  #settle(m: QueuedMessage, o: Outcome, at: number): Outcome {
+  /** Puts off, or gives up what is too old; who was too many beside those that were taken (`all`) comes at once (RFC 5321 §4.5.3.1.10). */
+  #settle(m: QueuedMessage, o: Outcome, at: number, all: readonly Outcome[]): Outcome {
     if (o.result !== 'deferred') return o;
     const { queue_age_ms_max: oldest, queue_retry_ms_min: least, queue_retry_ms_max: most } = this.#o.queue.limits;
     const age = at - sentFrom(m);
+    if (o.status === '4.5.3' && all.some((x) => x.result === 'delivered')) return { ...o, nextAt: at };
     if (age >= oldest) return { ...o, result: 'failed', status: '4.4.7' };
     return { ...o, nextAt: at + Math.min(most, Math.max(least, age)) };
   }

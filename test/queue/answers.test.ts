@@ -131,6 +131,24 @@ describe('queue/answers', () => {
     await world.stop();
   });
 
+  it('who is too many for one transaction comes in the next one, at once', async () => {
+    const there = keep(await server(['PIPELINING'], (line, n) => (line.startsWith('RCPT') && n > 1 ? '552 5.5.3 too many recipients' : undefined)));
+    assert.deepEqual(await send(there.port, two), ['0 delivered 2.0.0', '1 deferred 4.5.3']);
+
+    const world = new QueueWorld(systemClock);
+    const sent: number[] = [];
+    const taken = (index: number) => ({ recipient: index, result: 'delivered' as const, status: '2.0.0', text: '250', host: '', nextAt: 0 });
+    const sender: Sender = {
+      destination: () => 'there.test',
+      send: async (_, { to }) => (sent.push(to.length), to.map(({ index }, i) => (i < 2 ? taken(index) : { ...taken(index), result: 'deferred', status: '4.5.3', text: '452' }))),
+      close: () => {},
+    };
+    await world.submit(await world.member(sender), ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}@there.test`));
+    await until(() => sent.length === 3);
+    assert.deepEqual(sent, [5, 3, 1]);
+    await world.stop();
+  });
+
   it('waits for a greeting that comes after a minute', async () => {
     const { setTimeout: real } = globalThis;
     globalThis.setTimeout = ((then: () => void, ms: number) => real(then, ms >= 10_000 ? ms / 100 : ms)) as typeof real;
