@@ -49,6 +49,7 @@ const rcpt: readonly Shape[] = [
   ['an ORCPT', 'ORCPT=rfc822;ann+2Blist@example.org', 555, 250],
   ['an ORCPT of 500 characters', `ORCPT=rfc822;${'a'.repeat(493)}`, 555, 250],
   ['an ORCPT of 501 characters', `ORCPT=rfc822;${'a'.repeat(494)}`, 555, 501],
+  ['an ORCPT in letters beyond ASCII, of a type that has none', 'ORCPT=rfc822;b\xc3\xa9n@y.test', 555, 501],
   ['an ORCPT without a type', 'ORCPT=ann@example.org', 555, 501],
   ['an ORCPT without an address', 'ORCPT=rfc822;', 555, 501],
   ['an ORCPT of semicolons', `ORCPT=${';'.repeat(500)}`, 555, 501],
@@ -132,6 +133,18 @@ describe('smtp: DSN parameters to submission, which offers DSN', () => {
     await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
     assert.deepEqual([sent[0].ret, sent[0].envid, sent[0].recipients], ['FULL', 'a+b', [{ address: 'ben@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;ben+list@y.test' }]]);
     d.end();
+  });
+  it('takes an address of type utf-8 in both of its forms, and hands on the one that goes anywhere (RFC 6533 §3)', async () => {
+    for (const written of ['b\\x{E9}n\\x{1F600}@y.test', 'b\xc3\xa9n\xf0\x9f\x98\x80@y.test']) {
+      const d = await loggedIn();
+      await d.say('MAIL FROM:<anna@x.test> SMTPUTF8', '250');
+      d.raw(`RCPT TO:<ben@y.test> ORCPT=utf-8;${written}\r\n`);
+      await d.expect('250');
+      await d.say('DATA', '354');
+      await d.say('From: anna@x.test\r\n\r\nx\r\n.', '250');
+      assert.equal(sent.at(-1)!.recipients[0].orcpt, 'utf-8;b\\x{E9}n\\x{1F600}@y.test');
+      d.end();
+    }
   });
   for (const [said, ret] of [[' RET=HDRS', 'HDRS'], [' RET=full', 'FULL'], ['', '']]) it(`tells what was asked to come back from what was not: "${said}"`, async () => {
     const d = await loggedIn();

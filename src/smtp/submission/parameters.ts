@@ -14,6 +14,9 @@ function xtext(value: string | true, name: string, charsMax: number): string {
   return text;
 }
 
+/** An address of the type `utf-8` as it goes wherever SMTPUTF8 does not (RFC 6533 §3): `\x{FC}` for ü. */
+const inAscii = (value: string): string => (/^utf-8;/i.test(value) ? value.replace(/[^\x00-\x7f]/gu, (c) => `\\x{${c.codePointAt(0)!.toString(16).toUpperCase().padStart(2, '0')}}`) : value);
+
 export interface SubmissionParameters extends MailParameters {
   ret: '' | 'FULL' | 'HDRS';
   envid: string;
@@ -69,7 +72,7 @@ export function recipientParameters(parameters: Path['parameters']): { notify: s
       const bad = notify.length === 0 || notify.some((n) => !/^(NEVER|SUCCESS|FAILURE|DELAY)$/.test(n)) || (notify.includes('NEVER') && notify.length > 1);
       if (bad) throw new BadParameter('bad NOTIFY');
     } else if (name === 'ORCPT') {
-      orcpt = xtext(value, 'ORCPT', ORCPT_CHARS_MAX);
+      orcpt = xtext(value === true ? value : inAscii(value), 'ORCPT', ORCPT_CHARS_MAX);
       if (!/^[A-Za-z0-9-]+;./.test(orcpt)) throw new BadParameter('bad ORCPT');
     } else unknown = name;
   }
