@@ -2,6 +2,7 @@
 import { Refused, limits } from '../base/index.ts';
 import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
 import type { MessageRecord, Selected, Sifted, TextAsked } from '../imap/session.ts';
+import { decodeIndex } from '../message/index.ts';
 import type { MailboxState, Op } from '../state/index.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
 import { teach } from './learning.ts';
@@ -56,12 +57,21 @@ export class SelectedMailbox implements Selected, Listener {
     return out;
   }
 
+  gather(uids: ArrayLike<Uid>): Promise<void> {
+    return this.#user.need({ kind: 'contents', mailbox: this.id, uids });
+  }
+
+  async skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
+    await this.gather(uids);
+    return this.#user.state.contentHeads(this.id, uids).map((head) => head && { index: decodeIndex(head.index), prefix: asBuffer(head.prefix), rendered: null });
+  }
+
   async read(uid: Uid, from: number, to: number): Promise<Buffer | null> {
     const { state, at, replica } = this.#user;
     await this.#user.need({ kind: 'contents', mailbox: this.id, uids: [uid] });
     const content = state.content(this.id, uid);
     if (!content) return null;
-    const prefix = Buffer.from(content.prefix.buffer, content.prefix.byteOffset, content.prefix.byteLength);
+    const prefix = asBuffer(content.prefix);
     const body = to > prefix.length ? await replica.blobs.read(at.store, at.root, content, Math.max(0, from - prefix.length), to - prefix.length) : null;
     if (from >= prefix.length) return body ?? Buffer.alloc(0);
     const head = prefix.subarray(from, to);
@@ -171,3 +181,5 @@ export class SelectedMailbox implements Selected, Listener {
     this.#user.listeners.delete(this);
   }
 }
+
+const asBuffer = (bytes: Uint8Array): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));

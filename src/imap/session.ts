@@ -139,19 +139,7 @@ export interface MessageRecord {
   readonly index: MessageIndex;
   /** Header fields that we added; the message as clients see it is `prefix` and then the bytes as received. */
   readonly prefix: Buffer;
-  rendered: { envelope?: string; body?: string; structure?: string; sort?: SortTexts; folded?: Record<string, string[]> } | null;
-}
-
-/** What SORT and THREAD compare, folded; each worked out when it is first asked for. */
-export interface SortTexts {
-  subject?: string;
-  /** The subject says that it answers or forwards. */
-  reply?: boolean;
-  from?: string;
-  to?: string;
-  cc?: string;
-  displayFrom?: string;
-  displayTo?: string;
+  rendered: { envelope?: string; body?: string; structure?: string } | null;
 }
 
 /** Something that happened in a mailbox after `version`. */
@@ -228,6 +216,10 @@ export interface Selected {
   refresh(): Promise<void>;
   /** Records in the order of `uids`; null for messages that are gone. Ask for some hundreds at a time. */
   records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
+  /** Brings into memory what `skim` of these needs, all of it side by side. */
+  gather(uids: ArrayLike<Uid>): Promise<void>;
+  /** As `records`, for who looks at thousands and lets them go: nothing is kept, and one that is holds more in memory than itself. */
+  skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
   /** Bytes [from, to) of the message as clients see it; shorter at its end. Null when the message is gone. May be called for several at once. */
   read(uid: Uid, from: number, to: number): Promise<Buffer | null>;
   /** For SEARCH BODY and TEXT. Null when nothing is known now; whatever is wrong with the index, it is no error. */

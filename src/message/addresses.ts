@@ -68,19 +68,22 @@ class AddressReader {
     let before = '';
     let host: string | null = null;
     let hostDone = false;
+    /** What came last ends in a dot. To look at the end of what was put together would cost its length, each time. */
+    let dotted = false;
     this.#comment = null;
     const append = (piece: string) => {
       const joined = !gap || piece.charCodeAt(0) === DOT;
       if (host !== null) {
-        if (!hostDone && (host === '' || joined || host.charCodeAt(host.length - 1) === DOT)) host += piece;
+        if (!hostDone && (host === '' || joined || dotted)) host += piece;
         else hostDone = true;
-      } else if (word === '' || joined || word.charCodeAt(word.length - 1) === DOT) word += piece;
+      } else if (word === '' || joined || dotted) word += piece;
       else {
         before = before === '' ? word : `${before} ${word}`;
         word = piece;
       }
       display += gap && display !== '' ? ` ${piece}` : piece;
       gap = false;
+      if (piece !== '') dotted = piece.charCodeAt(piece.length - 1) === DOT;
     };
     while (this.#at < text.length) {
       const code = text.charCodeAt(this.#at);

@@ -15,7 +15,7 @@
  *
  * Failures: none for messages. decodeIndex throws Corrupt for bytes that encodeIndex did not write.
  */
-export type { ByteRange, FieldPlace, KeptField, MessageIndex, Section } from './types.ts';
+export type { ByteRange, KeptField, MessageIndex, Section } from './types.ts';
 export { FieldNames, textOf } from './kept.ts';
 export { MessageScanner, scanMessage } from './scanner.ts';
 export { decodeIndex, encodeIndex } from './stored.ts';

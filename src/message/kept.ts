@@ -2,7 +2,7 @@
 import { limits } from '../base/index.ts';
 import type { HeaderText } from '../base/index.ts';
 import { fieldBytes } from './header.ts';
-import type { FieldPlace, KeptField } from './types.ts';
+import type { KeptField } from './types.ts';
 
 /** What makes the envelope, and what threads hang on: kept up to limits.kept_envelope_bytes_max. */
 const ENVELOPE_NAMES = new Set(['date', 'subject', 'from', 'sender', 'reply-to', 'to', 'cc', 'bcc', 'in-reply-to', 'message-id', 'references']);
@@ -65,9 +65,8 @@ export function textOf(fields: readonly KeptField[], { names }: FieldNames): Hea
   return text;
 }
 
-/** See MessageIndex.place. `cut`: the header had more than was looked at. */
-export function placeOf(name: string, fields: KeptField[], elsewhere: readonly number[], cut: boolean): FieldPlace {
+/** The values of the fields of one name (any case). */
+export function valuesOf(fields: readonly KeptField[], name: string): HeaderText[] {
   const lower = name.toLowerCase();
-  if (cut || elsewhere.includes(nameHash(lower))) return 'blob';
-  return fields.some((field) => field.name === lower) ? 'kept' : 'absent';
+  return fields.filter((field) => field.name === lower).map((field) => field.value);
 }

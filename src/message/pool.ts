@@ -100,6 +100,13 @@ export class StringReader extends ByteReader {
     }
   }
 
+  /** Passes over a string. */
+  pass(): void {
+    const head = this.varint();
+    if (head % 8 === OWN) this.skip(Math.floor(head / 8));
+    else if (head % 8 !== WORD) this.varint();
+  }
+
   /** A string that can't be null. */
   must(): HeaderText {
     const text = this.text();

@@ -3,9 +3,9 @@ import { limits } from '../base/index.ts';
 import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
 import { parseDate } from './date.ts';
 import { parseId, parseIds } from './ids.ts';
-import { chooseFields, placeOf, textOf } from './kept.ts';
+import { chooseFields, nameHash, textOf, valuesOf } from './kept.ts';
 import type { FieldNames } from './kept.ts';
-import type { FieldPlace, KeptField, MessageIndex } from './types.ts';
+import type { KeptField, MessageIndex } from './types.ts';
 
 export class ScannedIndex implements MessageIndex {
   readonly size: number;
@@ -20,6 +20,7 @@ export class ScannedIndex implements MessageIndex {
   readonly sentAt: number | null;
   readonly sentDay: number | null;
   readonly preview: string;
+  readonly subject: HeaderText | null;
   readonly messageId: HeaderText | null;
   readonly inReplyTo: HeaderText | null;
   readonly references: HeaderText[];
@@ -40,7 +41,8 @@ export class ScannedIndex implements MessageIndex {
     this.sentAt = sent?.at ?? null;
     this.sentDay = sent?.day ?? null;
     this.preview = preview;
-    this.references = readReferences(header);
+    this.references = readReferences(valuesOf(header, 'references'));
+    this.subject = envelope.subject;
     this.messageId = envelope.messageId === null ? null : parseId(envelope.messageId);
     this.inReplyTo = envelope.inReplyTo === null ? null : parseId(envelope.inReplyTo);
     this.threadRoot = this.references[0] ?? this.inReplyTo ?? this.messageId;
@@ -50,8 +52,12 @@ export class ScannedIndex implements MessageIndex {
     this.hasAttachment = anyAttachment(body);
   }
 
-  place(name: string): FieldPlace {
-    return placeOf(name, this.fields, this.elsewhere, this.cut);
+  values(name: string): HeaderText[] {
+    return valuesOf(this.fields, name);
+  }
+
+  mayHaveMore(name: string): boolean {
+    return this.cut || this.elsewhere.includes(nameHash(name.toLowerCase()));
   }
 
   text(wanted: FieldNames): HeaderText | null {
@@ -60,12 +66,10 @@ export class ScannedIndex implements MessageIndex {
   }
 }
 
-/** The ids of the last References field (there should be one). */
-export function readReferences(fields: KeptField[]): HeaderText[] {
-  for (let i = fields.length - 1; i >= 0; i--) {
-    if (fields[i].name === 'references') return parseIds(fields[i].value.slice(0, limits.header_field_bytes_max));
-  }
-  return [];
+/** The ids of the last References field (there should be one); `values`: of all of them. */
+export function readReferences(values: readonly HeaderText[]): HeaderText[] {
+  const last = values.at(-1);
+  return last === undefined ? [] : parseIds(last.slice(0, limits.header_field_bytes_max));
 }
 
 /**

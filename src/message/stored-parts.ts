@@ -78,6 +78,20 @@ export function decodeEnvelope(r: StringReader): Envelope {
   return e;
 }
 
+/** An envelope without its addresses. */
+export type EnvelopeTexts = Pick<Envelope, 'date' | 'subject' | 'inReplyTo' | 'messageId'>;
+
+const ADDRESS_LISTS = 6;
+
+export function decodeEnvelopeTexts(r: StringReader): EnvelopeTexts {
+  const date = r.text();
+  const subject = r.text();
+  for (let list = 0; list < ADDRESS_LISTS; list++) {
+    for (let strings = Math.max(0, r.varint() - COUNT_FROM) * 3; strings > 0; strings--) r.pass();
+  }
+  return { date, subject, inReplyTo: r.text(), messageId: r.text() };
+}
+
 function decodeAddresses(r: StringReader, from: Address[] | null): Address[] | null {
   const head = r.varint();
   if (head === ABSENT) return null;

@@ -10,12 +10,13 @@ import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { BodyPart, Envelope, HeaderText } from '../base/index.ts';
 import { PREFIXES_V1, PREFIX_NAMES, prefixNumber } from './dictionary.ts';
 import { parseId } from './ids.ts';
-import { placeOf, textOf } from './kept.ts';
+import { nameHash, textOf, valuesOf } from './kept.ts';
 import type { FieldNames } from './kept.ts';
 import { StringReader, StringWriter } from './pool.ts';
 import { readReferences, ScannedIndex } from './scanned.ts';
-import { decodeBody, decodeEnvelope, encodeBody, encodeEnvelope } from './stored-parts.ts';
-import type { FieldPlace, KeptField, MessageIndex } from './types.ts';
+import { decodeBody, decodeEnvelope, decodeEnvelopeTexts, encodeBody, encodeEnvelope } from './stored-parts.ts';
+import type { EnvelopeTexts } from './stored-parts.ts';
+import type { KeptField, MessageIndex } from './types.ts';
 
 const VERSION = 1;
 const CUT = 1;
@@ -29,7 +30,7 @@ export function encodeIndex(index: MessageIndex): Buffer {
   if (index instanceof StoredIndex) return index.bytes;
   if (!(index instanceof ScannedIndex)) throw new TypeError('no index of a scanned message');
   const pool = index.fields.map((field) => field.value).join('');
-  const references = readReferences(index.fields);
+  const references = readReferences(valuesOf(index.fields, 'references'));
   const ownReferences = references.length !== index.references.length || references.some((id, i) => id !== index.references[i]);
   const out = new ByteWriter(1024);
   out.u8(VERSION).varint(index.size).varint(index.headerBytes);
@@ -88,6 +89,7 @@ class StoredIndex implements MessageIndex {
   #pool: HeaderText | undefined;
   #fields: KeptField[] | undefined;
   #envelope: Envelope | undefined;
+  #envelopeTexts: EnvelopeTexts | undefined;
   #body: BodyPart | undefined;
   #references: HeaderText[] | undefined;
 
@@ -115,7 +117,7 @@ class StoredIndex implements MessageIndex {
     this.#poolEnd = r.at;
     this.#elsewhereCount = r.count(2);
     this.#elsewhereAt = r.at;
-    r.raw(2 * this.#elsewhereCount);
+    r.skip(2 * this.#elsewhereCount);
     this.#referencesAt = flags & OWN_REFERENCES ? r.at : -1;
     if (flags & OWN_REFERENCES) for (let n = r.count(); n > 0; n--) pass(r);
     this.#envelopeAt = pass(r);
@@ -136,9 +138,16 @@ class StoredIndex implements MessageIndex {
   }
 
   #readFields(): KeptField[] {
-    const r = new ByteReader(this.bytes, this.#fieldsAt, this.#poolAt);
     const pool = this.#poolText;
     const fields: KeptField[] = [];
+    this.#eachField((name, prefix, from, to, end) => fields.push({ name, prefix, value: pool.slice(from, to), end }));
+    return fields;
+  }
+
+  /** `from`, `to`: of the value, in the pool. */
+  #eachField(visit: (name: string, prefix: HeaderText, from: number, to: number, end: KeptField['end']) => void): void {
+    const r = new ByteReader(this.bytes, this.#fieldsAt, this.#poolAt);
+    const poolBytes = this.#poolEnd - this.#poolAt;
     let at = 0;
     for (let n = r.count(); n > 0; n--) {
       const head = r.varint();
@@ -146,16 +155,24 @@ class StoredIndex implements MessageIndex {
       if (number > PREFIXES_V1.length || head % 4 === 3) throw new Corrupt('stored message index: unknown field');
       const prefix = number === 0 ? r.latin1() : PREFIXES_V1[number - 1];
       const name = number === 0 ? prefix.slice(0, Math.max(0, prefix.lastIndexOf(':'))).trimEnd().toLowerCase() : PREFIX_NAMES[number - 1];
-      const length = r.varint();
-      if (at + length > pool.length) throw new Corrupt('stored message index: a field is beyond the others');
-      fields.push({ name, prefix, value: pool.slice(at, at + length), end: LINE_ENDS[head % 4] });
-      at += length;
+      const from = at;
+      at += r.varint();
+      if (at > poolBytes) throw new Corrupt('stored message index: a field is beyond the others');
+      visit(name, prefix, from, at, LINE_ENDS[head % 4]);
     }
-    return fields;
   }
 
   get envelope(): Envelope {
-    return (this.#envelope ??= decodeEnvelope(new StringReader(this.bytes, this.#envelopeAt, this.#bodyAt, this.#poolText)));
+    return (this.#envelope ??= decodeEnvelope(this.#envelopeReader));
+  }
+
+  /** THREAD asks thousands of messages, and addresses are most of an envelope. */
+  get #texts(): EnvelopeTexts {
+    return this.#envelope ?? (this.#envelopeTexts ??= decodeEnvelopeTexts(this.#envelopeReader));
+  }
+
+  get #envelopeReader(): StringReader {
+    return new StringReader(this.bytes, this.#envelopeAt, this.#bodyAt, this.#poolText);
   }
 
   get body(): BodyPart {
@@ -166,27 +183,42 @@ class StoredIndex implements MessageIndex {
     return new ByteReader(this.bytes, this.#bodyEnd).string();
   }
 
-  place(name: string): FieldPlace {
-    const elsewhere: number[] = [];
-    for (let i = 0; i < this.#elsewhereCount; i++) elsewhere.push(this.bytes.readUInt16BE(this.#elsewhereAt + 2 * i));
-    return placeOf(name, this.fields, elsewhere, this.#cut);
+  values(name: string): HeaderText[] {
+    if (this.#fields !== undefined) return valuesOf(this.#fields, name);
+    const lower = name.toLowerCase();
+    const values: HeaderText[] = [];
+    this.#eachField((one, _prefix, from, to) => {
+      if (one === lower) values.push(this.bytes.toString('latin1', this.#poolAt + from, this.#poolAt + to));
+    });
+    return values;
+  }
+
+  mayHaveMore(name: string): boolean {
+    return this.#cut || this.#isElsewhere(nameHash(name.toLowerCase()));
+  }
+
+  #isElsewhere(hash: number): boolean {
+    for (let at = this.#elsewhereAt, end = at + 2 * this.#elsewhereCount; at < end; at += 2) {
+      if (((this.bytes[at] << 8) | this.bytes[at + 1]) === hash) return true;
+    }
+    return false;
   }
 
   text(wanted: FieldNames): HeaderText | null {
-    if (this.#cut) return null;
-    for (let at = this.#elsewhereAt, end = at + 2 * this.#elsewhereCount; at < end; at += 2) {
-      if (wanted.hashes.includes((this.bytes[at] << 8) | this.bytes[at + 1])) return null;
-    }
-    return textOf(this.fields, wanted);
+    return this.#cut || wanted.hashes.some((hash) => this.#isElsewhere(hash)) ? null : textOf(this.fields, wanted);
+  }
+
+  get subject(): HeaderText | null {
+    return this.#texts.subject;
   }
 
   get messageId(): HeaderText | null {
-    const { messageId } = this.envelope;
+    const { messageId } = this.#texts;
     return messageId === null ? null : parseId(messageId);
   }
 
   get inReplyTo(): HeaderText | null {
-    const { inReplyTo } = this.envelope;
+    const { inReplyTo } = this.#texts;
     return inReplyTo === null ? null : parseId(inReplyTo);
   }
 
@@ -195,7 +227,7 @@ class StoredIndex implements MessageIndex {
   }
 
   #readReferences(): HeaderText[] {
-    if (this.#referencesAt < 0) return readReferences(this.fields);
+    if (this.#referencesAt < 0) return readReferences(this.values('references'));
     const r = new ByteReader(this.bytes, this.#referencesAt);
     const ids: HeaderText[] = [];
     for (let n = r.count(); n > 0; n--) ids.push(r.latin1());
@@ -210,7 +242,7 @@ class StoredIndex implements MessageIndex {
 /** Passes over length and bytes; answers where the bytes begin. */
 function pass(r: ByteReader): number {
   const length = r.varint();
-  r.raw(length);
+  r.skip(length);
   return r.at - length;
 }
 

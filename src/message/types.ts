@@ -13,9 +13,6 @@ export interface KeptField {
   end: '\r\n' | '\n' | '';
 }
 
-/** Where a header field can be read: nowhere (the message has none), in `fields`, or in the blob only. */
-export type FieldPlace = 'absent' | 'kept' | 'blob';
-
 /** All that the server ever asks about a message without opening its blob. Immutable. */
 export interface MessageIndex {
   /** Bytes as received (RFC822.SIZE). */
@@ -26,8 +23,10 @@ export interface MessageIndex {
   readonly body: BodyPart;
   /** Header fields that clients often ask for, in their order in the message. */
   readonly fields: KeptField[];
-  /** Where all fields of that name are (any case). Never says 'absent' or 'kept' wrongly; 'blob' may be said without need. */
-  place(name: string): FieldPlace;
+  /** The values of those of them that have that name (any case). */
+  values(name: string): HeaderText[];
+  /** False: `fields` has all that the message has under that name (any case). May be true without need. */
+  mayHaveMore(name: string): boolean;
   /** The fields of those names as they came, in their order in the message; null where the blob may have more of them. */
   text(wanted: FieldNames): HeaderText | null;
   /** The Date field, in ms since 1970 UTC; null when absent or hopeless. */
@@ -36,6 +35,8 @@ export interface MessageIndex {
   readonly sentDay: number | null;
   /** RFC 8970: the beginning of the first readable text, decoded, one line, at most limits.preview_chars_max characters. */
   readonly preview: string;
+  /** As the envelope has it. */
+  readonly subject: HeaderText | null;
   /** Message-ID without angle brackets. */
   readonly messageId: HeaderText | null;
   /** First id of In-Reply-To. */

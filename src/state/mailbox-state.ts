@@ -196,6 +196,18 @@ export class MailboxState {
   rowAt(i: number): number {
     return this.#rowAt[i];
   }
+  /** The rows behind UIDs, -1 for those that are not there: for this room. */
+  rowsOf(uids: ArrayLike<Uid>): Int32Array {
+    this.#settle();
+    const rows = new Int32Array(uids.length);
+    let i = -1;
+    for (let k = 0; k < uids.length; k++) {
+      // Mostly the next one.
+      i = i + 1 < this.#count && this.#uids[i + 1] === uids[k] ? i + 1 : this.#at(uids[k]);
+      rows[k] = i < 0 ? -1 : this.#rowAt[i];
+    }
+    return rows;
+  }
 
   get uidValidity(): number {
     return this.#validity();

@@ -98,14 +98,10 @@ export class Snapshots {
   }
   #contentsOf(id: MailboxId, uids: ArrayLike<Uid>): Set<string> {
     const { core } = this;
-    const live = core.live(id);
     const { rows } = core.box(id);
     const keys = new Set<string>();
-    for (let k = 0; k < uids.length; k++) {
-      const i = live.find(uids[k]);
-      if (i < 0) continue;
-      const row = live.rowAt(i);
-      if (!core.contents.has(rows.chunk[row], rows.entry[row])) keys.add(core.contents.chunks.get(rows.chunk[row])!.key);
+    for (const row of core.live(id).rowsOf(uids)) {
+      if (row >= 0 && !core.contents.has(rows.chunk[row], rows.entry[row])) keys.add(core.contents.chunks.get(rows.chunk[row])!.key);
     }
     return keys;
   }

@@ -2,7 +2,8 @@
 import { NO_MAILBOX } from './metadata.ts';
 import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
 import { applyEvent, effectsOf, namesTouched } from './apply.ts';
-import { decodeContent } from './content-format.ts';
+import { decodeContent, decodeContentHead } from './content-format.ts';
+import type { ContentHead } from './content-format.ts';
 import type { Core } from './core.ts';
 import { describe, fingerprint } from './fingerprint.ts';
 import { isInbox } from './ids.ts';
@@ -154,6 +155,11 @@ export class UserState {
     const { rows } = this.#core.box(id);
     const row = live.rowAt(i);
     return decodeContent(this.#core.contents.get(rows.chunk[row], rows.entry[row]));
+  }
+  /** As `content`, of many, without what only readers of a message need. */
+  contentHeads(id: MailboxId, uids: ArrayLike<Uid>): (ContentHead | null)[] {
+    const { rows } = this.#core.box(id);
+    return Array.from(this.mailbox(id).rowsOf(uids), (row) => (row < 0 ? null : decodeContentHead(this.#core.contents.get(rows.chunk[row], rows.entry[row]))));
   }
   /** Live messages and their bytes, near enough: what waits for rows counts as if nothing was removed. */
   quota(): { messages: number; bytes: number } {

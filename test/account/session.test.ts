@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { limits } from '../../src/base/index.ts';
-import type { Session } from '../../src/imap/session.ts';
+import type { MessageRecord, Session } from '../../src/imap/session.ts';
 import { AccountWorld, append, contents, mail, subjects } from './world.ts';
 import type { Account, TestReplica } from './world.ts';
 
@@ -346,6 +346,23 @@ describe('a session', () => {
       assert.equal(await box.read(uids[0], 0, 10), null);
       assert.deepEqual(await box.records([uids[0]]), [null]);
       assert.deepEqual((await box.store([uids[0]], 'add', ['x'], null)).failed, []);
+    });
+
+    it('what a search asks of many messages is as their records say, and is not kept', async () => {
+      const { uids } = await append(s, 'INBOX', [mail('one'), mail('two')]);
+      await a.deliver(bob.address, mail('three'));
+      const b = await world.replica();
+      const box = await (await b.login(bob)).select('INBOX', false);
+      const all = [...uidsOf(box.index), 999_999];
+      await box.gather(all);
+      const told = (records: (MessageRecord | null)[]) => records.map((record) => record && [record.index.subject, record.index.values('from'), record.prefix.toString()]);
+      const skimmed = told(await box.skim(all));
+      assert.equal(b.replica.records.bytes, 0);
+      assert.deepEqual(skimmed, told(await box.records(all)));
+      assert.deepEqual(skimmed.map((one) => one?.[0]), ['one', 'two', 'three', undefined]);
+      assert.equal(skimmed[2]![2], 'Return-Path: <sender@far.test>\r\n');
+      assert.ok(b.replica.records.bytes > 0);
+      assert.deepEqual(told(await box.skim(uids)), skimmed.slice(0, 2));
     });
 
     it('any part of a message: over the prefix, inside, beyond the end', async () => {

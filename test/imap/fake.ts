@@ -223,6 +223,10 @@ export class FakeSelected implements Selected {
       return message === undefined ? null : { index: scanMessage(message.bytes), prefix: Buffer.alloc(0), rendered: null };
     });
   }
+  async gather(): Promise<void> {}
+  skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
+    return this.records(uids);
+  }
   async read(uid: Uid, from: number, to: number): Promise<Buffer | null> {
     await this.index.user.operation('read');
     this.readMost = Math.max(this.readMost, to - from);

@@ -155,6 +155,10 @@ export class MemorySelected implements Selected {
       return (mail.record ??= { index: scanMessage(mail.bytes), prefix: mail.prefix, rendered: null });
     });
   }
+  async gather(): Promise<void> {}
+  skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
+    return this.records(uids);
+  }
   async read(uid: Uid, from: number, to: number): Promise<Buffer | null> {
     this.asked.push(`read ${uid} ${from} ${to}`);
     await null;

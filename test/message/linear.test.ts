@@ -35,6 +35,8 @@ const CASES: [string, number, (n: number) => () => unknown][] = [
   ['angles in addresses', 4000, (n) => () => parseAddresses('<'.repeat(n))],
   ['words in addresses', 2000, (n) => () => parseAddresses('a '.repeat(n))],
   ['dots in addresses', 2000, (n) => () => parseAddresses('a.'.repeat(n))],
+  ['dots with gaps in addresses', 4000, (n) => () => parseAddresses('a. '.repeat(n))],
+  ['dots with gaps in domains', 4000, (n) => () => parseAddresses(`a@${'b. '.repeat(n)}`)],
   ['at signs in addresses', 2000, (n) => () => parseAddresses('a@'.repeat(n))],
   ['groups', 2000, (n) => () => parseAddresses('a:'.repeat(n), Infinity)],
   ['semicolons in parameters', 4000, (n) => () => parseParameters(';'.repeat(n))],

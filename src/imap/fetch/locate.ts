@@ -1,6 +1,7 @@
 // Where the bytes of a section are. The client's message is `prefix` and then the bytes as received: offsets of the
 // index move by the prefix's length.
 import { limits } from '../../base/index.ts';
+import type { HeaderText } from '../../base/index.ts';
 import { filterHeader, findSection, readFields, textOf } from '../../message/index.ts';
 import type { MessageRecord } from '../session.ts';
 import type { SectionItem } from './items.ts';
@@ -44,4 +45,16 @@ export function ownFields(record: MessageRecord): ReturnType<typeof readFields> 
   let fields = prefixFields.get(record.prefix);
   if (!fields) prefixFields.set(record.prefix, (fields = readFields(record.prefix.toString('latin1'))));
   return fields;
+}
+
+/** The values of the fields of one name (lower case) that the record has, in order. */
+export function keptValues({ prefix, index }: MessageRecord, name: string): HeaderText[] {
+  const values = index.values(name);
+  return prefix.length === 0 ? values : [...ownValues(prefix.toString('latin1'), name), ...values];
+}
+
+function ownValues(header: HeaderText, name: string): HeaderText[] {
+  // Mostly a name that is not among ours, asked of thousands of messages.
+  if (!`\n${header.toLowerCase()}`.includes(`\n${name}`)) return [];
+  return readFields(header).filter((field) => field.name === name).map((field) => field.value);
 }

@@ -4,7 +4,7 @@
 import type { Flag } from '../../base/index.ts';
 import { foldedHeader, foldedValue, oneSpaced } from '../../message/index.ts';
 import type { KeptField } from '../../message/index.ts';
-import { ownFields } from '../fetch/locate.ts';
+import { keptValues } from '../fetch/locate.ts';
 import { lowerBound } from '../fetch/uidset.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import type { View } from '../view.ts';
@@ -20,8 +20,6 @@ export const UNKNOWN = 2;
 
 /** What is loaded: 0 the index only, 1 the record, 2 the whole header, 3 the body's texts. */
 export type Level = 0 | 1 | 2 | 3;
-
-const OFTEN = new Set(['subject', 'from', 'to', 'cc']);
 
 /** One message that is looked at. Later levels' members are set from that level on. */
 export class Candidate {
@@ -44,17 +42,13 @@ export class Candidate {
   /** Folded values of the fields of one name, from what is loaded when it is first asked. */
   values(name: string): string[] {
     let values = this.#fields.get(name);
-    if (values === undefined && this.header === null && OFTEN.has(name)) {
-      // Mail apps search these fields again and again: kept with the record.
-      const folded = ((this.record!.rendered ??= {}).folded ??= {});
-      this.#fields.set(name, (values = folded[name] ??= this.#read(name)));
-    } else if (values === undefined) this.#fields.set(name, (values = this.#read(name)));
+    if (values === undefined) this.#fields.set(name, (values = this.#read(name)));
     return values;
   }
 
   #read(name: string): string[] {
-    const fields = this.header ?? [...ownFields(this.record!), ...this.record!.index.fields];
-    return fields.filter((field) => field.name === name).map((field) => foldedValue(field.value));
+    const values = this.header?.filter((field) => field.name === name).map((field) => field.value);
+    return (values ?? keptValues(this.record!, name)).map(foldedValue);
   }
 
   /** All of the header, folded: names, colons and decoded values, a field a line. */
@@ -218,7 +212,7 @@ function headerTest(name: string, matches: Matcher): Test {
   return (c) => {
     if (c.level < 1) return UNKNOWN;
     if (c.values(name).some((value) => matches(value, c))) return YES;
-    return c.level < 2 && c.record!.index.place(name) === 'blob' ? UNKNOWN : NO;
+    return c.level < 2 && c.record!.index.mayHaveMore(name) ? UNKNOWN : NO;
   };
 }
 

@@ -6,6 +6,7 @@ import type { Context } from '../command/command.ts';
 import { Pace } from '../fetch/pace.ts';
 import { both } from '../fetch/uidset.ts';
 import type { MessageRecord } from '../session.ts';
+import { eachRecord } from '../sort/ranks.ts';
 import type { View } from '../view.ts';
 import { quote } from '../wire/index.ts';
 import { worthKeeping } from '../kept.ts';
@@ -134,25 +135,13 @@ class Run {
 
   async byRecord(): Promise<void> {
     if (this.#open.length === 0) return;
-    const open: number[] = [];
-    const ask = (at: number) => {
-      const uids = Uint32Array.from(this.#open.slice(at, at + RECORDS), (k) => this.#uids[k]);
-      const asked = this.#context.selected.records(uids);
-      asked.catch(() => {});
-      return asked;
+    const undecided = this.#open;
+    this.#open = [];
+    const look = (record: MessageRecord | null, n: number) => {
+      const c = this.#candidate(undecided[n], record, 1);
+      if (c !== null) this.#decide(c, undecided[n], this.#open);
     };
-    let next: Promise<(MessageRecord | null)[]> | null = ask(0);
-    for (let at = 0; next !== null; at += RECORDS) {
-      const records: (MessageRecord | null)[] = await next;
-      next = at + RECORDS < this.#open.length ? ask(at + RECORDS) : null;
-      for (let n = 0; n < records.length; n++) {
-        const k = this.#open[at + n];
-        const c = this.#candidate(k, records[n], 1);
-        if (c !== null) this.#decide(c, k, open);
-        if (this.#pace.due) await this.#rest();
-      }
-    }
-    this.#open = open;
+    await eachRecord(this.#context, Uint32Array.from(undecided, (k) => this.#uids[k]), look, this.#pace, () => this.#rest());
   }
 
   /** Headers (2) or bodies (3), some messages ahead within a bound of bytes. */

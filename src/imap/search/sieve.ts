@@ -3,14 +3,14 @@
 // each message for all keys. What needs more than that stays UNKNOWN, and is asked of each message (program.ts).
 import type { Flag, Uid } from '../../base/index.ts';
 import { foldedValue, oneSpaced } from '../../message/index.ts';
-import { ownFields } from '../fetch/locate.ts';
+import { keptValues } from '../fetch/locate.ts';
 import { gallop, lowerBound } from '../fetch/uidset.ts';
 import { column, keptColumn } from '../kept.ts';
 import type { MailboxIndex, MessageRecord } from '../session.ts';
 import { eachRecord } from '../sort/ranks.ts';
 import type { View } from '../view.ts';
 import { finder } from './contains.ts';
-import { fold } from './fold.ts';
+import { fold, loosely } from './fold.ts';
 import type { Key } from './keys.ts';
 import { NO, UNKNOWN, YES, dayTest } from './program.ts';
 import type { Answer } from './program.ts';
@@ -32,7 +32,7 @@ type Sieve = (chunk: Chunk, active: Uint8Array) => Uint8Array;
 /** Fields that mail apps search again and again: their folded values are kept of all messages. */
 const OFTEN = new Set(['subject', 'from', 'to', 'cc', 'message-id']);
 const columnOf = (key: Key): string | null => {
-  if (key.op === 'header' && !key.fuzzy && OFTEN.has(key.name)) return `search ${key.name}`;
+  if (key.op === 'header' && OFTEN.has(key.name)) return `search ${key.name}`;
   return key.op === 'date' && key.of === 'sent' ? 'search sent' : null;
 };
 
@@ -70,10 +70,8 @@ const MORE = '\0';
 
 /** The folded values of a field, a line each (no value has a line end, so nothing is found across two); null: there is none. */
 function fieldText(record: MessageRecord, field: string): string | null {
-  let text = record.index.place(field) === 'blob' ? MORE : null;
-  for (const fields of [ownFields(record), record.index.fields]) {
-    for (const { name, value } of fields) if (name === field) text = text === null ? foldedValue(value) : `${text}\n${foldedValue(value)}`;
-  }
+  let text = record.index.mayHaveMore(field) ? MORE : null;
+  for (const value of keptValues(record, field)) text = text === null ? foldedValue(value) : `${text}\n${foldedValue(value)}`;
   return text;
 }
 
@@ -133,11 +131,13 @@ export function sieve(key: Key, view: View, now: number): Sieve {
       const wanted = oneSpaced(fold(key.text));
       if (name === null || wanted.includes('\n') || wanted.includes(MORE)) return unknown;
       const has = finder(wanted);
+      const hasLoosely = key.fuzzy ? finder(loosely(wanted)) : null;
       return columnSieve<(string | null)[]>(index, name, (values) => (place) => {
         const text = values[place];
         if (text === null) return NO;
         if (has(text) && !(wanted === '' && text === MORE)) return YES;
-        return text.startsWith(MORE) ? UNKNOWN : NO;
+        // What is alike only, is told apart by whoever looks at the message itself.
+        return text.startsWith(MORE) || hasLoosely?.(loosely(text)) ? UNKNOWN : NO;
       });
     }
     case 'body':

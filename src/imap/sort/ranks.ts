@@ -10,25 +10,37 @@ import type { TextCriterion } from './texts.ts';
 export type Criterion = TextCriterion | 'ARRIVAL' | 'DATE' | 'SIZE';
 
 const RECORDS = 256;
+/** What is stored of messages lies in parts of a thousand or more: those of so many messages are fetched side by side. */
+const GATHERED = 16 * RECORDS;
 
-/** The records of `uids`, in blocks, the next one on its way; gives way to others between blocks. */
-export async function eachRecord(context: Searching, uids: Uint32Array, use: (record: MessageRecord | null, k: number) => void): Promise<void> {
-  const { selected, out, clock } = context;
-  const pace = new Pace(clock);
-  const ask = (at: number) => {
-    const asked = selected.records(uids.subarray(at, at + RECORDS));
-    asked.catch(() => {});
-    return asked;
+/** The records of `uids`, to be looked at and let go; gives way to others now and then. */
+export async function eachRecord(
+  context: Searching,
+  uids: Uint32Array,
+  use: (record: MessageRecord | null, k: number) => void,
+  pace = new Pace(context.clock),
+  rest = async () => {
+    // Throws when the client has gone.
+    await context.out.drain();
+    await pace.rest();
+  },
+): Promise<void> {
+  const { selected } = context;
+  const gather = (at: number) => {
+    const gathered = selected.gather(uids.subarray(at, at + GATHERED));
+    gathered.catch(() => {});
+    return gathered;
   };
-  let next: Promise<(MessageRecord | null)[]> | null = uids.length > 0 ? ask(0) : null;
-  for (let at = 0; next !== null; at += RECORDS) {
-    const records: (MessageRecord | null)[] = await next;
-    next = at + RECORDS < uids.length ? ask(at + RECORDS) : null;
-    for (let k = 0; k < records.length; k++) use(records[k], at + k);
-    if (pace.due) {
-      // Throws when the client has gone.
-      await out.drain();
-      await pace.rest();
+  let next = gather(0);
+  for (let at = 0; at < uids.length; at += RECORDS) {
+    if (at % GATHERED === 0) {
+      await next;
+      next = gather(at + GATHERED);
+    }
+    const records = await selected.skim(uids.subarray(at, at + RECORDS));
+    for (let k = 0; k < records.length; k++) {
+      use(records[k], at + k);
+      if (pace.due) await rest();
     }
   }
 }
@@ -49,7 +61,7 @@ export async function ranksOf(context: Searching, criterion: Criterion, uids: Ui
 async function compute(context: Searching, criterion: TextCriterion | 'DATE', uids: Uint32Array): Promise<Float64Array | string[]> {
   if (criterion !== 'DATE') {
     const texts = new Array<string>(uids.length);
-    await eachRecord(context, uids, (record, k) => (texts[k] = record === null ? '' : sortText(record, criterion)));
+    await eachRecord(context, uids, (record, k) => (texts[k] = record === null ? '' : sortText(record.index, criterion)));
     return texts;
   }
   return datesOf(context, uids);

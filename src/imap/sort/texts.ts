@@ -1,45 +1,33 @@
-// The texts by which messages are compared (RFC 5256 §2, §3; RFC 5957 §3), worked out from the record alone and kept on
-// it.
+// The texts by which messages are compared (RFC 5256 §2, §3; RFC 5957 §3), worked out from the record alone.
 import type { Address } from '../../base/index.ts';
 import { decodeWords, splitSubject } from '../../message/index.ts';
+import type { MessageIndex } from '../../message/index.ts';
 import { fold } from '../search/fold.ts';
-import type { MessageRecord, SortTexts } from '../session.ts';
 
 /** Criteria that compare texts. */
 export type TextCriterion = 'CC' | 'FROM' | 'TO' | 'SUBJECT' | 'DISPLAYFROM' | 'DISPLAYTO';
 
-function kept(record: MessageRecord): SortTexts {
-  return ((record.rendered ??= {}).sort ??= {});
-}
-
-export function sortText(record: MessageRecord, criterion: TextCriterion): string {
-  const texts = kept(record);
-  const { envelope } = record.index;
+export function sortText(index: MessageIndex, criterion: TextCriterion): string {
   switch (criterion) {
     case 'SUBJECT':
-      return subjectOf(record).subject;
+      return subjectOf(index).subject;
     case 'FROM':
-      return (texts.from ??= mailboxOf(envelope.from));
+      return mailboxOf(index.envelope.from);
     case 'TO':
-      return (texts.to ??= mailboxOf(envelope.to));
+      return mailboxOf(index.envelope.to);
     case 'CC':
-      return (texts.cc ??= mailboxOf(envelope.cc));
+      return mailboxOf(index.envelope.cc);
     case 'DISPLAYFROM':
-      return (texts.displayFrom ??= displayOf(envelope.from));
+      return displayOf(index.envelope.from);
     case 'DISPLAYTO':
-      return (texts.displayTo ??= displayOf(envelope.to));
+      return displayOf(index.envelope.to);
   }
 }
 
 /** Base subject, and whether the subject says that this is a reply or a forward. */
-export function subjectOf(record: MessageRecord): { subject: string; reply: boolean } {
-  const texts = kept(record);
-  if (texts.subject === undefined) {
-    const { base, reply } = splitSubject(record.index.envelope.subject ?? '');
-    texts.subject = comparable(base);
-    texts.reply = reply;
-  }
-  return { subject: texts.subject, reply: texts.reply === true };
+export function subjectOf(index: MessageIndex): { subject: string; reply: boolean } {
+  const { base, reply } = splitSubject(index.subject ?? '');
+  return { subject: comparable(base), reply };
 }
 
 function mailboxOf(addresses: Address[] | null): string {

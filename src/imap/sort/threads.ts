@@ -52,7 +52,7 @@ async function build(context: Context, algorithm: Algorithm, uids: Uint32Array):
     if (record === null) messages[k] = { id: null, references: NONE, subject: '', reply: false };
     else {
       const { messageId: id, references, inReplyTo } = record.index;
-      messages[k] = { id, references: references.length > 0 ? references : inReplyTo === null ? NONE : [inReplyTo], ...subjectOf(record) };
+      messages[k] = { id, references: references.length > 0 ? references : inReplyTo === null ? NONE : [inReplyTo], ...subjectOf(record.index) };
     }
   });
   const rank = new Uint32Array(uids.length);
