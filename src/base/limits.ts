@@ -108,7 +108,7 @@ export const limits = {
   imap_notify_groups_max: 100,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
-  /** Messages of a mailbox for which what SORT compares is kept: about 60 bytes each for each criterion in use. */
+  /** Messages of a mailbox for which what SORT and THREAD compare is kept: about 60 bytes each for each criterion in use, 250 for threads. */
   sort_kept_messages_max: 100_000,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
   search_contexts_max: 16,

@@ -3,7 +3,7 @@
 import { limits } from '../base/index.ts';
 import type { MailboxIndex } from './session.ts';
 
-export type Values = Float64Array | (string | null)[];
+export type Values = Float64Array | unknown[];
 
 /** Of the first messages of a mailbox; what follows from the values when they are known of all. */
 export interface Column<V extends Values = Values> {
@@ -51,7 +51,7 @@ export async function column<V extends Values>(index: MailboxIndex, name: string
 
 function joined<V extends Values>(before: V | undefined, behind: V): V {
   if (before === undefined || before.length === 0) return behind;
-  if (Array.isArray(behind)) return (before as (string | null)[]).concat(behind) as V;
+  if (Array.isArray(behind)) return (before as unknown[]).concat(behind) as V;
   const all = new Float64Array(before.length + behind.length);
   all.set(before as Float64Array);
   all.set(behind as Float64Array, before.length);

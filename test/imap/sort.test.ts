@@ -187,6 +187,7 @@ describe('imap THREAD', () => {
     client.selected.index.remove(client.view.uids[0]);
     client.poll();
     assert.equal(await thread(client), '(1)');
+    assert.equal(client.selected.asked.length, 0, 'what is left is known');
   });
   it('goes as deep as it must, and stays fast when it is made to be slow', () => {
     const n = 100_000;
