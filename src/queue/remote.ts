@@ -95,6 +95,8 @@ export const printable = (text: string): string => text.replace(/[\x00-\x1f\x7f]
 
 export class Remote {
   readonly host: Host;
+  /** What its TLS was asked to show. */
+  readonly demand: Demand;
   readonly #connection: Client;
   #open = true;
   /** The last line of a message was handed over and nothing was heard since: it may have been delivered. */
@@ -111,8 +113,9 @@ export class Remote {
   /** Ends the transaction under way: the library forgets it when its connection is closed from here. */
   #giveUp: (e: Error) => void = () => {};
 
-  constructor(host: Host, connection: Client) {
+  constructor(host: Host, connection: Client, demand: Demand) {
     this.host = host;
+    this.demand = demand;
     this.#connection = connection;
     connection.on('error', () => this.#ended());
     connection.on('end', () => this.#ended());
@@ -173,7 +176,7 @@ export class Remote {
       logger: noLogger,
     });
     connection.mayChunk = !settings.plain;
-    const remote = new Remote(host, connection);
+    const remote = new Remote(host, connection, demand);
     try {
       await new Promise<void>((resolve, reject) => {
         connection.once('error', reject);

@@ -49,6 +49,10 @@ const PLAIN_MAX = 1000;
 /** After these another server of the destination is tried (REQUIRETLS). */
 const NEXT = ['5.7.10', '5.7.30'];
 
+const mustShow = (d: Demand): boolean => d.kind !== 'may' && (d.kind !== 'pkix' || d.enforce);
+/** Whether a connection of which `had` was asked will do. Which records name its certificate was looked at when it came. */
+const willDo = (asked: Demand, had: Demand): boolean => !mustShow(asked) || (mustShow(had) && asked.kind === had.kind);
+
 export class Route {
   readonly #o: RouteOptions;
   readonly #idle = new Map<string, Remote[]>();
@@ -83,6 +87,11 @@ export class Route {
     const key = `${destination} ${envelope.anyTls ? 'any' : ''} ${from.join()}`;
     let last: RemoteOutcome[] = all('451 4.4.1 no host answers');
     for (let remote = await this.#kept(key); remote !== null; remote = await this.#kept(key)) {
+      // A policy that came since counts for what is sent since.
+      if (!envelope.anyTls && !targets.some((t) => t.host.name === remote!.host.name && willDo(t.demand, remote!.demand))) {
+        remote.quit().catch(() => {});
+        continue;
+      }
       const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
       // It was kept again and would come again: a new connection may show more.
       if (outcomes.every((o) => NEXT.includes(o.status))) break;

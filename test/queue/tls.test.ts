@@ -98,6 +98,20 @@ describe('queue/tls', function () {
     assert.deepEqual(sessions.map((s) => s.failure?.type ?? 'none'), ['certificate-expired', 'none', 'starttls-not-supported', 'none']);
   });
 
+  it('a policy that came since a connection was made counts for the next message', async () => {
+    const there = await mx(certificates.self);
+    let sts: StsPolicy | null = null;
+    const route = new Route({ smarthost: null, dns: plain, mxPort: there.port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent, sts: async () => sts });
+    open.push(route);
+    const next = async () => (await route.send('there.test', { from: 'anna@here.test', to: [{ index: 0, address: 'ben@there.test' }], bytes: 17, eightBit: false, utf8: false }, () => (async function* () {
+      yield Buffer.from('Subject: x\r\n\r\nx\r\n');
+    })(), () => true, new AbortController().signal))[0].status;
+    assert.deepEqual([await next(), await next(), there.named.length], ['2.0.0', '2.0.0', 1]);
+    sts = policy('enforce');
+    assert.equal(await next(), '4.7.5');
+    assert.equal(there.got.length, 2);
+  });
+
   it('DANE takes what TLSA names, by the server or by its authority, and nothing else', async () => {
     const { good, self, expired, otherName, foreign } = certificates;
     const chain = (c: Certificate) => authority.chain(c);
