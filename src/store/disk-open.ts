@@ -1,7 +1,7 @@
 // A disk store's folder at the start: made if it is new, checked if it is old, cleared of what dead processes left.
 import fs from 'node:fs';
 import path from 'node:path';
-import { Corrupt, Malformed, limits, randomId } from '../base/index.ts';
+import { Corrupt, Malformed, Refused, limits, randomId } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { codeOf, isAbsent } from './disk-error.ts';
 import { makeFolders } from './disk-folders.ts';
@@ -12,8 +12,12 @@ const VERSION = 2;
 /** What is written in tmp: `<pid>-<id>-<n>`, and a start's own. */
 const TEMP = /^(\d+-[a-z0-9]+-(\d+|recovered)|(format|probe)-[a-z0-9]+)$/;
 
-/** `root` is absolute. Throws Malformed (no folder can be there), Corrupt, or the file system's own error. */
-export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): void {
+/**
+ * `root` is absolute. Gives why this process must write nothing there: root, who can write everywhere, leaves files that the
+ * store's owner can't read, which ends their service. Throws Malformed (no folder can be there), Corrupt, or the file system's
+ * own error.
+ */
+export function prepareFolder(root: string, clock: Clock, random: Random, logger: Logger): Refused | null {
   makeFolder(root, new Malformed(`store: ${root} is not a folder, and disk:PATH names one`));
   makeFolder(`${root}/tmp`);
   makeFolder(`${root}/objects`);
@@ -26,11 +30,13 @@ export function prepareFolder(root: string, clock: Clock, random: Random, logger
     if (Number.isNaN(version)) throw new Corrupt(`disk store ${root}: the file "format" is damaged`);
     if (version > VERSION) throw new Corrupt(`disk store ${root}: written by a newer version`);
     // A folder that can't be written is told at the start, not at the first mail.
-    writeProbe(root, random);
+    const [mine, owner] = [writeProbe(root, random), fs.statSync(`${root}/format`).uid];
+    if (mine !== owner) return new Refused(`disk store ${root}: its files are of the user with id ${owner}, who could not read what this one (id ${mine}) writes: run it as that user, or chown -R the folder`);
     if (version < VERSION) writeFormat(root, random);
   }
   makeFolder(`${root}/journal`);
   sweep(`${root}/tmp`, clock, logger);
+  return null;
 }
 
 /** Names this start of the machine; empty where the system has no such name. */
@@ -84,10 +90,12 @@ function writeFormat(root: string, random: Random): void {
   fsyncFolder(root);
 }
 
-function writeProbe(root: string, random: Random): void {
+/** Whose files are that this process makes here (a network's file system may have its own view of that). */
+function writeProbe(root: string, random: Random): number {
   const temp = `${root}/tmp/probe-${randomId(random, 60)}`;
   try {
     fs.writeFileSync(temp, 'probe\n', { flag: 'wx', mode: 0o600, flush: true });
+    return fs.statSync(temp).uid;
   } finally {
     fs.rmSync(temp, { force: true });
   }

@@ -13,7 +13,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Corrupt, Unavailable, limits, randomId, reason } from '../base/index.ts';
-import type { Clock, Logger, Random } from '../base/index.ts';
+import type { Clock, Logger, Random, Refused } from '../base/index.ts';
 import { checkName, checkPrefix, checkRange, pageSize } from './check-name.ts';
 import { DiskCache } from './disk-cache.ts';
 import { codeOf, diskError, isAbsent } from './disk-error.ts';
@@ -77,18 +77,19 @@ export class DiskStore implements ObjectStore {
   #recovery: Promise<void> | null = null;
   #look: (() => void) | null = null;
   #closed = false;
+  /** Why it is for reading alone. */
+  #refused: Refused | null = null;
 
-  /** Opens the folder, or makes it. Unavailable when it can't be written, Corrupt when it is damaged or too new. */
+  /**
+   * Opens the folder, or makes it; another user's for reading alone. Malformed when there can be none, Unavailable when it
+   * can't be written, Corrupt when it is damaged or too new.
+   */
   static async open(folder: string, clock: Clock, random: Random, logger: Logger): Promise<DiskStore> {
     const root = path.resolve(folder);
-    try {
-      prepareFolder(root, clock, random, logger);
-    } catch (e) {
-      throw diskError(e, root);
-    }
     const store = new DiskStore(root, clock, random, logger);
     try {
-      await store.#recover();
+      store.#refused = prepareFolder(root, clock, random, logger);
+      if (!store.#refused) await store.#recover();
     } catch (e) {
       throw diskError(e, root);
     }
@@ -125,6 +126,7 @@ export class DiskStore implements ObjectStore {
   async #put(name: string, size: number, source: Source, options: PutOptions | undefined): Promise<{ date: number }> {
     checkName(name);
     checkSignal(options?.signal);
+    if (this.#refused) throw this.#refused;
     this.counts.put++;
     const call: Call = { over: false, maySend: options?.maySend };
     const { folder, leaf } = placeOf(name);
@@ -305,6 +307,7 @@ export class DiskStore implements ObjectStore {
   async delete(name: string, options?: { signal?: AbortSignal }): Promise<void> {
     checkName(name);
     checkSignal(options?.signal);
+    if (this.#refused) throw this.#refused;
     this.counts.delete++;
     const { folder, leaf } = placeOf(name);
     const full = folder === '' ? this.#objects : `${this.#objects}/${folder}`;

@@ -84,6 +84,22 @@ describe('disk: what can go wrong', function () {
     await assert.rejects(open('/proc/colombier'), Unavailable);
   });
 
+  it('is not written by who would leave files that its owner can not read', async function () {
+    if (process.getuid?.() !== 0) this.skip(); // nobody else can write in another's folder
+    await (await open()).put('a', X);
+    const all = () => fs.readdirSync(root(), { recursive: true }).sort();
+    const before = all();
+    fs.chownSync(`${root()}/format`, 65534, 65534);
+    // A running replica is found, and asked.
+    const store = await open();
+    assert.deepEqual([(await store.get('a'))!.bytes, (await store.list({ prefix: '' })).objects.length], [X, 1]);
+    for (const write of [store.put('b', X), store.put('a', X), store.putStream('b', 0, async function* () {}), store.delete('a')]) await assert.rejects(write, { name: 'Refused', message: /its files are of the user with id 65534, who could not read what this one \(id 0\) writes/ });
+    await store.close();
+    assert.deepEqual(all(), before);
+    fs.chownSync(`${root()}/format`, 0, 0);
+    await (await open()).delete('a');
+  });
+
   it('a name that is an object can not be a folder too', async () => {
     const store = await open();
     await store.put('a', X);
