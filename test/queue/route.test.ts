@@ -229,6 +229,7 @@ describe('queue/route', () => {
     assert.deepEqual(await names(dnsTo({ aaaa: fails('ESERVFAIL') })), ['mx.there.test 127.0.0.1']);
     await assert.rejects(names(dnsTo({ mx: async () => [{ exchange: '', priority: 0 }] })), (e: Refused) => e instanceof Refused && e.smtp === '556 5.1.10');
     await assert.rejects(names(dnsTo({ mx: missing, a: missing })), (e: Refused) => e.smtp === '550 5.1.2');
+    await assert.rejects(names(dnsTo({ a: fails('EBADNAME'), aaaa: fails('EBADNAME') })), (e: Refused) => e.smtp === '550 5.1.2');
     await assert.rejects(names(dnsTo({ mx: fails('ESERVFAIL') })), Unavailable);
     await assert.rejects(names(dnsTo({ a: fails('ETIMEOUT') })), Unavailable);
     const many = dnsTo({ mx: async () => Array.from({ length: 500 }, (_, i) => ({ exchange: `mx${i}.there.test`, priority: 1 })) });
