@@ -175,7 +175,7 @@ class Forwarding implements Transaction {
     return [...inner, ...this.#away.map((recipient) => ({ recipient, error }))];
   }
 
-  /** One message for each alias: its sender and its fields are its own. */
+  /** One message for each alias, however often and in whatever forms a stranger names it: its sender and its fields are its own. */
   async #queue(prefix: (recipient: Recipient) => Buffer): Promise<void> {
     const { queue, random, clock } = this.#o;
     const sealed = this.#sealer.finish();
@@ -183,7 +183,8 @@ class Forwarding implements Transaction {
     const { plainBytes, sealedBytes } = sealed;
     const contentKey = sealed.contentKey.toString('latin1');
     const specs: QueuedSpec[] = [];
-    for (const recipient of this.#away) {
+    const once = new Map(this.#away.map((r) => [(r.target as Elsewhere).alias, r]));
+    for (const recipient of once.values()) {
       const { target } = recipient.target as Elsewhere;
       const blob = randomId(random, BLOB_ID_BITS);
       await this.#spool.put(queue.store, blobName(queue.root, blob));

@@ -92,6 +92,13 @@ describe('queue/forward', () => {
     assert.equal((seen.arc as { status: { result: string } }).status.result, 'pass');
   });
 
+  it('hands on once, in however many forms an address was named', async () => {
+    const forms = ['info@here.test', 'INFO@here.test', 'Info@Here.Test'];
+    assert.deepEqual(await comes('eve@far.test', [...forms, 'all@here.test']), [null, null, null, null]);
+    await pass(30_000);
+    assert.deepEqual(net.sent.map((s) => s.to[0]).sort(), ['Ben@away.test', 'team@else.test']);
+  });
+
   it('writes what it sends at once in one event with the messages, and none of it when the store does not take that', async () => {
     const written = () => world.store.names.filter((n) => n.includes('/log/')).length;
     const places = world.limits.queue_attempts_per_destination_max;
