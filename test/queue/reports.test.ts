@@ -112,6 +112,7 @@ describe('queue/reports', () => {
     queue.onChanged(() => (any = [...queue.state.messages.values()].filter((m) => m.id.startsWith('report-')).map((m) => m.anyTls).concat(any)));
     const reports = new DailyReports({ queue, dns: { txt: async () => ['v=TLSRPTv1; rua=mailto:tls@there.test'] }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(7), logger: silent });
     const day = dayOf(clock.now());
+    reports.session({ ...session(), domain: 'broken.test', policy: null as never });
     reports.session(session());
     await settled(reports.flush());
     const tally = new Tally();
@@ -128,6 +129,7 @@ describe('queue/reports', () => {
     await settled(queue.store.delete(name));
     await settled(reports.send(day));
     assert.equal(world.store.names.filter((n) => n.includes('/reports/')).length, 0);
+    // One that can't be made stops no other.
     // A report of bad TLS goes out over bad TLS.
     assert.equal(any[0], true);
     await settled(reports.stop());

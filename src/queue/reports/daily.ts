@@ -130,9 +130,15 @@ export class DailyReports implements DmarcRecorder {
         if (!page.truncated) break;
       }
       for (const [domain, rows] of tally.domains) {
-        const parsed = [...rows].map(([row, n]) => [JSON.parse(row), n] as const);
-        if (kind === 'tls') await this.#sendTls(day, domain, parsed as never);
-        else await this.#sendDmarc(day, domain, parsed as never);
+        try {
+          const parsed = [...rows].map(([row, n]) => [JSON.parse(row), n] as const);
+          if (kind === 'tls') await this.#sendTls(day, domain, parsed as never);
+          else await this.#sendDmarc(day, domain, parsed as never);
+        } catch (e) {
+          if (e instanceof Unavailable) throw e;
+          // Whatever a stranger's record has done to this one, the others are made.
+          logger.error('a report is not made', { kind, domain, why: reason(e) });
+        }
       }
       for (const name of names) await queue.store.delete(name);
     }
