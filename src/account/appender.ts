@@ -17,6 +17,9 @@ export function threadIdOf(hashKey: Buffer, arrived: Arrived, blob: string): str
   return root === null ? `t${blob}` : `t${hmacOnce(hashKey, Buffer.from(`thread\0${root}`, 'latin1')).toString('base64url').slice(0, 22)}`;
 }
 
+/** What an event tells of a message beside its index, near enough. */
+const ADDED_BYTES = 300;
+
 interface Begun {
   incoming: Incoming;
   flags: Flag[];
@@ -32,6 +35,8 @@ export class MailAppender implements Appender {
   readonly #copies: SealedCopy[] = [];
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
+  /** Of the event that tells of them all. */
+  #eventBytes = 0;
   /** Blobs of earlier messages of a MULTIAPPEND go to the store while later ones arrive. */
   readonly #puts: Promise<void>[] = [];
   /** Ends those that nobody waits for any more. */
@@ -64,6 +69,8 @@ export class MailAppender implements Appender {
     const { arrived, copies } = await incoming.finish();
     const copy = copies[0];
     const { at } = this.#user;
+    this.#eventBytes += arrived.stored.length + ADDED_BYTES;
+    if (this.#eventBytes > limits.packed_bytes_max) throw new Refused('That is too much for one command: append fewer messages at once', 'LIMIT');
     this.#copies.push(copy);
     const put = copy.spool.put(at.store, blobName(at.root, copy.blob), this.#gone.signal).finally(() => copy.spool.dispose());
     put.catch(() => {}); // commit waits for it and tells
@@ -101,7 +108,7 @@ export class MailAppender implements Appender {
     const messages = this.#messages;
     const first = await user.write(() => [{ kind: 'MessageAdded', mailbox: this.#mailbox, at: user.replica.clock.now(), messages }], {
       positions: messages.length,
-      bytes: messages.reduce((sum, m) => sum + m.content.index.length + 300, 0),
+      bytes: this.#eventBytes,
     }, after && { after, behind });
     await Promise.all(this.#puts);
     const uids = first === null ? [] : messages.map((_, i) => user.state.uidAt(first + i * limits.slots));

@@ -265,6 +265,8 @@ export const limits = {
   event_bytes_inline_max: 3072,
   /** Bytes of one object read into memory as a whole. */
   object_bytes_max: 64 * MIB,
+  /** Bytes that are packed and sealed as one object (an event, a part of a snapshot): it must be readable as a whole, with all that comes around it. */
+  packed_bytes_max: 48 * MIB,
 
   // Log (DESIGN: The log)
   slots: 64,

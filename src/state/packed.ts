@@ -1,6 +1,6 @@
 // Stored bytes with a version and, where it pays, zstd around them: the outer form of everything this room stores.
 import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib';
-import { Corrupt, limits } from '../base/index.ts';
+import { Corrupt, Refused, limits } from '../base/index.ts';
 
 const RAW = 0;
 const ZSTD = 1;
@@ -9,8 +9,9 @@ const COMPRESS_BYTES_MIN = 1500;
 /** A piece that is just full may not be the last. */
 const SLACK_BYTES = 64;
 
-/** `version`, how it is packed, the body. */
+/** `version`, how it is packed, the body. Refused(LIMIT) for what nobody could read again. */
 export function pack(version: number, body: Buffer, level = 1): Buffer {
+  if (body.length > limits.packed_bytes_max) throw new Refused('That is too much for one object of the store', 'LIMIT');
   if (body.length >= COMPRESS_BYTES_MIN) {
     const small = zstdCompressSync(body, { params: { [constants.ZSTD_c_compressionLevel]: level } });
     if (small.length < body.length * 0.95) return Buffer.concat([Buffer.from([version, ZSTD]), small]);
