@@ -22,6 +22,8 @@ const ADDED_BYTES = 300;
 
 interface Begun {
   incoming: Incoming;
+  /** Bytes announced that have not come. */
+  left: number;
   flags: Flag[];
   date: { at: number; zone: number };
 }
@@ -30,8 +32,9 @@ export class MailAppender implements Appender {
   readonly #user: OpenUser;
   readonly #mailbox: MailboxId;
   #current: Begun | null = null;
-  /** Of all messages so far, as announced, less what they take the place of. */
+  /** Of all messages so far, less what they take the place of. */
   readonly #more: Usage;
+  #giveBack: () => void = () => {};
   readonly #copies: SealedCopy[] = [];
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
@@ -51,16 +54,27 @@ export class MailAppender implements Appender {
 
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
     if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
-    this.#more.bytes += bytes;
     this.#more.messages++;
-    this.#user.checkRoom(() => this.#more);
+    this.#take(bytes);
     const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);
     this.#incoming.push(incoming);
-    this.#current = { incoming, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };
+    this.#current = { incoming, left: bytes, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };
   }
 
   async write(piece: Buffer): Promise<void> {
-    await this.#current!.incoming.write(piece);
+    const current = this.#current!;
+    current.left -= piece.length;
+    // How long a message of CATENATE is nobody has said before.
+    if (current.left < 0) this.#take(-current.left);
+    current.left = Math.max(0, current.left);
+    await current.incoming.write(piece);
+  }
+
+  /** Room for so many bytes more. Refused(OVERQUOTA). */
+  #take(bytes: number): void {
+    this.#more.bytes += bytes;
+    this.#giveBack();
+    this.#giveBack = this.#user.takeRoom(() => this.#more);
   }
 
   async end(): Promise<void> {
@@ -95,6 +109,14 @@ export class MailAppender implements Appender {
   }
 
   async commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
+    try {
+      return await this.#commit();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  async #commit(): Promise<{ uidValidity: number; uids: Uid[] }> {
     const user = this.#user;
     if (this.#messages.length === 0) return { uidValidity: user.state.status(this.#mailbox).uidValidity, uids: [] };
     const { eventBeforeBlob } = user.replica.mutations;
@@ -116,6 +138,7 @@ export class MailAppender implements Appender {
   }
 
   abort(): void {
+    this.#giveBack();
     this.#gone.abort();
     for (const incoming of this.#incoming) incoming.dispose();
     this.#current = null;

@@ -73,7 +73,7 @@ async function copyChunk(user: OpenUser, from: MailboxId, to: MailboxId, uids: A
  */
 export async function copyMessages(user: OpenUser, from: MailboxId, to: MailboxId, uids: ArrayLike<Uid>, move: boolean, before: () => Op[] = () => []): Promise<Copied> {
   const all: Copied = { from: [], to: [] };
-  if (!move) user.checkRoom(() => sizeOf(user, from, uids));
+  const there = move ? null : user.takeRoom(() => sizeOf(user, from, uids));
   try {
     for (let at = 0; at < Math.max(1, uids.length); at += MESSAGES_PER_EVENT_MAX) {
       const chunk = Array.prototype.slice.call(uids, at, at + MESSAGES_PER_EVENT_MAX) as Uid[];
@@ -84,6 +84,8 @@ export async function copyMessages(user: OpenUser, from: MailboxId, to: MailboxI
   } catch (e) {
     if (!move && all.to.length > 0) await expungeMessages(user, to, all.to).catch(() => {});
     throw e;
+  } finally {
+    there?.();
   }
   return all;
 }

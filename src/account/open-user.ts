@@ -13,7 +13,7 @@ import { pack, unpack } from './codec.ts';
 import { newsOf } from './news.ts';
 import { Pending } from './pending.ts';
 import type { Replica } from './replica.ts';
-import { checkRoom, roomOf } from './room.ts';
+import { Taken, roomOf } from './room.ts';
 import { UserSearch } from './search.ts';
 import { mayEvictRows } from './state-memory.ts';
 import type { Usage } from './usage.ts';
@@ -26,6 +26,7 @@ export interface Listener {
 }
 
 const NOTHING = Buffer.alloc(0);
+const nothing = (): void => {};
 /** Messages of one event that weigh as much as an event of its own when a snapshot is due. */
 const MESSAGES_PER_EVENT = 16;
 /** A snapshot names all events that are in the log still, so while events come and come it waits for one in so many of them. */
@@ -41,6 +42,7 @@ export class OpenUser {
   /** Sessions that hear of all mailboxes. */
   readonly watchers = new Set<(news: AccountNews) => void>();
   readonly pending = new Pending();
+  readonly #taken = new Taken();
   /** Null where searches read every message. */
   search: UserSearch | null = null;
   /** Called when this user can't go on (forgotten, damaged): sessions say BYE. */
@@ -151,10 +153,10 @@ export class OpenUser {
     this.#notify();
   }
 
-  /** Refused(OVERQUOTA). `more` is asked only where there is a limit. */
-  checkRoom(more: () => Usage): void {
+  /** Refused(OVERQUOTA), or a function to call when what comes is there, or will not come. `more` is asked only where there is a limit. */
+  takeRoom(more: () => Usage): () => void {
     const room = roomOf(this.replica, this.at.record);
-    if (room !== null) checkRoom(room, this.state.quota(), more());
+    return room === null ? nothing : this.#taken.take(room, this.state.quota(), more());
   }
 
   /** Asks the store: all that was acknowledged before the call is in the state afterwards. Unavailable. */

@@ -10,6 +10,27 @@ export interface Room {
   messages: number | null;
 }
 
+/** Room that several take at once in one process: what is on its way counts as if it were there. */
+export class Taken {
+  readonly #coming: Usage = { bytes: 0, messages: 0 };
+
+  /** Refused(OVERQUOTA), or a function to call once `more` is there, or will not come. */
+  take(room: Room, used: Usage, more: Usage): () => void {
+    const coming = this.#coming;
+    checkRoom(room, { bytes: used.bytes + coming.bytes, messages: used.messages + coming.messages }, more);
+    const [bytes, messages] = [Math.max(0, more.bytes), Math.max(0, more.messages)];
+    coming.bytes += bytes;
+    coming.messages += messages;
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      coming.bytes -= bytes;
+      coming.messages -= messages;
+    };
+  }
+}
+
 /** Null where there is no limit. */
 export function roomOf(replica: Replica, record: UserRecord): Room | null {
   const room: Room = { bytes: record.quotaBytes || null, messages: replica.directory.state.messageQuotaOf(record.id) || null };

@@ -199,7 +199,7 @@ export class UserSession implements Session {
     const target = await this.#user.mailboxNamed(name);
     if (!target) throw new Refused('No such mailbox', 'TRYCREATE');
     const freed = instead === null ? { bytes: 0, messages: 0 } : { bytes: instead.bytes, messages: 1 };
-    this.#user.checkRoom(() => ({ bytes: 1 - freed.bytes, messages: 1 - freed.messages }));
+    this.#user.takeRoom(() => ({ bytes: 1 - freed.bytes, messages: 1 - freed.messages }))();
     await this.#user.need({ kind: 'rows', mailbox: target.id });
     return new MailAppender(this.#user, target.id, freed);
   }

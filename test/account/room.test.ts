@@ -28,6 +28,47 @@ describe('room for mail', () => {
     await assert.rejects(replacing('y'.repeat(901), 900), refused('OVERQUOTA'));
     await replacing('y'.repeat(100), 1000);
   });
+  it('is not passed by what says its size only as it comes (CATENATE)', async () => {
+    const e = await a.login(await world.account(a, 'rex', 1000));
+    const catenated = async (...pieces: number[]) => {
+      const appender = await e.append('INBOX');
+      try {
+        appender.begin([], null, 0);
+        for (const bytes of pieces) await appender.write(Buffer.alloc(bytes, 'x'));
+        await appender.end();
+        await appender.commit();
+      } catch (error) {
+        appender.abort();
+        throw error;
+      }
+    };
+    await assert.rejects(catenated(600, 401), refused('OVERQUOTA'));
+    await catenated(600, 300);
+    assert.equal((await e.quota()).bytes, 900);
+    await assert.rejects(catenated(101), refused('OVERQUOTA'));
+  });
+  it('is taken once, by however many sessions at once', async () => {
+    const account = await world.account(a, 'rex', 1000);
+    const sessions = await Promise.all([1, 2, 3].map(() => a.login(account)));
+    const appenders = await Promise.all(sessions.map((s) => s.append('INBOX')));
+    appenders[0].begin([], null, 600);
+    assert.throws(() => appenders[1].begin([], null, 600), refused('OVERQUOTA'));
+    appenders[1].abort();
+    appenders[0].abort();
+    appenders[2].begin([], null, 600);
+    await appenders[2].write(Buffer.alloc(600, 'x'));
+    await appenders[2].end();
+    const { uids } = await appenders[2].commit();
+    assert.equal((await sessions[0].quota()).bytes, 600);
+    await append(sessions[0], 'INBOX', ['y'.repeat(100)]);
+    await sessions[0].create('Other', null);
+    const boxes = await Promise.all(sessions.map((s) => s.select('INBOX', false)));
+    await world.settled(a.admin.quota(account.address, 1500, null));
+    const copies = await Promise.allSettled(boxes.map((box) => box.copy(uids, 'Other')));
+    assert.deepEqual(copies.map((c) => c.status).sort(), ['fulfilled', 'rejected', 'rejected']);
+    assert.equal((await sessions[0].quota()).bytes, 1300);
+    await append(sessions[0], 'INBOX', ['z'.repeat(200)]);
+  });
   it('is asked for by COPY too, and there may be a limit of messages', async () => {
     const account = await world.account(a, 'max', 1000);
     const e = await a.login(account);
