@@ -27,7 +27,7 @@ export interface Person {
 export type Settings = Record<string, string>;
 
 /** The environment without settings of whoever runs the tests. */
-const cleanEnv = (): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COLOMBIER_')));
+export const cleanEnv = (): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COLOMBIER_')));
 
 export interface Ended {
   status: number | null;
