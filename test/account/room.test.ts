@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { AccountWorld, append } from './world.ts';
+import { limits } from '../../src/base/index.ts';
+import { AccountWorld, append, contents, mail } from './world.ts';
 import type { TestReplica } from './world.ts';
 
 const refused = (code: string) => ({ name: 'Refused', code });
@@ -90,5 +91,21 @@ describe('room for mail', () => {
     await assert.rejects(a.receiver.recipient(account.address, null), refused('OVERQUOTA'));
     await world.settled(a.admin.quota(account.address, null, 0));
     await a.receiver.recipient(account.address, null);
+  });
+  it('refuses what would make an event that nobody could read again', async () => {
+    const { packed_bytes_max: kept } = limits;
+    const account = await world.account(a, 'max');
+    const e = await a.login(account);
+    limits.packed_bytes_max = 4000;
+    try {
+      const long = { name: 'Refused', code: 'LIMIT' };
+      await assert.rejects(append(e, 'INBOX', Array.from({ length: 12 }, (_, i) => mail(`${i} ${'x'.repeat(200)}`))), long);
+      await assert.rejects(world.settled(e.setMetadata(null, [{ entry: '/private/x', value: Buffer.alloc(5000, 'x') }])), long);
+      await append(e, 'INBOX', [mail('one'), mail('two')]);
+    } finally {
+      limits.packed_bytes_max = kept;
+    }
+    const b = await world.replica();
+    assert.equal((await contents(await b.login(account), 'INBOX')).length, 2);
   });
 });

@@ -197,23 +197,6 @@ describe('a session', () => {
       assert.equal((await s.status('INBOX')).messages, 0);
     });
 
-    it('refuses what would make an event that nobody could read again', async () => {
-      const { packed_bytes_max: kept } = limits;
-      const account = await world.account(a, 'max');
-      const e = await a.login(account);
-      limits.packed_bytes_max = 4000;
-      try {
-        const long = { name: 'Refused', code: 'LIMIT' };
-        await assert.rejects(append(e, 'INBOX', Array.from({ length: 12 }, (_, i) => mail(`${i} ${'x'.repeat(200)}`))), long);
-        await assert.rejects(world.settled(e.setMetadata(null, [{ entry: '/private/x', value: Buffer.alloc(5000, 'x') }])), long);
-        await append(e, 'INBOX', [mail('one'), mail('two')]);
-      } finally {
-        limits.packed_bytes_max = kept;
-      }
-      const b = await world.replica();
-      assert.equal((await contents(await b.login(account), 'INBOX')).length, 2);
-    });
-
     it('within limits: size of a message, quota of the user', async () => {
       const appender = await s.append('INBOX');
       assert.throws(() => appender.begin([], null, limits.message_bytes_max + 1), refused('TOOBIG'));
