@@ -68,15 +68,20 @@ function storeSettings(config: Config): StoreSettings {
 
 /** Of a machine that listens everywhere: its first address that is not only its own, else its name. */
 function outwardAddress(config: Config): string {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return all.find((a) => !a.internal && !a.address.startsWith('fe80:'))?.address ?? config.hostname;
+  try {
+    const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    return all.find((a) => !a.internal && !a.address.startsWith('fe80:'))?.address ?? config.hostname;
+  } catch {
+    return config.hostname; // A service may be forbidden to ask for them: they come over a socket of its own kind (netlink).
+  }
 }
 
 /** How others reach this machine: the first address that it listens on, unless the settings say another. */
 function addressOf(config: Config, port: number): string {
   if (port === 0) return '';
+  if (config.peerAddress) return config.peerAddress;
   const host = ['0.0.0.0', '::'].includes(config.listen[0]) ? outwardAddress(config) : config.listen[0];
-  return config.peerAddress ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** What proves who wrote an object. */

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig, settingNamed } from '../../src/config.ts';
+import { Site } from '../real/site.ts';
 import { needs } from '../real/tools.ts';
 import { root } from './tree.ts';
 
@@ -59,6 +60,23 @@ describe('deploy/colombier.service', () => {
       assert.deepEqual([status, `${stdout}${stderr}`.split('\n').filter((line) => line.includes('colombier'))], [0, []]);
     } finally {
       rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('lets the program ask for the addresses of its machine, over netlink', () => {
+    assert.ok(keys.get('RestrictAddressFamilies')![0].split(' ').includes('AF_NETLINK'));
+  });
+
+  it('closed down further, a replica that listens everywhere starts without asking for them', async function () {
+    this.timeout(60_000);
+    // What libuv says where netlink is forbidden.
+    const denied = `import os from 'node:os'; import { syncBuiltinESMExports } from 'node:module'; os.networkInterfaces = () => { throw new Error('uv_interface_addresses returned 97'); }; syncBuiltinESMExports();`;
+    const site = new Site({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(denied)}`, COLOMBIER_LISTEN: '0.0.0.0', COLOMBIER_CHECKS: 'off' });
+    try {
+      await site.start();
+      await site.start({ COLOMBIER_PEER_ADDRESS: '127.0.0.1:1081' });
+    } finally {
+      await site.end();
     }
   });
 
