@@ -1,8 +1,9 @@
-// SIGINT and SIGTERM: the first one drains, a second one ends at once.
+// SIGINT, SIGTERM, and SIGHUP of a terminal that is closed: the first one drains, a second one ends at once.
 import { systemClock } from '../base/index.ts';
 
 /** One press of Ctrl-C reaches us twice under npm, from the terminal and from npm: within this time it is one. */
 const SAME_SIGNAL_MS = 1000;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface Signals {
   /** Resolves with the name of the first signal. */
@@ -25,13 +26,11 @@ export function untilSignal(say: (text: string) => void): Signals {
       process.exit(1);
     }
   };
-  process.on('SIGINT', take);
-  process.on('SIGTERM', take);
+  for (const name of SIGNALS) process.on(name, take);
   return {
     caught,
     release() {
-      process.off('SIGINT', take);
-      process.off('SIGTERM', take);
+      for (const name of SIGNALS) process.off(name, take);
     },
   };
 }

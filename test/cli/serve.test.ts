@@ -80,15 +80,16 @@ describe('cli/serve', () => {
       return { output: () => text, ended: new Promise((resolve) => child.on('exit', resolve)), ready };
     }
 
-    it('drains on a signal and exits 0, and survives a bug', async () => {
-      const p = start(50);
-      await p.ready;
-      child.kill('SIGINT');
-      child.kill('SIGINT');
-      assert.equal(await p.ended, 0, p.output());
-      assert.match(p.output(), /error - bug reason="Error: a bug"/);
-      assert.match(p.output(), /stopped\n/);
-    });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      it(`drains on ${signal} and exits 0, and survives a bug`, async () => {
+        const p = start(50);
+        await p.ready;
+        child.kill(signal);
+        child.kill(signal);
+        assert.equal(await p.ended, 0, p.output());
+        assert.match(p.output(), /error - bug reason="Error: a bug"/);
+        assert.match(p.output(), /stopped\n/);
+      });
 
     it('ends at once on a later second signal', async () => {
       const p = start(20_000);
