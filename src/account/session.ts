@@ -111,13 +111,21 @@ export class UserSession implements Session {
       if (state.byName(wanted)) throw new Refused('Mailbox exists already', 'ALREADYEXISTS');
       if (specialUse && state.mailboxes().some((m) => m.specialUse === specialUse)) throw new Refused(`There is a mailbox for ${specialUse} already`, 'USEATTR');
       const missing = parents(wanted).filter((p) => !state.byName(p));
-      if (state.mailboxCount + missing.length >= limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
+      this.#checkNames([...missing, wanted]);
       const ops = missing.map((p) => this.#created(p, null));
       const last = this.#created(wanted, specialUse);
       id = last.mailbox;
       return [...ops, last];
     });
     return id;
+  }
+
+  /** Refused(LIMIT) when there is no room for these mailboxes more, or for the names of others. */
+  #checkNames(mailboxes: string[], others: string[] = []): void {
+    const { state } = this.#user;
+    if (mailboxes.length > 0 && state.mailboxCount + mailboxes.length > limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
+    const more = [...mailboxes, ...others].reduce((sum, name) => sum + name.length, 0);
+    if (state.nameChars() + more > limits.mailbox_names_chars_max) throw new Refused('Too many names of mailboxes', 'LIMIT');
   }
 
   #created(name: string, specialUse: SpecialUse | null): Op & { kind: 'MailboxCreated' } {
@@ -166,7 +174,9 @@ export class UserSession implements Session {
         checked(name);
         if (state.byName(name)) throw new Refused('Mailbox exists already', 'ALREADYEXISTS');
       }
-      const made = parents(wanted).filter((p) => !state.byName(p)).map((p) => this.#created(p, null));
+      const missing = parents(wanted).filter((p) => !state.byName(p));
+      this.#checkNames(missing, names);
+      const made = missing.map((p) => this.#created(p, null));
       return [...made, ...moved.map((m, i): Op => ({ kind: 'MailboxRenamed', mailbox: m.id, name: names[i] }))];
     });
     return 0;
@@ -192,7 +202,11 @@ export class UserSession implements Session {
   async subscribe(name: string, on: boolean): Promise<void> {
     const wanted = on ? checked(name) : name;
     await this.#user.need({ kind: 'names' });
-    await this.#user.write(() => (this.#user.state.subscriptions().includes(wanted) === on ? null : [{ kind: 'SubscriptionChanged', name: wanted, on }]));
+    await this.#user.write(() => {
+      if (this.#user.state.subscriptions().includes(wanted) === on) return null;
+      if (on) this.#checkNames([], [wanted]);
+      return [{ kind: 'SubscriptionChanged', name: wanted, on }];
+    });
   }
 
   async append(name: string, instead: { bytes: number } | null = null): Promise<Appender> {

@@ -67,6 +67,13 @@ export class MailboxNames {
     const s = this.subscriptions.get(name);
     if (!s || later(said, s)) this.subscriptions.set(name, said);
   }
+  /** Characters of all names, for ever. */
+  chars(): number {
+    let sum = 0;
+    for (const { created, renamed } of this.registrations.values()) sum += (created?.name.length ?? 0) + (renamed?.name.length ?? 0);
+    for (const name of this.subscriptions.keys()) sum += name.length;
+    return sum;
+  }
   /** How often the name (or role) behind an id was made: what UIDVALIDITY counts. */
   made(id: MailboxId): number {
     return this.registrations.get(id)?.created?.made ?? 1;

@@ -90,6 +90,10 @@ export class UserState {
   get mailboxCount(): number {
     return this.#names().list.length;
   }
+  /** Characters of all names, of removed mailboxes and subscriptions too. */
+  nameChars(): number {
+    return this.#core.names.chars();
+  }
   byName(name: string): MailboxInfo | null {
     return this.#info(this.#names().byName.get(isInbox(name) ? 'INBOX' : name));
   }

@@ -108,4 +108,22 @@ describe('room for mail', () => {
     const b = await world.replica();
     assert.equal((await contents(await b.login(account), 'INBOX')).length, 2);
   });
+  it('names of mailboxes have a limit, removed ones and subscriptions too', async () => {
+    const s = await a.login(await world.account(a, 'max'));
+    const { mailbox_names_chars_max: before } = limits;
+    try {
+      await s.create('one', null);
+      limits.mailbox_names_chars_max = 80;
+      for (let i = 0; i < 10; i++) await s.subscribe(`name ${i}`, true).catch(() => {});
+      await assert.rejects(s.subscribe('name', true), refused('LIMIT'));
+      await assert.rejects(s.create('two', null), refused('LIMIT'));
+      await assert.rejects(s.rename('one', 'a longer name'), refused('LIMIT'));
+      await s.subscribe('name 0', false);
+      await assert.rejects(s.subscribe('name', true), refused('LIMIT'));
+      await s.delete('one');
+      await assert.rejects(s.create('two', null), refused('LIMIT'));
+    } finally {
+      limits.mailbox_names_chars_max = before;
+    }
+  });
 });

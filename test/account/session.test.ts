@@ -156,6 +156,8 @@ describe('a session', () => {
         await assert.rejects(s.create('two/three', null), refused('LIMIT'));
         await s.create('two', null);
         await assert.rejects(s.create('three', null), refused('LIMIT'));
+        await assert.rejects(s.rename('one', 'three/one'), refused('LIMIT'));
+        await s.rename('one', 'three');
       } finally {
         limits.mailboxes_max = before;
       }
