@@ -62,7 +62,7 @@ describe('queue/reports', () => {
       r.session(session());
       r.session(session({ type: 'certificate-expired', why: 'it has' }));
       r.record(seen());
-      r.record(seen({ disposition: 'none', dkim: 'pass', override: 'mailing_list', ip: '2001:db8::1' }));
+      r.record(seen({ disposition: 'none', dkim: 'pass', override: 'mailing_list', ip: '2001:db8::1', envelopeFrom: '' }));
     }
     const pass = async (ms: number) => {
       for (let t = 0; t < ms; t += 60_000) {
@@ -97,7 +97,7 @@ describe('queue/reports', () => {
     }]);
     const dmarc = await open('dmarc@there.test');
     assert.equal(dmarc.report.match(/<record>/g)!.length, 2);
-    for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
+    for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<identifiers><envelope_from>there.test</envelope_from><header_from>', '<identifiers><envelope_from></envelope_from><header_from>', '<scope>mfrom</scope><result>softfail</result>', '<scope>helo</scope><result>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
     for (const r of all) await settled(r.stop());
     await settled(world.stop());
   });

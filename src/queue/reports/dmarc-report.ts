@@ -59,9 +59,10 @@ export function dmarcReport(o: DmarcReportOptions): string {
   const record = ([r, n]: readonly [DmarcSeen, number]) =>
     `<record><row>${tag('source_ip', r.ip)}${tag('count', n)}<policy_evaluated>${tag('disposition', r.disposition)}${tag('dkim', r.dkim)}${tag('spf', r.spf)}` +
     `${r.override ? `<reason>${tag('type', r.override)}</reason>` : ''}</policy_evaluated></row>` +
-    `<identifiers>${r.envelopeFrom ? tag('envelope_from', r.envelopeFrom) : ''}${tag('header_from', r.headerFrom)}</identifiers>` +
+    `<identifiers>${tag('envelope_from', r.envelopeFrom)}${tag('header_from', r.headerFrom)}</identifiers>` +
     `<auth_results>${r.dkimResults.map((d) => `<dkim>${tag('domain', d.domain)}${tag('selector', d.selector)}${tag('result', d.result)}</dkim>`).join('')}` +
-    `<spf>${tag('domain', r.spfResult.domain)}${tag('result', r.spfResult.result)}</spf></auth_results></record>`;
+    // Of the null sender the client's name was looked at (RFC 7208 §2.4).
+    `<spf>${tag('domain', r.spfResult.domain)}${tag('scope', r.envelopeFrom ? 'mfrom' : 'helo')}${tag('result', r.spfResult.result)}</spf></auth_results></record>`;
   return [
     '<?xml version="1.0" encoding="UTF-8" ?>',
     '<feedback>',
