@@ -34,6 +34,8 @@ async function fromLines(context: Context, questions: readonly string[]): Promis
 
 function checked(secret: string, question: string): string {
   if (secret === '') throw new Malformed(`${question.toLowerCase()}: empty`);
+  // What a terminal of another charset sends is read as this: nobody could ever log in with it.
+  if (secret.includes('\ufffd')) throw new Malformed(`${question.toLowerCase()}: not in UTF-8`);
   if (Buffer.byteLength(secret) > PASSWORD_BYTES_MAX) throw new Malformed(`${question.toLowerCase()}: longer than ${PASSWORD_BYTES_MAX} bytes`);
   return secret;
 }

@@ -60,12 +60,13 @@ describe('cli', () => {
   });
 
   it('refuses passwords that are missing, empty or too many', async () => {
-    const bad: [string, string, RegExp][] = [
+    const bad: [string, string | Buffer, RegExp][] = [
       ['user add a@b.example', 'x\n', /give --password-stdin/],
       ['user add a@b.example --password-stdin', '', /password: empty/],
       ['user add a@b.example --password-stdin', 'a\nb\n', /expected one line: new password/],
       ['user password a@b.example --password-stdin', 'a\n', /expected 2 lines: old password, then new password/],
       ['user add a@b.example --password-stdin', 'x'.repeat(5000), /too long/],
+      ['user add a@b.example --password-stdin', Buffer.from('p\u00e4ssword\n', 'latin1'), /new password: not in UTF-8/],
       ['user add a@b.example --password hunter', '', /never given as an argument/],
       ['user add a@b.example --new-password=hunter', '', /never given as an argument/],
       ['user list --cluster-secret hunter', '', /never given as an argument, where others can read it; use --cluster-secret-file, or COLOMBIER_CLUSTER_SECRET\n$/],

@@ -37,7 +37,7 @@ export class FakeSystem {
   }
 
   /** Runs one command line; `input` is what stands on standard input. */
-  async run(line: string, input = '', env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  async run(line: string, input: string | Buffer = '', env: NodeJS.ProcessEnv = {}): Promise<Ran> {
     const ran: Ran = { status: -1, out: '', err: '' };
     const stdin = new PassThrough() as Io['stdin'] & PassThrough;
     stdin.isTTY = this.tty;
