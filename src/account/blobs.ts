@@ -33,7 +33,7 @@ export class BlobCache {
   /** Forgets what was opened of one user: after the last session of that user has gone. */
   forget(root: string): void {
     const prefix = blobName(root, '');
-    for (const key of this.#kept.keys()) if (key.startsWith(prefix)) this.#kept.delete(key);
+    this.#kept.forget((key) => key.startsWith(prefix));
   }
 
   /** Bytes [from, to) of the message as received. Corrupt when the blob is gone or altered; Unavailable. */

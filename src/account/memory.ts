@@ -145,8 +145,9 @@ export class Cache<T> implements Keeper {
     this.#kept.delete(key);
     this.#bytes -= kept.bytes;
   }
-  keys(): Iterable<string> {
-    return this.#kept.keys();
+  /** Deletes all that `gone` says yes to; nothing of it counts as used. */
+  forget(gone: (key: string, value: T) => boolean): void {
+    for (const [key, { value }] of this.#kept) if (gone(key, value)) this.delete(key);
   }
 
   evict(before: number, bytes: number): number {

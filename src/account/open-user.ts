@@ -356,6 +356,7 @@ export class OpenUser {
     this.at.log.detach();
     this.at.codec.ring = null;
     this.replica.blobs.forget(this.at.root);
+    this.replica.records.forget(this.at.root);
   }
 
   /** Something is under way that may use any mailbox's rows. */

@@ -10,8 +10,14 @@ import { Cache, MemoryBudget } from './memory.ts';
 const COST_FACTOR = 4;
 const COST_BYTES = 800;
 
+interface Kept {
+  record: MessageRecord;
+  /** Whose it is. */
+  root: string;
+}
+
 export class RecordCache {
-  readonly #kept: Cache<MessageRecord>;
+  readonly #kept: Cache<Kept>;
   /** Within a budget that it shares, or of its own. */
   constructor(budget: MemoryBudget | number) {
     this.#kept = new Cache('records', typeof budget === 'number' ? new MemoryBudget(budget) : budget);
@@ -20,16 +26,22 @@ export class RecordCache {
     return this.#kept.bytes;
   }
 
-  /** By EMAILID, which is the same for all copies of a message and for no other message. */
-  find(emailId: string): MessageRecord | null {
-    return this.#kept.get(emailId) ?? null;
+  /** A user's, by EMAILID, which is the same for all copies of a message and for no other message. */
+  find(root: string, emailId: string): MessageRecord | null {
+    const kept = this.#kept.get(emailId);
+    return kept?.root === root ? kept.record : null;
   }
 
-  add(content: Content): MessageRecord {
+  /** Forgets what is of one user: after the last session of that user has gone. */
+  forget(root: string): void {
+    this.#kept.forget((_, kept) => kept.root === root);
+  }
+
+  add(root: string, content: Content): MessageRecord {
     const { index, prefix } = content;
     const own = ownCopy(index, prefix);
     const record: MessageRecord = { index: decodeIndex(own.subarray(0, index.length)), prefix: own.subarray(index.length), rendered: null };
-    this.#kept.set(content.emailId, record, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
+    this.#kept.set(content.emailId, { record, root }, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
     return record;
   }
 }

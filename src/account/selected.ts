@@ -39,12 +39,13 @@ export class SelectedMailbox implements Selected, Listener {
 
   async records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
     const cache = this.#user.replica.records;
+    const { root } = this.#user.at;
     const out = new Array<MessageRecord | null>(uids.length).fill(null);
     const absent: number[] = [];
     for (let k = 0; k < uids.length; k++) {
       const i = this.index.find(uids[k]);
       if (i < 0) continue;
-      out[k] = cache.find(this.index.emailId(i));
+      out[k] = cache.find(root, this.index.emailId(i));
       if (!out[k]) absent.push(k);
     }
     if (absent.length === 0) return out;
@@ -52,7 +53,7 @@ export class SelectedMailbox implements Selected, Listener {
     await this.#user.need({ kind: 'contents', mailbox: this.id, uids: absent.map((k) => uids[k]) });
     for (const k of absent) {
       const content = state.content(this.id, uids[k]);
-      out[k] = content ? (cache.find(content.emailId) ?? cache.add(content)) : null;
+      out[k] = content ? (cache.find(root, content.emailId) ?? cache.add(root, content)) : null;
     }
     return out;
   }

@@ -128,7 +128,7 @@ describe('one budget of memory', () => {
     const small = Buffer.from('small');
     const content = { index: Buffer.alloc(0), prefix: Buffer.from('Received: x\r\n'), emailId: 'e' } as unknown as Content;
     content.index = encodeIndex(scan('Subject: x\r\n\r\ny'));
-    const record = cache.add(content);
+    const record = cache.add('users/u/', content);
     assert.ok(small.buffer.byteLength > 4096 && record.prefix.buffer.byteLength < 4096, `${record.prefix.buffer.byteLength} bytes for ${record.prefix.length}`);
     assert.equal(owned(small).toString(), 'small');
     assert.equal(owned(small).buffer.byteLength, 5);

@@ -62,9 +62,17 @@ describe('who is logged in', () => {
     assert.deepEqual((await (await a.login(bob)).mailboxes()).map((m) => m.name), names.filter((n) => n !== 'Archive'), 'what was deleted is not made again');
   });
 
-  it('keeps secret and state a minute after the last session, not longer', async () => {
+  it('keeps secret, state and what was read a minute after the last session, not longer', async () => {
     const session = await a.login(bob);
-    const { codec } = a.users.logs.known(bob.id)!;
+    const { codec, root } = a.users.logs.known(bob.id)!;
+    const { blobs, records } = a.replica;
+    const empty = { blobs: blobs.bytes, records: records.bytes };
+    await append(session, 'INBOX', [mail('read')]);
+    const [{ uid, emailId }] = await contents(session, 'INBOX');
+    const box = await session.select('INBOX', false);
+    await box.records([uid]);
+    assert.ok(records.find(root, emailId) && blobs.bytes > empty.blobs);
+    assert.equal(records.find('users/another/', emailId), null);
     session.close();
     assert.ok(codec.ring);
     await world.advance(30_000);
@@ -75,8 +83,9 @@ describe('who is logged in', () => {
     await world.advance(30_000);
     assert.equal(codec.ring, null);
     assert.equal(a.users.find(bob.id), null);
+    assert.deepEqual({ blobs: blobs.bytes, records: records.bytes }, empty);
     await a.deliver(bob.address, mail('without secret'));
-    assert.equal((await contents(await a.login(bob), 'INBOX')).length, 1);
+    assert.equal((await contents(await a.login(bob), 'INBOX')).length, 2);
   });
 
   it('a log-in while the last state is still being put away waits for it', async () => {
