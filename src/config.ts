@@ -145,7 +145,10 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   };
   const secretValue = (name: SettingName, fileName: SettingName): string => {
     const s = secret(name, fileName);
-    return s.value ?? (s.file !== undefined ? read(s.file, flagOf(fileName)).trim() : '');
+    if (s.file === undefined) return s.value ?? '';
+    const text = read(s.file, flagOf(fileName)).trim();
+    if (text === '') throw new Malformed(`${flagOf(fileName)}: ${s.file} is empty`);
+    return text;
   };
   const path = (text: string, name: SettingName): string => {
     if (/^~(\/|$)/.test(text)) throw new Malformed(`${flagOf(name)}: "${text}": a shell knows whose home "~" is, and here nobody does; give the whole path`);
@@ -207,7 +210,9 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
   const rspamdPassword = secretValue('RSPAMD_PASSWORD', 'RSPAMD_PASSWORD_FILE');
   const rspamdReject = choice('RSPAMD_REJECT', ['reject', 'junk']);
   if (rspamdUrl === '' && (rspamdController !== '' || rspamdPassword !== '')) throw new Malformed('rspamd-controller-url or rspamd-password is set without rspamd-url');
-  const own = (['SMTP_PORT', 'LMTP_PORT', 'IMAP_PORT', 'IMAPS_PORT', 'SUBMISSION_PORT', 'SUBMISSIONS_PORT', 'PEER_PORT'] as const).filter((name) => Number(get(name)) > 0);
+  const httpListen = addresses('HTTP_LISTEN');
+  const apart = distinct([...listen, ...httpListen]).length === listen.length + httpListen.length;
+  const own = (['SMTP_PORT', 'LMTP_PORT', 'IMAP_PORT', 'IMAPS_PORT', 'SUBMISSION_PORT', 'SUBMISSIONS_PORT', 'PEER_PORT', ...(apart ? [] : ['HTTP_PORT' as const])] as const).filter((name) => Number(get(name)) > 0);
   const twice = own.find((name, i) => own.slice(0, i).some((other) => Number(get(other)) === Number(get(name))));
   if (twice !== undefined) throw new Malformed(`${flagOf(twice)}: ${get(twice)} is the port of ${flagOf(own.find((name) => Number(get(name)) === Number(get(twice)))!)} already`);
   const host = get('HOSTNAME').toLowerCase() || machineName();
@@ -234,7 +239,7 @@ export function readConfig(flags: Values = {}, env: NodeJS.ProcessEnv = process.
       http: number('HTTP_PORT', 0, 65535),
       peer: get('PEER_PORT') === 'auto' ? 'auto' : number('PEER_PORT', 0, 65535),
     },
-    httpListen: addresses('HTTP_LISTEN'),
+    httpListen,
     peerAddress: peerAddress === '' ? null : peerAddress,
     sending: {
       smarthost: smarthost === '' ? null : { ...parseSmarthost(smarthost), auth: smarthostUser === '' ? null : { user: smarthostUser, pass: smarthostPassword } },

@@ -82,6 +82,9 @@ describe('config', () => {
     // A stronger source's form wins, whichever it is.
     assert.equal((readConfig({ S3_SECRET_KEY: 'flag' }, env).store as { secretKey: string }).secretKey, 'flag');
     refused({}, { ...env, COLOMBIER_S3_SECRET_KEY: 'x' }, /both set/);
+    const empty = file('\n');
+    refused({}, { ...env, COLOMBIER_S3_SECRET_KEY_FILE: empty }, /s3-secret-key-file: \S+ is empty$/);
+    refused({}, { COLOMBIER_SMARTHOST: 'a', COLOMBIER_SMARTHOST_USER: 'u', COLOMBIER_SMARTHOST_PASSWORD_FILE: empty }, /smarthost-password-file: \S+ is empty$/);
     refused({}, { ...env, COLOMBIER_S3_SECRET_KEY_FILE: '/nowhere/key' }, /s3-secret-key-file: cannot read \/nowhere\/key: ENOENT/);
     refused({}, { ...env, COLOMBIER_S3_ACCESS_KEY: '' }, /s3-access-key is not set/);
     refused({}, { ...env, COLOMBIER_S3_ENDPOINT: 'ftp://x' }, /s3-endpoint/);
@@ -111,6 +114,8 @@ describe('config', () => {
     [{ HTTP_LISTEN: '[::1]' }, /http-listen: "\[::1\]" is not an address/],
     [{ IMAP_PORT: '1025' }, /imap-port: 1025 is the port of smtp-port already/],
     [{ PEER_PORT: '01143' }, /peer-port: 01143 is the port of imap-port already/],
+    [{ HTTP_PORT: '1025' }, /http-port: 1025 is the port of smtp-port already/],
+    [{ HTTP_PORT: '1143', LISTEN: '192.0.2.7', HTTP_LISTEN: '::' }, /http-port: 1143 is the port of imap-port already/],
     [{ PEER_ADDRESS: 'host' }, /not host:port/],
     [{ TLS_CERT: 'x' }, /must be set together/],
     [{ PLAINTEXT_LOGIN: 'nevr' }, /did you mean "never"/],
@@ -153,6 +158,11 @@ describe('config', () => {
 
   it('takes the name of the machine where it is a host name', () => {
     assert.deepEqual(['Dove.example.org', 'my_pc', 'Büro', ''].map((name) => machineName(name)), ['dove.example.org', 'localhost', 'localhost', 'localhost']);
+  });
+
+  it('takes one port at different addresses', () => {
+    const { ports } = readConfig({ HTTP_PORT: '1025', LISTEN: '192.0.2.7', HTTP_LISTEN: '127.0.0.1' }, {});
+    assert.equal(ports.http, ports.smtp);
   });
 
   it('takes port 0 as off, and several addresses', () => {
