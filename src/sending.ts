@@ -1,5 +1,7 @@
 // Mail out: the queue, the worker that empties it, and what submission asks of the accounts, wired together.
+import { createServer } from 'node:net';
 import { Malformed } from './base/index.ts';
+import type { Logger } from './base/index.ts';
 import type { Replica } from './account/index.ts';
 import { Spool } from './account/index.ts';
 import type { Logins } from './account/index.ts';
@@ -35,6 +37,13 @@ const ownerOf = (directory: Directory, address: string): string | null => {
   return null;
 };
 
+/** Whether a connection can leave by it. */
+const isHere = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(false));
+    server.listen(0, address, () => server.close(() => resolve(true)));
+  });
+
 export class Sending {
   readonly queue: Queue;
   readonly outbox: Outbox;
@@ -44,12 +53,16 @@ export class Sending {
   /** Counts for reports to other domains; null: none are sent. */
   readonly reports: DailyReports | null;
   readonly #drain_ms: number;
+  readonly #outgoing: readonly string[];
+  readonly #logger: Logger;
 
   constructor({ config, replica, logins, receiver, plaintextAllowed }: SendingOptions) {
     const { clock, random, directory } = replica;
     const logger = replica.logger.room('queue');
     const { smarthost, mxPort, stsPort, outgoing } = config.sending;
     this.#drain_ms = config.drain_ms;
+    this.#outgoing = outgoing.map((o) => o.address);
+    this.#logger = logger;
     this.queue = queueOf(replica);
     const dns = dnsOf(config.sending.dns);
     const { store, root, keys: sealing } = this.queue;
@@ -117,6 +130,8 @@ export class Sending {
   /** Reads the queue and begins to empty it. Unavailable, Corrupt. */
   async start(): Promise<void> {
     await this.queue.open();
+    // It may be given to this machine later.
+    for (const address of this.#outgoing) if (!(await isHere(address))) this.#logger.warn('this machine does not have the outgoing address: what is to leave by it waits', { address });
     this.worker.start();
     this.reports?.start();
   }

@@ -74,6 +74,12 @@ describe('real: mistakes at the start', function () {
     await fails({ COLOMBIER_STORE: `disk:${at('locked')}/store` }, /may not be/);
   });
 
+  it('an outgoing address that the machine has not (yet): it starts, and says so', async () => {
+    const replica = await site.start({ COLOMBIER_OUTGOING_ADDRESS: '127.0.0.1,real.example=192.0.2.99' });
+    assert.deepEqual(replica.log.match(/warn queue this machine does not have the outgoing address: .*/g), ['warn queue this machine does not have the outgoing address: what is to leave by it waits address=192.0.2.99']);
+    await replica.stop();
+  });
+
   it('a store that is damaged, of a newer version, or of another cluster secret', async () => {
     const format = join(site.store, 'format');
     for (const [text, line] of [['nonsense', /"format" is damaged/], ['colombier disk store 9\n', /newer version/]] as const) {
