@@ -25,6 +25,8 @@ export interface RemoteSettings {
   from?: readonly string[];
   /** No chunks, though the server offers them: it was seen not to know them. */
   plain?: boolean;
+  /** Time for its greeting; absent: as much as any server gets. */
+  greetingMs?: number;
 }
 
 export interface Envelope {
@@ -50,6 +52,7 @@ interface NodemailerError extends Error {
   responseCode?: number;
   response?: string;
   command?: string;
+  timeoutType?: string;
 }
 
 /** Nothing was sent: another host may be tried. `tls`: it was for want of good TLS. */
@@ -140,7 +143,9 @@ export class Remote {
       return await Remote.#connect(host, port, settings, demand, socket, false);
     } catch (e) {
       const must = settings.trusted || (demand.kind !== 'may' && !(demand.kind === 'pkix' && !demand.enforce));
-      if (must || (e as NodemailerError).responseCode !== undefined) throw say(must ? tlsFailureOf(e, settings) : e);
+      // Who says nothing at all says nothing about TLS.
+      const mute = (e as NodemailerError).timeoutType === 'GREETING_TIMEOUT';
+      if (must || mute || (e as NodemailerError).responseCode !== undefined) throw say(must ? tlsFailureOf(e, settings) : e);
       failure = tlsFailureOf(e, settings) as TlsFailure;
     }
     // A host whose TLS can't be had is spoken to in clear, once more from the start (RFC 7435), but never a smarthost.
@@ -170,8 +175,8 @@ export class Remote {
       requireTLS: must || (settings.trusted && settings.auth !== null && !settings.implicitTls),
       tls: { rejectUnauthorized: settings.trusted, servername: /[[:]/.test(name) || /^[\d.]+$/.test(name) ? undefined : name, minVersion: 'TLSv1.2' },
       // It counts from here: the connection is there.
-      connectionTimeout: limits.queue_greeting_ms_max,
-      greetingTimeout: limits.queue_greeting_ms_max,
+      connectionTimeout: settings.greetingMs ?? limits.queue_greeting_ms_max,
+      greetingTimeout: settings.greetingMs ?? limits.queue_greeting_ms_max,
       socketTimeout: limits.queue_silence_ms_max,
       logger: noLogger,
     });

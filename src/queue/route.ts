@@ -98,10 +98,13 @@ export class Route {
       // A kept connection may have died meanwhile: only a live one's answer counts.
       if (remote.open || remote.uncertain || over.aborted || !mayEnd() || !outcomes.every((o) => o.status === '4.4.2')) return outcomes;
     }
+    // Where there are many, those that keep silent must leave an attempt's time to the others.
+    const { queue_greeting_ms_max: most, queue_connect_ms_max: least } = limits;
+    const greetingMs = Math.max(least, Math.min(most, (2 * most) / targets.length));
     for (const target of targets) {
       if (over.aborted || !mayEnd()) break;
       try {
-        const remote = await this.#connect(destination, target, envelope.anyTls ?? false, from);
+        const remote = await this.#connect(destination, target, envelope.anyTls ?? false, from, greetingMs);
         const outcomes = await this.#through(key, remote, envelope, message, mayEnd, over);
         // A server that is closing (421) or puts all off may have a neighbour that doesn't (RFC 5321 §5.1), and so may one
         // that lacks what the sender requires (RFC 8689 §4.2.1).
@@ -115,9 +118,9 @@ export class Route {
     return last;
   }
 
-  async #connect(destination: string, { host, demand, policy }: Target, anyTls: boolean, from: readonly string[]): Promise<Remote> {
+  async #connect(destination: string, { host, demand, policy }: Target, anyTls: boolean, from: readonly string[], greetingMs: number): Promise<Remote> {
     const { smarthost, mxPort, onSession, hostname, clock } = this.#o;
-    const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from, plain: this.#plain.has(host.name) };
+    const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from, plain: this.#plain.has(host.name), greetingMs };
     const counted = (failure: TlsSession['failure']) => {
       if (!smarthost && !anyTls) onSession?.({ domain: destination, policy, host, failure });
     };
