@@ -107,11 +107,21 @@ describe('deploy', () => {
     for (const port of open) if (port !== 22) assert.match(deploy('firewall.md'), new RegExp(`^\\| ${port} \\|`, 'm'));
   });
 
+  it('names the same buckets on every page', () => {
+    for (const name of ['colombier.conf', 'container.md', 'colombier.nomad.hcl']) assert.match(deploy(name), /mail-one,mail-two,mail-three\b/, name);
+    assert.doesNotMatch(deploy('container.md'), /mail-two(?!,mail-three)/);
+  });
+
   it('has firewall rules that nft reads', function () {
     needs(this, 'nft', ['--version'], 'scripts/debian.sh');
-    const { status, stderr } = spawnSync('nft', ['-c', '-f', join(root, 'deploy/nftables.conf')], { encoding: 'utf8' });
-    if (/Operation not permitted/.test(stderr)) return this.skip();
-    assert.equal(status, 0, stderr);
+    const rules = deploy('nftables.conf');
+    const forContainers = rules.replace(/^( +)# (iifname )/m, '$1$2');
+    assert.notEqual(forContainers, rules);
+    for (const input of [rules, forContainers]) {
+      const { status, stderr } = spawnSync('nft', ['-c', '-f', '-'], { encoding: 'utf8', input });
+      if (/Operation not permitted/.test(stderr)) return this.skip();
+      assert.equal(status, 0, stderr);
+    }
   });
 
   it('has a zone whose names all lead to addresses', () => {
