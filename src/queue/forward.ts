@@ -170,6 +170,11 @@ class Forwarding implements Transaction {
       error = e as Error;
     }
     this.#spool.dispose();
+    // SMTP has one answer for all: with the others' copies stored, what is refused for good would be sent again for days.
+    if (error instanceof Refused) {
+      this.#inner?.abort();
+      return this.#info.recipients.map((recipient) => ({ recipient, error }));
+    }
     // What is in the queue stays there: when the sender repeats for the others' sake, who it is forwarded to sees it twice.
     const inner = (await this.#inner?.commit(prefix, junk)) ?? [];
     return [...inner, ...this.#away.map((recipient) => ({ recipient, error }))];

@@ -1,5 +1,6 @@
 // Delivery to users here, through the same Receiver as mail from outside. What is repeated is known by its delivery key.
-import { Corrupt, Malformed, Refused, limits, mailDate } from '../base/index.ts';
+import { Corrupt, Malformed, Refused, Unavailable, limits, mailDate, reason } from '../base/index.ts';
+import type { Logger } from '../base/index.ts';
 import type { Receiver } from '../smtp/receiver.ts';
 import { deliveryStatus, headerOf } from './dsn.ts';
 import type { QueuedMessage } from './fold.ts';
@@ -14,6 +15,7 @@ export interface MailroomOptions {
   receiver: Receiver;
   hasDomain: (domain: string) => boolean;
   hostname: string;
+  logger: Logger;
   /** Makes the daily reports of other domains (day as `2026-01-31`); absent: nobody does. */
   reports?: { send(day: string): Promise<void> };
 }
@@ -37,10 +39,23 @@ export class Mailroom {
           else await this.#one(m.from, m.recipients[index].address, message());
           return outcomeOf(index, '250 2.1.5 delivered', '');
         } catch (e) {
-          return outcomeOf(index, answerOf(e), '');
+          return outcomeOf(index, this.#answer(e), '');
         }
       }),
     );
+  }
+
+  /** What a failure here says to the sender. */
+  #answer(e: unknown): string {
+    if (e instanceof Refused) {
+      const code = e.smtp ?? (e.code === 'OVERQUOTA' ? '552 5.2.2' : '550 5.0.0');
+      return `${/^\d{3}$/.test(code) ? `${code} ${code[0]}.0.0` : code} ${e.message}`;
+    }
+    if (e instanceof Malformed) return `554 5.6.0 ${e.message}`;
+    if (e instanceof Corrupt) return '451 4.3.5 the message can not be read';
+    if (e instanceof Unavailable) return '451 4.3.0 the store does not answer';
+    this.#o.logger.error('bug', { reason: reason(e) });
+    return '451 4.3.0 internal error';
   }
 
   async #report(id: string): Promise<void> {
@@ -78,15 +93,4 @@ export class Mailroom {
       yield report;
     })());
   }
-}
-
-/** What a refusal here says to the sender. */
-function answerOf(e: unknown): string {
-  if (e instanceof Refused) {
-    const code = e.smtp ?? (e.code === 'OVERQUOTA' ? '552 5.2.2' : '550 5.0.0');
-    return `${/^\d{3}$/.test(code) ? `${code} ${code[0]}.0.0` : code} ${e.message}`;
-  }
-  if (e instanceof Malformed) return `554 5.6.0 ${e.message}`;
-  if (e instanceof Corrupt) return '451 4.3.5 the message can not be read';
-  return '451 4.3.0 the store does not answer';
 }

@@ -193,6 +193,9 @@ describe('queue/forward', () => {
 
   it('refuses spam and loops before its 250, and says so when the store is away', async () => {
     assert.equal((await comes('eve@far.test', ['info@here.test'], { junk: true }))[0]!.name, 'Refused');
+    // Some stored and some refused would be 451 in SMTP, and so again and again.
+    assert.deepEqual((await comes('eve@far.test', ['anna@here.test', 'info@here.test'], { junk: true })).map((e) => e?.name), ['Refused', 'Refused']);
+    assert.equal(world.inboxes.got.length, 0);
     await assert.rejects(comes('eve@far.test', ['info@here.test'], { text: 'Delivered-To: INFO@here.test\r\nFrom: x@y\r\n\r\n' }), (e: Refused) => e.smtp === '554 5.4.6');
     member.store.faults.cut = true;
     assert.ok((await comes('eve@far.test', ['info@here.test']))[0] instanceof Unavailable);

@@ -94,7 +94,7 @@ export class QueueWorld {
       },
     });
     const hostname = `mx${slot}.here.test`;
-    const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', hostname, reports });
+    const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', hostname, logger: silent, reports });
     const worker = new Worker({ queue, sender, mailroom, hostname, sevenBits: this.sevenBits, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,
