@@ -5,6 +5,7 @@ const TEXTS: Record<string, string> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the file system is read-only',
+  ENOENT: 'the folder is not there; is its disk mounted?',
   EACCES: 'the folder may not be read or written by this user',
   EPERM: 'the folder may not be changed by this user',
   EIO: 'the disk gives input/output errors',
@@ -13,7 +14,7 @@ const TEXTS: Record<string, string> = {
 };
 
 /** What only an administrator ends. */
-const LASTING = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']);
+const LASTING = new Set(['ENOENT', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']);
 
 export const codeOf = (e: unknown): string => (e as NodeJS.ErrnoException)?.code ?? '';
 

@@ -60,6 +60,7 @@ export class DiskStore implements ObjectStore {
   readonly #clock: Clock;
   readonly #what: string;
   readonly #objects: string;
+  readonly #format: string;
   readonly #journals: string;
   readonly #temp: string;
   readonly #io: DiskIo;
@@ -80,10 +81,7 @@ export class DiskStore implements ObjectStore {
   /** Why it is for reading alone. */
   #refused: Refused | null = null;
 
-  /**
-   * Opens the folder, or makes it; another user's for reading alone. Malformed when there can be none, Unavailable when it
-   * can't be written, Corrupt when it is damaged or too new.
-   */
+  /** Opens the folder, or makes it; another user's for reading alone. Malformed: none can be there; Unavailable: not writable; Corrupt: damaged, too new. */
   static async open(folder: string, clock: Clock, random: Random, logger: Logger): Promise<DiskStore> {
     const root = path.resolve(folder);
     const store = new DiskStore(root, clock, random, logger);
@@ -102,6 +100,7 @@ export class DiskStore implements ObjectStore {
     this.#id = randomId(random, 80);
     this.#what = root;
     this.#objects = `${root}/objects`;
+    this.#format = `${root}/format`;
     this.#journals = `${root}/journal`;
     this.#temp = `${root}/tmp/${process.pid}-${this.#id}-`;
     this.#io = new DiskIo(clock);
@@ -261,7 +260,7 @@ export class DiskStore implements ObjectStore {
       if (!stat.isFile()) return null;
       return await this.#read(fd, name, stat, options?.from ?? 0, options?.to ?? Infinity);
     } catch (e) {
-      if (isAbsent(e)) return null;
+      if (isAbsent(e) && fs.existsSync(this.#format)) return null;
       throw diskError(e, this.#what);
     } finally {
       if (fd !== null) fs.closeSync(fd);
@@ -296,6 +295,8 @@ export class DiskStore implements ObjectStore {
     try {
       const told = this.#cache.found;
       const rows = await this.#list.rows({ prefix: options.prefix, startAfter: options.startAfter ?? '', told: options.told ?? -1 }, max + 1);
+      // Of a disk that was unmounted nothing is there, which is not to say that there is nothing.
+      fs.accessSync(this.#format);
       const truncated = rows.length > max;
       if (truncated) rows.pop();
       return { objects: rows, truncated, date: this.#clock.now(), told };

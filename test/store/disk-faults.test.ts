@@ -100,6 +100,20 @@ describe('disk: what can go wrong', function () {
     await (await open()).delete('a');
   });
 
+  it('a folder that is gone (its disk was unmounted) is no empty store', async () => {
+    const store = await open();
+    await store.put('a/b', X);
+    assert.equal((await store.list({ prefix: '' })).objects.length, 1);
+    fs.renameSync(root(), `${folder}/away`);
+    const gone = { name: 'Unavailable', message: /is not there; is its disk mounted\?/, lasting: true };
+    for (const asked of [() => store.list({ prefix: '' }), () => store.list({ prefix: 'c/' }), () => store.get('a/b'), () => store.get('c'), () => store.put('c', X), () => store.put('a/b', X)]) await assert.rejects(asked(), gone);
+    assert.ok(!fs.existsSync(root()));
+    fs.renameSync(`${folder}/away`, root());
+    await store.put('c', X);
+    assert.deepEqual([(await store.list({ prefix: '' })).objects.map((o) => o.name), await store.get('d')], [['a/b', 'c'], null]);
+    await store.close();
+  });
+
   it('a name that is an object can not be a folder too', async () => {
     const store = await open();
     await store.put('a', X);
