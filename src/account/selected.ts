@@ -58,12 +58,13 @@ export class SelectedMailbox implements Selected, Listener {
     return out;
   }
 
-  gather(uids: ArrayLike<Uid>): Promise<void> {
-    return this.#user.need({ kind: 'contents', mailbox: this.id, uids });
+  async gather(uids: Uint32Array): Promise<void> {
+    const within = this.#user.state.contentsWithin(this.id, uids, limits.gather_bytes_max);
+    await this.#user.need({ kind: 'contents', mailbox: this.id, uids: uids.subarray(0, within) });
   }
 
   async skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]> {
-    await this.gather(uids);
+    await this.#user.need({ kind: 'contents', mailbox: this.id, uids });
     return this.#user.state.contentHeads(this.id, uids).map((head) => head && { index: decodeIndex(head.index), prefix: asBuffer(head.prefix), rendered: null });
   }
 

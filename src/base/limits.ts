@@ -84,6 +84,8 @@ export const limits = {
   fetch_ahead_messages_max: 16,
   /** Bytes of one FETCH read ahead; one message's pieces may be more. */
   fetch_ahead_bytes_max: 2 * MIB,
+  /** What is stored of messages beside their text that a search fetches side by side, bytes: usually some 10,000 messages'. */
+  gather_bytes_max: 8 * MIB,
   /** Bytes of one text part, as encoded, that a search for text looks at. */
   search_part_bytes_max: 8 * MIB,
   /** Keys of one search: each is looked at for each message. */

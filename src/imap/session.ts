@@ -216,8 +216,8 @@ export interface Selected {
   refresh(): Promise<void>;
   /** Records in the order of `uids`; null for messages that are gone. Ask for some hundreds at a time. */
   records(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
-  /** Brings into memory what `skim` of these needs, all of it side by side. */
-  gather(uids: ArrayLike<Uid>): Promise<void>;
+  /** Brings into memory what `skim` of these needs, all of it side by side, or of as many of the first as a bound allows. */
+  gather(uids: Uint32Array): Promise<void>;
   /** As `records`, for who looks at thousands and lets them go: nothing is kept, and one that is holds more in memory than itself. */
   skim(uids: ArrayLike<Uid>): Promise<(MessageRecord | null)[]>;
   /** Bytes [from, to) of the message as clients see it; shorter at its end. Null when the message is gone. May be called for several at once. */

@@ -165,6 +165,21 @@ export class UserState {
     const { rows } = this.#core.box(id);
     return Array.from(this.mailbox(id).rowsOf(uids), (row) => (row < 0 ? null : decodeContentHead(this.#core.contents.get(rows.chunk[row], rows.entry[row]))));
   }
+  /** How many of `uids`, from the first one on, have their contents in chunks of together that many bytes; what is in memory counts nothing. */
+  contentsWithin(id: MailboxId, uids: ArrayLike<Uid>, bytes: number): number {
+    const { contents } = this.#core;
+    const { chunk, entry } = this.#core.box(id).rows;
+    const chunks = new Set<number>();
+    const rows = this.mailbox(id).rowsOf(uids);
+    for (let k = 0, left = bytes; k < rows.length; k++) {
+      const row = rows[k];
+      if (row < 0 || chunks.has(chunk[row]) || contents.has(chunk[row], entry[row])) continue;
+      left -= contents.chunks.get(chunk[row])!.bytes;
+      if (left < 0) return k;
+      chunks.add(chunk[row]);
+    }
+    return rows.length;
+  }
   /** Live messages and their bytes, near enough: what waits for rows counts as if nothing was removed. */
   quota(): { messages: number; bytes: number } {
     const out = { messages: 0, bytes: 0 };

@@ -355,7 +355,7 @@ describe('a session', () => {
       await a.deliver(bob.address, mail('three'));
       const b = await world.replica();
       const box = await (await b.login(bob)).select('INBOX', false);
-      const all = [...uidsOf(box.index), 999_999];
+      const all = Uint32Array.of(...uidsOf(box.index), 999_999);
       await box.gather(all);
       const told = (records: (MessageRecord | null)[]) => records.map((record) => record && [record.index.subject, record.index.values('from'), record.prefix.toString()]);
       const skimmed = told(await box.skim(all));

@@ -108,6 +108,24 @@ describe('state: parts', () => {
     parts.fetch(s, { kind: 'contents', mailbox: INBOX, uids });
     assert.deepEqual(s.content(INBOX, uids[0]), before);
   });
+  it('of many messages it tells how many have their contents within a bound, and what they say is read without the rest', () => {
+    s.apply(add(INBOX, 50, 50_000));
+    const uids = s.mailbox(INBOX).uids.slice(0, 50);
+    const all = Uint32Array.of(...uids, 999_999);
+    parts.snapshot(s, []);
+    s.evictContents(Infinity);
+    // Three parts: of 21, 21 and 8 messages.
+    assert.equal(s.contentsWithin(INBOX, all, 1_000_000), 0);
+    assert.equal(s.contentsWithin(INBOX, all, 1_500_000), 21);
+    assert.equal(s.contentsWithin(INBOX, all, 2_500_000), 42);
+    assert.equal(s.contentsWithin(INBOX, all, 3_000_000), 51);
+    parts.fetch(s, { kind: 'contents', mailbox: INBOX, uids: uids.subarray(0, 21) });
+    assert.equal(s.contentsWithin(INBOX, all, 1_400_000), 42, 'what is in memory counts nothing');
+    parts.fetch(s, { kind: 'contents', mailbox: INBOX, uids });
+    const heads = Array.from(all, (uid) => s.content(INBOX, uid)).map((content) => content && { prefix: content.prefix, index: content.index });
+    assert.deepEqual(s.contentHeads(INBOX, all).map((head) => head && { prefix: Buffer.from(head.prefix), index: head.index }), heads);
+    assert.deepEqual(s.contentHeads(INBOX, [uids[7], uids[3]]).map((head) => head!.index), [heads[7]!.index, heads[3]!.index]);
+  });
   it('rows go from memory when they are stored, and come back with what happened meanwhile', () => {
     s.apply(add(INBOX, 500));
     s.apply(add(ARCHIVE, 30));
