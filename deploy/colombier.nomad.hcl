@@ -1,5 +1,5 @@
-# Three replicas, one a site. Each client has `meta { site = "…" garage = "http://…:3900" }` in its configuration; the
-# secrets are Nomad variables, written to files that only the task reads. See nomad.md.
+# Three replicas, one a site. Each client has `meta { site = "…" garage = "http://…:3900" }` and `host_network "sites"` in its
+# configuration; the secrets are Nomad variables, written to files that only the task reads. See nomad.md.
 
 variable "image" {
   type    = string
@@ -71,13 +71,16 @@ job "colombier" {
         static = 465
         to     = 1465
       }
+      # Inside the network between the sites only; NOMAD_HOST_ADDR_peer is an address there.
       port "peer" {
-        static = 1081
-        to     = 1081
+        static       = 1081
+        to           = 1081
+        host_network = "sites"
       }
       port "http" {
-        static = 1080
-        to     = 1080
+        static       = 1080
+        to           = 1080
+        host_network = "sites"
       }
     }
 

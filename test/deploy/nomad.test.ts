@@ -82,6 +82,14 @@ describe('deploy/colombier.nomad.hcl', () => {
     assert.ok(checks.every((c) => seconds(c.timeout) > 2), 'longer than /ready itself waits');
   });
 
+  it('publishes what is for the sites alone in their network alone, and tells the others that address', () => {
+    const network = one(group, 'network');
+    const ports = Object.fromEntries(['smtp', 'imap', 'imaps', 'submission', 'submissions', 'peer', 'http'].map((name) => [name, one(network, 'port', name).host_network]));
+    assert.deepEqual(Object.entries(ports).filter(([, at]) => at !== undefined), [['peer', 'sites'], ['http', 'sites']]);
+    assert.equal(environment().COLOMBIER_PEER_ADDRESS, '${NOMAD_HOST_ADDR_peer}');
+    assert.match(readFileSync(join(root, 'deploy/nomad.md'), 'utf8'), /^ +host_network "sites" \{\n +interface = "wg0"\n/m);
+  });
+
   it('gives the container nothing to write and no power', () => {
     const config = one(task, 'config');
     assert.deepEqual([config.readonly_rootfs, config.cap_drop], [true, ['ALL']]);
