@@ -28,7 +28,7 @@ function expressions(): string[] {
 /** What an expression names: words with an underscore that stand before `{` or `,` or an operator; no label, no function. */
 function named(expression: string): string[] {
   const plain = expression.replace(/\[[^\]]*\]/g, '').replace(/\{[^}]*\}/g, '{}').replace(/\b(by|ignoring|on|without) \([^)]*\)/g, '');
-  return [...plain.matchAll(/\b(?!label_values\b|histogram_quantile\b)[a-z]+(?:_[a-z]+)+\b/g)].map((m) => m[0]);
+  return [...plain.matchAll(/\b(?!label_values\b|histogram_quantile\b|clamp_min\b)[a-z]+(?:_[a-z]+)+\b/g)].map((m) => m[0]);
 }
 
 describe('web/replica', () => {
