@@ -9,7 +9,7 @@ import { openStores } from '../../src/store/index.ts';
 import { BINARY, garageMissing, startGarage } from '../real/garage.ts';
 import type { Garage } from '../real/garage.ts';
 import { until } from '../real/site.ts';
-import { skip } from '../real/tools.ts';
+import { needs, skip } from '../real/tools.ts';
 import { freePorts } from '../ports.ts';
 import { root } from './tree.ts';
 
@@ -58,6 +58,25 @@ describe('deploy/garage', () => {
     if (process.platform === 'linux') assert.ok(existsSync('/proc/sys/net/ipv4/tcp_retries2'));
     // No answer of a node that is there takes so long, a block of a large message on a home's uplink included.
     assert.equal(/^rpc_timeout_msec = (\d+)$/m.exec(toml)?.[1], '10000');
+  });
+
+  it('starts a node with the settings and the secret where the page puts them', function () {
+    const unit = readFileSync(join(root, 'deploy/garage/garage.service'), 'utf8');
+    for (const path of ['/usr/local/bin/garage', '/etc/garage/rpc-secret']) assert.ok(unit.includes(path) && page.includes(path), path);
+    assert.ok(toml.includes('rpc_secret_file = "/etc/garage/rpc-secret"') && page.includes('/etc/garage.toml'));
+    // Folders that systemd makes for its user.
+    assert.match(unit, /^StateDirectory=garage$/m);
+    for (const folder of ['meta', 'data']) assert.ok(toml.includes(`_dir = "/var/lib/garage/${folder}"`));
+    needs(this, 'systemd-analyze', ['--version'], 'apt-get install systemd');
+    const folder = mkdtempSync(join(tmpdir(), 'colombier-unit-'));
+    try {
+      const file = join(folder, 'garage.service');
+      writeFileSync(file, unit.replace('/usr/local/bin/garage', '/bin/true'));
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' });
+      assert.deepEqual([status, `${stdout}${stderr}`.split('\n').filter((line) => line.includes('garage'))], [0, []]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('lays out five sites, several buckets, and a key that is no owner', () => {
@@ -130,9 +149,14 @@ describe('deploy/garage', () => {
     });
 
     it('with that key mail is stored, and no bucket can be deleted or made', async () => {
+      // By the page's own words.
       const info = await cli('key', 'info', '--show-secret', 'colombier');
-      const [accessKey] = /GK[0-9a-f]{24}/.exec(info)!;
-      const secretKey = /Secret key:\s+([0-9a-f]{64})/.exec(info)![1];
+      const [accessKey, secretKey] = ['s3-access-key', 's3-secret-key'].map((file) => {
+        const script = new RegExp(`garage key info --show-secret colombier \\| sed -n '(.+)' > ${file}$`, 'm').exec(page);
+        assert.ok(script, file);
+        return spawnSync('sed', ['-n', script[1]], { input: info, encoding: 'utf8' }).stdout.trim();
+      });
+      assert.match(`${accessKey} ${secretKey}`, /^GK[0-9a-f]{24} [0-9a-f]{64}$/);
       const keys = { region: 'garage', accessKey, secretKey };
       const stores = await openStores({ store: 's3:mail-one,mail-two,mail-three', s3: { endpoint: garage.endpoint, ...keys } }, systemClock, systemRandom, silent);
       await stores.home.put('replicas/x', Buffer.from('x'));
