@@ -34,6 +34,13 @@ describe('deploy/colombier.service', () => {
     assert.deepEqual(given.filter(([, value]) => value.startsWith('%d/')).map(([, value]) => value.slice(3)).sort(), credentials);
   });
 
+  it('without the lines that name s3- is the unit of a disk store, as the page says', () => {
+    assert.match(deploy('systemd.md'), /Take the lines that name\s+`s3-` out/);
+    const left = unit(text.split('\n').filter((line) => !line.includes('s3-')).join('\n'));
+    assert.deepEqual(left.get('LoadCredential')!.map((c) => c.split(':')[0]).sort(), left.get('Environment')!.flatMap((pair) => /%d\/(.+)$/.exec(pair)?.[1] ?? []).sort());
+    assert.doesNotMatch([...left.values()].flat().join(' '), /s3/i);
+  });
+
   it('lets a replica drain before it is killed', () => {
     assert.deepEqual(keys.get('KillSignal'), ['SIGTERM']);
     assert.ok(Number(keys.get('TimeoutStopSec')![0]) * 1000 >= config.drain_ms + 10_000);
