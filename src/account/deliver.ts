@@ -57,7 +57,10 @@ export class MailReceiver implements Receiver {
     }
     if (!found) {
       const domain = candidatesFor(address)[0].split('@').at(-1)!;
-      if (!this.#o.replica.directory.state.hasDomain(domain)) throw new Refused('Relay access denied', null, '550 5.7.1');
+      const { state } = this.#o.replica.directory;
+      // Of a disk that is not mounted the store is a new one: what is refused for good now would have been somebody's mail.
+      if (state.domains.length === 0) throw new Refused('No domain is here yet', null, '451 4.3.0');
+      if (!state.hasDomain(domain)) throw new Refused('Relay access denied', null, '550 5.7.1');
       throw new Refused('No such user here', null, '550 5.1.1');
     }
     const room = roomOf(this.#o.replica, found.record);

@@ -10,7 +10,14 @@ import { untilSignal } from './signals.ts';
 /** The first user where none was named. `.test` is nobody's domain (RFC 6761). */
 const FIRST_ADDRESS = 'me@colombier.test';
 
-export const serve: Run = (c) => replica(c, async () => {});
+export const serve: Run = (c) =>
+  replica(c, async ({ admin }) => {
+    // Whether it can be told now keeps nobody waiting.
+    admin.domains().then(
+      (all) => all.length === 0 && c.logger.warn('the store has no domain: all mail is put off until "domain add" makes one; if there was one, is this the right store, and its disk mounted?'),
+      () => {},
+    );
+  });
 
 export const start: Run = (c) => {
   const address = c.options.get('address') ?? FIRST_ADDRESS;

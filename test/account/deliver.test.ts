@@ -142,6 +142,17 @@ describe('delivery', () => {
     await assert.rejects(a.receiver.recipient('not an address', null), { name: 'Malformed' });
   });
 
+  it('puts off all mail while there is no domain at all: the store may not be the one that it was', async () => {
+    const empty = new AccountWorld(3);
+    const b = await empty.replica();
+    const unknown = () => empty.settled(assert.rejects(b.receiver.recipient('bob@x.test', null), { name: 'Refused', smtp: '451 4.3.0' }));
+    await unknown();
+    const ann = await empty.account(b, 'ann');
+    await empty.settled(assert.rejects(b.receiver.recipient('bob@x.test', null), { name: 'Refused', smtp: '550 5.1.1' }));
+    assert.ok(await b.receiver.recipient(ann.address, null));
+    await empty.stop();
+  });
+
   it('costs a warm replica one LIST and two PUT; a flag change one LIST and one PUT', async () => {
     await a.deliver(bob.address, mail('warm'));
     await world.advance(5000);

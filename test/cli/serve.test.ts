@@ -43,8 +43,13 @@ describe('cli/serve', () => {
     await served(system, 'start --address ann@example.org');
     assert.deepEqual(system.calls.map((c) => c.slice(0, 2)), [['domains'], ['domainAdd', 'example.org'], ['userAdd', 'ann@example.org']]);
     const plain = new FakeSystem();
-    assert.equal((await served(plain, 'serve')).status, 0);
-    assert.deepEqual(plain.calls, []);
+    plain.answers = { domains: [] };
+    const { status, err } = await served(plain, 'serve');
+    assert.equal(status, 0);
+    assert.deepEqual(plain.calls, [['domains']]);
+    assert.match(err, /warn - the store has no domain: all mail is put off until "domain add" makes one/);
+    plain.answers = { domains: [{ domain: 'x.test', users: 0, addresses: 0 }] };
+    assert.doesNotMatch((await served(plain, 'serve')).err, /warn/);
     assert.equal((await plain.run('start --address nobody')).err, 'colombier: address: "nobody" is no mail address\n');
   });
 
@@ -63,7 +68,7 @@ describe('cli/serve', () => {
       writeFileSync(
         script,
         `import { run } from ${JSON.stringify(here('../../src/cli/run.ts'))};
-        const service = { ports: {}, notices: [], admin: {}, stop: () => new Promise((r) => setTimeout(r, ${stopMs})) };
+        const service = { ports: {}, notices: [], admin: { domains: async () => ['x.test'] }, stop: () => new Promise((r) => setTimeout(r, ${stopMs})) };
         const server = async () => ({ serve: async () => { setTimeout(() => { throw new Error('a bug'); }, 5); setInterval(() => {}, 1000).unref(); globalThis.keep = setInterval(() => {}, 1000); return { ...service, stop: async () => { await service.stop(); clearInterval(globalThis.keep); } }; }, admin: async () => ({}) });
         process.exitCode = await run(['serve'], { stdin: process.stdin, out: (t) => process.stdout.write(t), err: (t) => process.stderr.write(t), env: {}, server });`,
       );
