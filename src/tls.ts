@@ -1,5 +1,5 @@
 // The certificate of SMTP and IMAP: given as files and read again when they change, or made here and kept with the settings.
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, constants } from 'node:crypto';
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -34,6 +34,8 @@ const RENEW_MS = 30 * 86_400_000;
 /** One that ends within this time is named in the log, once a day: who was to renew it did not. */
 const ENDS_SOON_MS = 10 * 86_400_000;
 const WARN_EVERY_MS = 86_400_000;
+/** Keys of session tickets live as long as what makes connections: with old ones everything that was said under TLS 1.2 could be read (RFC 9325 §3.4). */
+const TICKET_KEYS_MS = 86_400_000;
 
 /** Opens or makes the certificate. Throws Malformed with one clear line when a given file can't be used. */
 export async function openCertificate(config: Needs, clock: Clock, random: Random, logger: Logger): Promise<Certificate> {
@@ -46,6 +48,7 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   if (made) await make(files, config, clock, random);
   let loaded = await load(files);
   let seen = await stamp(files);
+  let begun = clock.monotonic();
   let stop = () => {};
   let warned = -Infinity;
   const warn = () => {
@@ -61,9 +64,14 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   const look = async () => {
     try {
       const now = await stamp(files);
+      if (clock.monotonic() - begun > TICKET_KEYS_MS && now === seen) {
+        loaded = await load(files);
+        begun = clock.monotonic();
+      }
       if (now !== seen) {
         loaded = await load(files);
         seen = now;
+        begun = clock.monotonic();
         warned = -Infinity;
         log.info('certificate read again', { fingerprint: loaded.fingerprint });
       }
@@ -149,7 +157,8 @@ async function load(files: Files): Promise<Loaded> {
   try {
     const x = new X509Certificate(cert);
     return {
-      context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+      // Who may ask for one handshake after the other on one connection keeps everybody else waiting, at little cost.
+      context: createSecureContext({ cert, key, minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION }),
       fingerprint: x.fingerprint256,
       ends: x.validToDate.getTime(),
       names: x.subjectAltName ?? '',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, connect } from 'node:tls';
+import { TLSSocket, createServer, connect } from 'node:tls';
+import { createServer as createPlainServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,6 +89,44 @@ describe('tls', () => {
     await look();
     assert.notEqual(c.context(), context);
     assert.notEqual(c.fingerprint, fingerprint);
+  });
+
+  it('makes new keys for session tickets once a day', async () => {
+    let time = 0;
+    let look = () => Promise.resolve();
+    const clock: Clock = { ...systemClock, monotonic: () => time, after: (_ms, run) => ((look = run as never), () => {}) };
+    const c = await openCertificate(needs(), clock, systemRandom, silent);
+    const [context, fingerprint] = [c.context(), c.fingerprint];
+    time = 86_400_000;
+    await look();
+    assert.equal(c.context(), context);
+    time++;
+    await look();
+    const next = c.context();
+    assert.notEqual(next, context);
+    assert.equal(c.fingerprint, fingerprint);
+    await look();
+    assert.equal(c.context(), next);
+    c.close();
+  });
+
+  it('makes one handshake for each connection, and no further one on demand', async () => {
+    const c = await openCertificate(needs(), systemClock, systemRandom, silent);
+    const server = createPlainServer((socket) => new TLSSocket(socket, { isServer: true, secureContext: c.context() } as never).on('error', () => {}).resume());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const renegotiated = await new Promise<boolean>((resolve) => {
+      const client = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' }, () => {
+        client.renegotiate({ rejectUnauthorized: false }, (e) => {
+          resolve(e === null);
+          client.destroy();
+        });
+      });
+      client.on('error', () => resolve(false)).on('close', () => resolve(false));
+    });
+    server.close();
+    c.close();
+    assert.equal(renegotiated, false);
   });
 
   it('says once a day that a given one ends soon, and when it has ended, until another is there', async () => {
