@@ -43,7 +43,7 @@ export function recordsOf(f: DomainFacts): DnsRecord[] {
     ...f.keys.map((k): DnsRecord => ({ name: `${k.selector}._domainkey.${f.domain}`, type: 'TXT', value: k.record, why: `DKIM: others verify the signature of what is sent${k.note ? ` (${k.note})` : ''}` })),
     { name: `_dmarc.${f.domain}`, type: 'TXT', value: 'v=DMARC1; p=quarantine', why: 'DMARC: what others do with mail that pretends to be from the domain' },
     { name: `_smtp._tls.${f.domain}`, type: 'TXT', value: `v=TLSRPTv1; rua=mailto:postmaster@${f.domain}`, why: 'TLS-RPT: others tell once a day how TLS with the servers went; the address must exist', optional: true },
-    { name: `_mta-sts.${f.domain}`, type: 'TXT', value: 'v=STSv1; id=1', why: `MTA-STS: others send over TLS with a valid certificate only; needs https://mta-sts.${f.domain}/.well-known/mta-sts.txt with the lines "version: STSv1", "mode: enforce", "mx: ${f.hostname}", "max_age: 604800", and a certificate for ${f.hostname} that everybody trusts; a new id with each change`, optional: true },
+    { name: `_mta-sts.${f.domain}`, type: 'TXT', value: 'v=STSv1; id=1', why: `MTA-STS: others send over TLS with a valid certificate only; needs https://mta-sts.${f.domain}/.well-known/mta-sts.txt with the lines "version: STSv1", "mode: enforce", "mx: ${f.hostname}" (and such a line for each other MX), "max_age: 604800", and a certificate for ${f.hostname} that everybody trusts; a new id with each change`, optional: true },
     { name: f.hostname, type: 'CAA', value: '0 issue "letsencrypt.org"', why: 'CAA: no other authority makes a certificate for the servers; name yours', optional: true },
     ...(f.tlsa === null ? [] : [tlsaRecord(f.hostname, f.tlsa.value)]),
     ...srv('imaps', f.ports.imaps),

@@ -76,6 +76,8 @@ describe('verify/records', () => {
     const none = await of({ policy: 'none' });
     assert.deepEqual([none.state, /^there, but others can not read .*ENOTFOUND/.test(none.text)], ['ok', true]);
     assert.match((await of({ policy: 'of others', 'TXT _mta-sts.x.test': 'ENODATA' })).text, /need not be/);
+    // With several sites the policy is the domain's: it names the servers of all.
+    assert.match(recordsOf(facts).find((r) => r.name === '_mta-sts.x.test')!.why, /"mx: mx\.x\.test" \(and such a line for each other MX\)/);
   });
 
   it('prints TLSA for the key that is served, and says when it is not the one in DNS, and whether it counts', async () => {
