@@ -46,6 +46,10 @@ export const limits = {
   imap_line_bytes_max: 1 * MIB,
   /** A literal that is not a message (a name, a password, a search text). */
   imap_literal_bytes_max: 1 * MIB,
+  /** Larger literals of all connections together: of a hundred connections one user could fill the memory by halves of commands. */
+  imap_literals_bytes_max: 64 * MIB,
+  /** Up to here a literal is not counted. */
+  imap_literal_small_bytes: 64 * KIB,
   /** All literals and lines of one command that is not APPEND. */
   imap_command_bytes_max: 4 * MIB,
   /** A line before authentication: nobody needs more. */

@@ -99,6 +99,38 @@ describe('imap: bounds', () => {
     wire.close();
   });
 
+  it('large literals of all connections together, which are free again when their commands are done or gone', async () => {
+    const kept = limits.imap_literals_bytes_max;
+    limits.imap_literals_bytes_max = 300_000;
+    try {
+      const [first, second] = [await dial(world.port, { login: true }), await dial(world.port, { login: true })];
+      const half = `SEARCH SUBJECT {200000+}\r\n${'x'.repeat(150_000)}`;
+      const rest = `${'x'.repeat(50_000)}\r\n`;
+      for (const wire of [first, second]) await wire.command('s', 'SELECT INBOX');
+      first.send(`a ${half}`);
+      await turn();
+      assert.equal(world.server.literals.used, 200_000);
+      assert.deepEqual(await second.command('a', 'SEARCH SUBJECT {200000}'), ['a BAD [TOOBIG] too many large literals at once, try again']);
+      second.send(`b ${half}${rest}`);
+      assert.deepEqual(await second.until('b'), ['b BAD [TOOBIG] too many large literals at once, try again']);
+      assert.match((await second.command('c', `SEARCH SUBJECT {3+}\r\nabc`)).at(-1)!, /^c OK/);
+      first.send(rest);
+      assert.match((await first.until('a')).at(-1)!, /^a OK/);
+      await turn();
+      assert.equal(world.server.literals.used, 0);
+      second.send(`d ${half}`);
+      await turn();
+      assert.equal(world.server.literals.used, 200_000);
+      second.close();
+      await turn();
+      assert.equal(world.server.literals.used, 0);
+      assert.match((await first.command('e', `${half}${rest.trimEnd()}`)).at(-1)!, /^e OK/);
+      first.close();
+    } finally {
+      limits.imap_literals_bytes_max = kept;
+    }
+  });
+
   it('too many connections from one address', async () => {
     const kept = limits.connections_per_address_max;
     limits.connections_per_address_max = 3;

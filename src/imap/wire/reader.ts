@@ -27,6 +27,11 @@ const APPEND = /^[^ ]+ (?:APPEND |(?:UID )?REPLACE [^ ]+ )/i;
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** Bytes of larger literals that are in memory, of all connections of a server. */
+export interface LiteralRoom {
+  used: number;
+}
+
 type Mode = 'line' | 'literal' | 'skip' | 'message';
 
 export class CommandReader {
@@ -55,6 +60,14 @@ export class CommandReader {
   #inMessages = false;
   /** Where the mailbox begins in a command that takes a message; -1: it is another. Known from its first literal on. */
   #append = -1;
+  readonly #room: LiteralRoom;
+  /** What this connection has of it, for the command that is read or runs. */
+  #held = 0;
+  #over = false;
+
+  constructor(room: LiteralRoom = { used: 0 }) {
+    this.#room = room;
+  }
 
   push(chunk: Buffer): void {
     this.#queue.push(chunk);
@@ -68,10 +81,19 @@ export class CommandReader {
     this.#partial = null;
     this.#used = 0;
     this.#endCommand();
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    this.#room.used -= this.#held;
+    this.#held = 0;
+    this.#over = false;
   }
 
   /** The next arrival, or null when more bytes are needed. */
   next(): Arrival | null {
+    // Whoever asks for the next one is done with the last.
+    if (this.#over) this.#giveBack();
     for (;;) {
       if (this.#mode === 'literal') {
         if (!this.#fill()) return null;
@@ -189,6 +211,7 @@ export class CommandReader {
     }
     const most = this.authenticated ? limits.imap_literal_bytes_max : limits.imap_line_unauthenticated_bytes_max;
     if (bytes > most || this.#bytes + bytes > (this.authenticated ? limits.imap_command_bytes_max : 2 * most)) this.#refused ??= 'literal too large';
+    else if (bytes > limits.imap_literal_small_bytes) this.#hold(bytes);
     if (this.#refused !== null) {
       if (synchronizing) return this.#ended();
       if (bytes > limits.message_bytes_max) return this.#lost('literal too large');
@@ -204,8 +227,17 @@ export class CommandReader {
     return synchronizing ? { kind: 'continue', text: '', literals: NONE } : null;
   }
 
+  #hold(bytes: number): void {
+    if (this.#room.used + bytes > limits.imap_literals_bytes_max) this.#refused ??= 'too many large literals at once, try again';
+    else {
+      this.#room.used += bytes;
+      this.#held += bytes;
+    }
+  }
+
   #message(bytes: number, synchronizing: boolean, eight: boolean): Arrival {
     if (!synchronizing && bytes > 2 * limits.message_bytes_max) return this.#lost('literal too large');
+    this.#over = true;
     const arrival: Arrival = { kind: 'message', text: this.#text, literals: this.#literals, bytes, synchronizing, eight };
     this.#endCommand();
     this.#inMessages = true;
@@ -219,6 +251,7 @@ export class CommandReader {
     const literals = this.#literals;
     const refused = this.#refused;
     const inMessages = this.#inMessages;
+    this.#over = true;
     this.#endCommand();
     if (refused !== null) return { kind: 'refused', text, literals: NONE, why: refused };
     return { kind: inMessages ? 'messages end' : 'command', text, literals };
