@@ -118,7 +118,8 @@ export class Peers {
       },
       onClosed: (link) => {
         this.#links.delete(link);
-        if (link.peer?.writer && !this.#stopped && !this.#connected(link.peer.writer)) this.#o.logger.info('peer gone', { peer: link.peer.writer });
+        const writer = link.peer?.writer;
+        if (writer && writer !== this.#o.writer() && !this.#stopped && !this.#connected(writer)) this.#o.logger.info('peer gone', { peer: writer });
       },
       onDropped: () => this.counts.dropped++,
       onRefused: () => this.counts.refused++,
@@ -164,6 +165,8 @@ export class Peers {
       const address = member.address ? parseAddress(member.address) : null;
       if (!address || member.writer === this.#o.writer() || this.#dialling.has(member.writer) || this.#connected(member.writer)) continue;
       if ((this.#waitUntil.get(member.writer)?.at ?? 0) > now) continue;
+      // Who was killed and came back has its old presence for a while: a call there would only replace the new one's connection.
+      if (members.some((m) => m.address === member.address && this.#connected(m.writer))) continue;
       this.#call(member.writer, address);
     }
   }

@@ -5,14 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { silent, systemClock, systemRandom, limits } from '../../src/base/index.ts';
 import { call } from '../../src/peers/call.ts';
 import { Peers, parseAddress } from '../../src/peers/index.ts';
+import type { Logger } from '../../src/base/index.ts';
 import type { Hint, Member } from '../../src/peers/index.ts';
 import { FrameReader, encodeFrame } from '../../src/peers/frames.ts';
 
 const key = randomBytes(32);
 const started: Peers[] = [];
-async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0) {
+async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0, logger: Logger = silent) {
   const hints: Hint[] = [];
-  const peers = new Peers({ writer: () => writer, release: 'test', key: psk, clock: systemClock, random: systemRandom, logger: silent, members, onHint: (h) => hints.push(h) });
+  const peers = new Peers({ writer: () => writer, release: 'test', key: psk, clock: systemClock, random: systemRandom, logger, members, onHint: (h) => hints.push(h) });
   started.push(peers);
   const bound = await peers.start('127.0.0.1', port);
   peers.dial();
@@ -49,6 +50,23 @@ describe('peers', () => {
     await until(() => open.peers.complete);
     open.peers.broadcast(hint(3));
     await until(() => hidden.hints.length === 1);
+  });
+
+  it('leaves a connection alone when a presence of before names the same address', async () => {
+    const said: string[] = [];
+    const note = (what: string, fields?: object) => void said.push(`${what} ${Object.values(fields ?? {})[0]}`);
+    const logger: Logger = { debug: note, info: note, warn: note, error: note, room: () => logger };
+    const a = await replica('a', () => []);
+    const c = await replica('c', () => []);
+    const members: Member[] = [{ writer: 'a', address: a.address }];
+    const b = await replica('b', () => members, key, 0, logger);
+    await until(() => b.peers.connected.length === 1);
+    // Killed: the one that was at a's address, and the one that was at b's own.
+    members.push({ writer: 'a-before', address: a.address }, { writer: 'b-before', address: b.address }, { writer: 'c', address: c.address });
+    b.peers.dial();
+    await until(() => b.peers.connected.length === 2);
+    await systemClock.sleep(200);
+    assert.deepEqual(said.filter((line) => line.startsWith('peer ')), ['peer connected a', 'peer connected c']);
   });
 
   it('refuses a stranger without the key, and goes on', async () => {
