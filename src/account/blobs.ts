@@ -22,6 +22,8 @@ export interface BlobRef {
 export class BlobCache {
   readonly #kept: Cache<Buffer>;
   readonly #reading = new Map<string, Promise<Buffer>>();
+  /** How often something was forgotten: what was asked for before may be of who has gone since, and is not kept. */
+  #forgotten = 0;
   /** Within a budget that it shares, or of its own. */
   constructor(budget: MemoryBudget | number) {
     this.#kept = new Cache('messages', typeof budget === 'number' ? new MemoryBudget(budget) : budget);
@@ -32,6 +34,7 @@ export class BlobCache {
 
   /** Forgets what was opened of one user: after the last session of that user has gone. */
   forget(root: string): void {
+    this.#forgotten++;
     const prefix = blobName(root, '');
     this.#kept.forget((key) => key.startsWith(prefix));
   }
@@ -64,12 +67,13 @@ export class BlobCache {
   }
 
   async #chunks(store: ObjectStore, name: string, ref: BlobRef, first: number, last: number): Promise<Buffer[]> {
+    const forgotten = this.#forgotten;
     const edges = Array.from({ length: last - first + 2 }, (_, i) => Math.min(ref.plainBytes, chunkBegins(first + i, ref.plainBytes)));
     const opened = await this.#range(store, name, ref, edges[0], edges[edges.length - 1]);
     return edges.slice(1).map((edge, i) => {
       // A copy, or one chunk would hold them all.
       const bytes = owned(opened.subarray(edges[i] - edges[0], edge - edges[0]));
-      this.#kept.set(`${name}#${first + i}`, bytes, bytes.length);
+      this.#keep(`${name}#${first + i}`, bytes, forgotten);
       return bytes;
     });
   }
@@ -77,15 +81,20 @@ export class BlobCache {
   #whole(store: ObjectStore, name: string, ref: BlobRef): Promise<Buffer> {
     let reading = this.#reading.get(name);
     if (!reading) {
+      const forgotten = this.#forgotten;
       reading = (async () => {
         const object = await store.get(name);
         if (!object) throw new Corrupt(`${name}: the blob is missing`);
         const plain = owned(openBlob(ref.contentKey, object.bytes));
-        this.#kept.set(name, plain, plain.length);
+        this.#keep(name, plain, forgotten);
         return plain;
       })().finally(() => this.#reading.delete(name));
       this.#reading.set(name, reading);
     }
     return reading;
+  }
+
+  #keep(key: string, bytes: Buffer, forgotten: number): void {
+    if (forgotten === this.#forgotten) this.#kept.set(key, bytes, bytes.length);
   }
 }

@@ -1,12 +1,15 @@
 // One budget for all that is kept in memory.
 import assert from 'node:assert/strict';
-import { limits, owned } from '../../src/base/index.ts';
+import { limits, owned, seededRandom } from '../../src/base/index.ts';
 import { BlobCache, MemoryBudget, RecordCache } from '../../src/account/index.ts';
 import { Cache } from '../../src/account/memory.ts';
 import type { Keeper } from '../../src/account/memory.ts';
 import { MessageScanner, encodeIndex } from '../../src/message/index.ts';
+import { BlobSealer } from '../../src/seal/index.ts';
 import type { Content } from '../../src/state/index.ts';
+import type { ObjectStore } from '../../src/store/index.ts';
 import { WorldClock } from '../log/world.ts';
+import { knownPublic } from '../seal/known.ts';
 import { AccountWorld, contents, mail } from './world.ts';
 import type { Account, TestReplica } from './world.ts';
 
@@ -132,6 +135,31 @@ describe('one budget of memory', () => {
     assert.ok(small.buffer.byteLength > 4096 && record.prefix.buffer.byteLength < 4096, `${record.prefix.buffer.byteLength} bytes for ${record.prefix.length}`);
     assert.equal(owned(small).toString(), 'small');
     assert.equal(owned(small).buffer.byteLength, 5);
+  });
+
+  it('what is read while its user goes is not kept', async () => {
+    for (const bytes of [1000, 600 * KIB]) {
+      const sealer = new BlobSealer(knownPublic().blob, seededRandom(1));
+      const pieces = [...sealer.push(Buffer.alloc(bytes, 'x'))];
+      const { pieces: last, contentKey, plainBytes } = sealer.finish();
+      const sealed = Buffer.concat([...pieces, ...last]);
+      let meanwhile = () => {};
+      const store = {
+        async get(_name: string, { from = 0, to = sealed.length } = {}) {
+          await null;
+          meanwhile();
+          return { bytes: sealed.subarray(from, to) };
+        },
+      } as unknown as ObjectStore;
+      const cache = new BlobCache(10_000_000);
+      const read = () => cache.read(store, 'users/u/', { blob: 'b', contentKey, plainBytes }, 0, 900);
+      meanwhile = () => cache.forget('users/u/');
+      assert.equal((await read()).length, 900);
+      assert.equal(cache.bytes, 0);
+      meanwhile = () => {};
+      await read();
+      assert.ok(cache.bytes >= 900);
+    }
   });
 
   it('caches alone have budgets of their own', () => {
