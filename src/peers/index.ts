@@ -57,7 +57,9 @@ export class Peers {
   readonly #o: PeersOptions;
   readonly #links = new Set<Link>();
   readonly #answering: Answering | null;
-  readonly #dialling = new Set<Writer>();
+  readonly #dialling = new Map<Writer, string>();
+  /** Where those that this side made lead. */
+  readonly #addresses = new Map<Link, string>();
   readonly #waitUntil = new Map<Writer, { at: number; tries: number }>();
   #server: tls.Server | null = null;
   #strangers = 0;
@@ -118,6 +120,7 @@ export class Peers {
       },
       onClosed: (link) => {
         this.#links.delete(link);
+        this.#addresses.delete(link);
         const writer = link.peer?.writer;
         if (writer && writer !== this.#o.writer() && !this.#stopped && !this.#connected(writer)) this.#o.logger.info('peer gone', { peer: writer });
       },
@@ -165,14 +168,22 @@ export class Peers {
       const address = member.address ? parseAddress(member.address) : null;
       if (!address || member.writer === this.#o.writer() || this.#dialling.has(member.writer) || this.#connected(member.writer)) continue;
       if ((this.#waitUntil.get(member.writer)?.at ?? 0) > now) continue;
-      // Who was killed and came back has its old presence for a while: a call there would only replace the new one's connection.
-      if (members.some((m) => m.address === member.address && this.#connected(m.writer))) continue;
-      this.#call(member.writer, address);
+      if (this.#reaches(member.address!, members)) continue;
+      this.#call(member.writer, address, member.address!);
     }
   }
 
-  #call(writer: Writer, address: { host: string; port: number }): void {
-    this.#dialling.add(writer);
+  /**
+   * Who was killed and came back has its old presence for a while: a call there would only replace the new one's
+   * connection, also before the store has told of that one.
+   */
+  #reaches(address: string, members: readonly Member[]): boolean {
+    if ([...this.#addresses.values(), ...this.#dialling.values()].includes(address)) return true;
+    return members.some((m) => m.address === address && this.#connected(m.writer));
+  }
+
+  #call(writer: Writer, address: { host: string; port: number }, named: string): void {
+    this.#dialling.set(writer, named);
     const socket = call(address, this.#o.key);
     // Until the other has said who it is, this call is under way: no second one is made.
     let link: Link | null = null;
@@ -186,6 +197,7 @@ export class Peers {
         cancel();
         this.#dialling.delete(writer);
       });
+      this.#addresses.set(link, named);
     });
     socket.on('error', () => {});
     socket.once('close', () => {

@@ -58,11 +58,12 @@ describe('peers', () => {
     const logger: Logger = { debug: note, info: note, warn: note, error: note, room: () => logger };
     const a = await replica('a', () => []);
     const c = await replica('c', () => []);
-    const members: Member[] = [{ writer: 'a', address: a.address }];
+    // The store has not told of the new one yet.
+    const members: Member[] = [{ writer: 'a-long-before', address: a.address }];
     const b = await replica('b', () => members, key, 0, logger);
     await until(() => b.peers.connected.length === 1);
     // Killed: the one that was at a's address, and the one that was at b's own.
-    members.push({ writer: 'a-before', address: a.address }, { writer: 'b-before', address: b.address }, { writer: 'c', address: c.address });
+    members.push({ writer: 'a-before', address: a.address }, { writer: 'a', address: a.address }, { writer: 'b-before', address: b.address }, { writer: 'c', address: c.address });
     b.peers.dial();
     await until(() => b.peers.connected.length === 2);
     await systemClock.sleep(200);
