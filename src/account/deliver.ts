@@ -125,6 +125,9 @@ class Delivery implements Transaction {
   async #one(record: UserRecord, arrived: Arrived, copy: SealedCopy, prefix: (recipient: Recipient) => Buffer, junk: boolean): Promise<void> {
     // Of several addresses always the same, so that a repeated message has the same delivery key.
     const [recipient] = this.#info.recipients.filter((r) => recordOf(r).id === record.id).sort((a, b) => ((a.target as Target).address < (b.target as Target).address ? -1 : 1));
+    // A message takes its time: an acknowledged one must be somebody's. The sender asks again, and hears who has the address then.
+    const { address } = recipient.target as Target;
+    if (this.#o.replica.directory.state.owner(address)?.id !== record.id) throw new Refused('The address was removed meanwhile', null, '451 4.3.0');
     const user = this.#o.logOf(record);
     user.writers++;
     try {

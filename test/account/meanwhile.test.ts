@@ -1,0 +1,67 @@
+// What administrators take away while somebody is using it, and two of them who do at once what can not both be.
+import assert from 'node:assert/strict';
+import { limits } from '../../src/base/index.ts';
+import { keyName, userRoot } from '../../src/store/index.ts';
+import { AccountWorld, contents, mail, subjects } from './world.ts';
+import type { Account, TestReplica } from './world.ts';
+
+const CHOSEN = 'a-long-password';
+
+describe('what is taken away meanwhile', () => {
+  let world: AccountWorld;
+  let a: TestReplica;
+  let b: TestReplica;
+  let bob: Account;
+  beforeEach(async () => {
+    world = new AccountWorld(1);
+    a = await world.replica();
+    b = await world.replica();
+    bob = await world.account(a, 'bob');
+    await world.advance(10);
+  });
+  afterEach(() => world.stop());
+
+  /** Argon2 works in a thread, in its own time. */
+  async function derived<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const end = () => void (done = true);
+    promise.then(end, end);
+    while (!done) await new Promise((r) => setTimeout(r, 2)).then(() => world.advance(5));
+    return promise;
+  }
+
+  const keysOf = (user: string): string[] => [...world.store.objects.keys()].filter((n) => n.startsWith(keyName(userRoot(user), '')));
+
+  /** A message to that address of which all but the end has come; `end` gives its answer. */
+  async function begun(at: TestReplica, address: string, message: string): Promise<() => Promise<Error | null>> {
+    const recipient = await world.settled(at.receiver.recipient(address, null));
+    const transaction = at.receiver.begin({ from: 'sender@far.test', recipients: [recipient], declaredBytes: null });
+    await transaction.write(Buffer.from(message));
+    return async () => (await world.settled(transaction.commit(() => Buffer.alloc(0))))[0].error;
+  }
+
+  it('mail on its way to a user who is removed is put off, and reaches who has the address then', async function () {
+    this.timeout(20_000);
+    const message = mail('on its way');
+    const end = await begun(b, bob.address, message);
+    await world.settled(a.admin.userRemove(bob.address));
+    await derived(a.admin.userAdd(bob.address, CHOSEN));
+    await world.advance(10);
+    assert.match((await end() as { smtp?: string } | null)?.smtp ?? 'acknowledged', /^451 /);
+    await world.settled(b.deliver(bob.address, message));
+    assert.deepEqual(subjects(await contents(await derived(b.users.login(bob.address, CHOSEN, '127.0.0.1')), 'INBOX')), ['on its way']);
+  });
+
+  it('mail on its way to an address that is moved does not come to its former user', async () => {
+    const eve = await world.account(a, 'eve');
+    await world.settled(a.admin.addressAdd('info@x.test', bob.address));
+    await world.advance(10);
+    const end = await begun(b, 'info@x.test', mail('for info'));
+    await world.settled(a.admin.addressRemove('info@x.test'));
+    await world.settled(a.admin.addressAdd('info@x.test', eve.address));
+    await world.advance(10);
+    assert.match((await end() as { smtp?: string } | null)?.smtp ?? 'acknowledged', /^451 /);
+    assert.deepEqual(await contents(await b.login(bob), 'INBOX'), []);
+  });
+
+});
