@@ -109,7 +109,11 @@ export class Users implements Backend {
       entry.arriving--;
     }
     const { state } = this.#o.replica.directory;
-    if (this.#entries.get(record.id) !== entry || !state.users.get(record.id)?.wraps.has(wrap)) throw new Refused('Not now, please connect again', 'UNAVAILABLE');
+    if (this.#entries.get(record.id) !== entry || !state.users.get(record.id)?.wraps.has(wrap)) {
+      // Opened for nobody: what was opened goes as after a last session.
+      this.#unused(record.id, entry);
+      throw new Refused('Not now, please connect again', 'UNAVAILABLE');
+    }
     const session = new UserSession(open, (entry.address ??= state.addressesOf(record.id)[0]?.address ?? user), () => this.#ended(record.id, entry, session));
     entry.cancelLinger();
     entry.sessions.set(session, wrap);

@@ -64,4 +64,14 @@ describe('what is taken away meanwhile', () => {
     assert.deepEqual(await contents(await b.login(bob), 'INBOX'), []);
   });
 
+  it('a log-in whose password is taken back while the mailbox is opened leaves nothing open', async () => {
+    b.mail.faults.latencyMs = [2000, 2000];
+    const login = b.login(bob);
+    await world.advance(1000);
+    await world.settled(a.directory.write(() => [{ kind: 'WrapRemoved', user: bob.id, id: bob.wrap }]));
+    await world.settled(assert.rejects(login, { code: 'UNAVAILABLE' }));
+    await world.advance(limits.user_linger_ms + 10_000);
+    assert.deepEqual(b.users.counts, { users: 0, sessions: 0 });
+  });
+
 });
