@@ -7,7 +7,7 @@ import { createAppPassword, createRecoveryCode, createRootKey, createUserSecrets
 import type { Token } from '../seal/index.ts';
 import { keyName, userRoot } from '../store/index.ts';
 import type { Stores } from '../store/index.ts';
-import type { Logins } from './login.ts';
+import type { Logins, Opened } from './login.ts';
 
 export interface AdminOptions {
   directory: Directory;
@@ -52,6 +52,14 @@ function normalised(address: string): string {
 function checkPassword(password: string): void {
   if ([...password].length < PASSWORD_CHARS_MIN) throw new Refused(`A password needs ${PASSWORD_CHARS_MIN} characters at least`);
   if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) throw new Refused('The password is too long');
+}
+
+/** Asked right before the write: who was removed meanwhile, or whose proof was taken back, changes nothing. Refused. */
+function stillProven(state: DirectoryState, { id }: UserRecord, { wrap }: Opened): UserRecord {
+  const record = state.users.get(id);
+  if (!record) throw new Refused('The user was removed meanwhile', 'NONEXISTENT');
+  if (!record.wraps.has(wrap)) throw new Refused('That password or code is no longer valid', 'AUTHENTICATIONFAILED');
+  return record;
 }
 
 export class Administration {
@@ -153,6 +161,17 @@ export class Administration {
   async users(domain: string | null): Promise<{ id: string; address: string }[]> {
     await this.#fresh();
     const rows = [...this.#state.users.keys()].map((id) => ({ id, address: this.#state.addressesOf(id)[0]?.address ?? '' })).filter((u) => u.address !== '');
+  /** A wrap that is kept there before the directory knows it, and not when that refuses it. */
+  async #kept<T>({ id, bucket, ring }: UserRecord, wrap: StoredWrap, write: () => Promise<T>): Promise<T> {
+    await this.#keep(id, bucket, wrap, ring);
+    try {
+      return await write();
+    } catch (e) {
+      if (e instanceof Refused) await this.#o.stores.bucket(bucket).delete(keyName(userRoot(id), wrap.id));
+      throw e;
+    }
+  }
+
     const wanted = this.#wanted(domain);
     return rows.filter((u) => wanted === null || u.address.endsWith(`@${wanted}`)).sort((a, b) => (a.address < b.address ? -1 : 1));
   }
@@ -211,39 +230,44 @@ export class Administration {
 
   /** The root key, by an old password or a recovery code. Refused. */
   async rootKey(record: UserRecord, proof: Proof): Promise<Buffer> {
-    const root = await this.#o.logins.rootKey(record, 'password' in proof ? proof.password : proof.recoveryCode);
-    if (!root) throw new Refused('password' in proof ? 'Wrong password' : 'Wrong recovery code', 'AUTHENTICATIONFAILED');
-    return root;
+    return (await this.#proven(record, proof)).root;
+  }
+  async #proven(record: UserRecord, proof: Proof): Promise<Opened> {
+    const opened = await this.#o.logins.opened(record, 'password' in proof ? proof.password : proof.recoveryCode);
+    if (!opened) throw new Refused('password' in proof ? 'Wrong password' : 'Wrong recovery code', 'AUTHENTICATIONFAILED');
+    return opened;
   }
 
   /** Replaces the chosen password; touches no mail. */
   async password(address: string, proof: Proof, password: string): Promise<void> {
     checkPassword(password);
     const record = await this.#user(address);
-    await this.#setPassword(record, await this.rootKey(record, proof), password, []);
+    await this.#setPassword(record, await this.#proven(record, proof), password);
   }
 
-  async #setPassword(record: UserRecord, root: Buffer, password: string, also: { add: StoredWrap; remove: string }[]): Promise<void> {
+  /** In place of all that are there; `code`: a recovery code, in place of those. Gives the ids of what went. */
+  async #setPassword(record: UserRecord, proven: Opened, password: string, code?: StoredWrap): Promise<StoredWrap[]> {
     const { random, logins, directory } = this.#o;
-    const wrap = this.#wrap(await wrapWithPassword(root, record.id, password, logins.pool, random), '');
+    const wraps = [this.#wrap(await wrapWithPassword(proven.root, record.id, password, logins.pool, random), ''), ...(code ? [code] : [])];
+    let old: StoredWrap[] = [];
     await directory.write((state) => {
-      const old = [...(state.users.get(record.id)?.wraps.values() ?? [])].filter((w) => w.kind === 'password');
-      return [
-        { kind: 'WrapAdded', user: record.id, wrap },
-        ...also.map((a) => ({ kind: 'WrapAdded' as const, user: record.id, wrap: a.add })),
-        ...[...old.map((w) => w.id), ...also.map((a) => a.remove)].map((id) => ({ kind: 'WrapRemoved' as const, user: record.id, id })),
-      ];
+      old = [...stillProven(state, record, proven).wraps.values()].filter((w) => wraps.some((wrap) => wrap.kind === w.kind));
+      return [...wraps.map((wrap) => ({ kind: 'WrapAdded' as const, user: record.id, wrap })), ...old.map(({ id }) => ({ kind: 'WrapRemoved' as const, user: record.id, id }))];
     });
     logins.forget(record.id);
   }
 
   async appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }> {
     const record = await this.#user(address);
-    const root = await this.rootKey(record, proof);
+    const proven = await this.#proven(record, proof);
     const token: Token = createAppPassword(this.#o.random);
-    const wrap = this.#wrap(wrapWithToken(root, record.id, token, this.#o.random), `${this.#o.clock.now()} ${name.slice(0, 100)}`);
-    await this.#keep(record.id, record.bucket, wrap, record.ring);
-    await this.#o.directory.write(() => [{ kind: 'WrapAdded', user: record.id, wrap }]);
+    const wrap = this.#wrap(wrapWithToken(proven.root, record.id, token, this.#o.random), `${this.#o.clock.now()} ${name.slice(0, 100)}`);
+    await this.#kept(record, wrap, () =>
+      this.#o.directory.write((state) => {
+        stillProven(state, record, proven);
+        return [{ kind: 'WrapAdded', user: record.id, wrap }];
+      }),
+    );
     return { id: wrap.id, password: token.text() };
   }
 
@@ -259,13 +283,11 @@ export class Administration {
   async recover(address: string, recoveryCode: string, password: string): Promise<{ recoveryCode: string }> {
     checkPassword(password);
     const record = await this.#user(address);
-    const root = await this.rootKey(record, { recoveryCode });
+    const proven = await this.#proven(record, { recoveryCode });
     const next = createRecoveryCode(record.id, this.#o.random);
-    const wrap = this.#wrap(wrapWithToken(root, record.id, next, this.#o.random), '');
-    await this.#keep(record.id, record.bucket, wrap, record.ring);
-    const old = [...record.wraps.values()].filter((w) => w.kind === 'recovery');
-    await this.#setPassword(record, root, password, old.map((w) => ({ add: wrap, remove: w.id })));
-    for (const w of old) await this.#o.stores.bucket(record.bucket).delete(keyName(userRoot(record.id), w.id));
+    const wrap = this.#wrap(wrapWithToken(proven.root, record.id, next, this.#o.random), '');
+    const old = await this.#kept(record, wrap, () => this.#setPassword(record, proven, password, wrap));
+    for (const w of old) if (w.kind === 'recovery') await this.#o.stores.bucket(record.bucket).delete(keyName(userRoot(record.id), w.id));
     return { recoveryCode: next.text() };
   }
 

@@ -21,7 +21,8 @@ export interface ScramLoggedIn extends LoggedIn {
   serverSignature: Buffer;
 }
 
-interface Opened {
+/** The root key, and the id of the wrapped key that it came from. */
+export interface Opened {
   root: Buffer;
   wrap: string;
 }
@@ -172,8 +173,8 @@ export class Logins {
   }
 
   /** The root key by any secret of the user, recovery codes included: for changing passwords. Null: wrong. */
-  async rootKey(record: UserRecord, secret: string): Promise<Buffer | null> {
-    return (await this.#root(record, secret, () => true, new Set(), null))?.root ?? null;
+  opened(record: UserRecord, secret: string): Promise<Opened | null> {
+    return this.#root(record, secret, () => true, new Set(), null);
   }
 
   /** By a code if the text is one that `allowed` kinds of wraps know, else by a chosen password. */

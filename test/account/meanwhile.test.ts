@@ -74,4 +74,32 @@ describe('what is taken away meanwhile', () => {
     assert.deepEqual(b.users.counts, { users: 0, sessions: 0 });
   });
 
+  it('who proves it with what is taken back meanwhile changes nothing, and leaves nothing', async () => {
+    const before = keysOf(bob.id);
+    a.mail.faults.latencyMs = [5000, 5000];
+    const made = a.admin.appPassword(bob.address, { password: bob.password }, 'thief');
+    await world.advance(1000);
+    await world.settled(b.directory.write(() => [{ kind: 'WrapRemoved', user: bob.id, id: bob.wrap }]));
+    await world.settled(assert.rejects(made, { code: 'AUTHENTICATIONFAILED' }));
+    assert.deepEqual(keysOf(bob.id), before);
+    assert.equal(b.directory.state.users.get(bob.id)!.wraps.size, 0);
+  });
+
+  it('who is removed meanwhile gets no new password: nobody is told of one', async function () {
+    this.timeout(20_000);
+    const changed = a.admin.password(bob.address, { password: bob.password }, CHOSEN);
+    await world.settled(b.admin.userRemove(bob.address));
+    await derived(assert.rejects(changed, { code: 'NONEXISTENT' }));
+  });
+
+  it('a recovery code is spent once, though two use it at once', async function () {
+    this.timeout(30_000);
+    const { recoveryCode, id, address } = await derived(a.admin.userAdd('eve@x.test', CHOSEN));
+    const tries = await derived(Promise.allSettled([1, 2].map((n) => a.admin.recover(address, recoveryCode, `${CHOSEN}-${n}`))));
+    assert.deepEqual(tries.map((t) => t.status).sort(), ['fulfilled', 'rejected']);
+    assert.equal(keysOf(id).length, 1);
+    const kinds = [...a.directory.state.users.get(id)!.wraps.values()].map((w) => w.kind).sort();
+    assert.deepEqual(kinds, ['password', 'recovery']);
+  });
+
 });
