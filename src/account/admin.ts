@@ -117,7 +117,8 @@ export class Administration {
     if (name.startsWith('*@')) throw new Refused('A user needs an address of its own', 'CANNOT');
     checkPassword(password);
     await this.#fresh();
-    if (this.#state.claimsOf(name).length > 0) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');
+    // One that is not confirmed may be of a command that was killed: `claim` says how long it counts.
+    if (this.#state.claimsOf(name).some((c) => this.#state.isConfirmed(c))) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');
     const { random, clock, stores, logins, directory } = this.#o;
     const id = randomId(random, USER_ID_BITS);
     const secrets = await createUserSecrets(random, clock.now());

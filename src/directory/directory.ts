@@ -30,6 +30,19 @@ const ASK_INTERVAL_MS = 1000;
 const WITHDRAW_EVERY_MS = 30_000;
 const WITHDRAW_TRIES = 120;
 
+/** A claim without confirmation ends, and with it the user who was to begin by it. */
+function ending(state: DirectoryState, { id, user, primary }: Claim): DirectoryOp[] {
+  const begun = primary && state.users.has(user) && state.addressesOf(user).length === 0;
+  return [{ kind: 'ClaimEnded', claim: id }, ...(begun ? [{ kind: 'UserRemoved' as const, user }] : [])];
+}
+
+/** Without which an address leads nowhere. */
+function missing(state: DirectoryState, address: string, user: string): Refused | null {
+  const domain = address.slice(address.lastIndexOf('@') + 1);
+  if (!state.hasDomain(domain)) return new Refused(`No such domain here: ${domain}`, 'NONEXISTENT');
+  return state.removedUsers.has(user) ? new Refused('The user was removed meanwhile', 'NONEXISTENT') : null;
+}
+
 export class Directory {
   state = new DirectoryState();
   readonly log: Log<DirectoryOp>;
@@ -231,7 +244,7 @@ export class Directory {
     if (tries >= WITHDRAW_TRIES) return; // an hour later whoever needs the address ends the claim
     this.#o.clock.after(WITHDRAW_EVERY_MS, () => {
       if (this.#stopped) return;
-      this.write((state) => (state.isLive(claim.id) && !state.isConfirmed(claim) ? [{ kind: 'ClaimEnded', claim: claim.id }] : [])).catch((e) => {
+      this.write((state) => (state.isLive(claim.id) && !state.isConfirmed(claim) ? ending(state, claim) : [])).catch((e) => {
         this.#o.logger.info('a claim could not be withdrawn yet', { why: reason(e) });
         this.#withdrawLater(claim, tries + 1);
       });
@@ -257,13 +270,14 @@ export class Directory {
   }
 
   /** A claim that was left without confirmation for an hour is ended by whoever needs the address. */
+    if (other && !state.isConfirmed(other)) throw new Refused(`${address} is being given to somebody; if that was broken off, it is free an hour later`, 'ALREADYEXISTS');
   async #endStale(address: string): Promise<void> {
     await this.caughtUp();
     if (this.state.claimsOf(address).every((c) => this.state.isConfirmed(c))) return;
     // The store's own time: a claim bears it too.
     const { date } = await this.#o.store.list({ prefix: DIRECTORY_LOG, maxKeys: 1 });
     const stale = (state: DirectoryState) => state.claimsOf(address).filter((c) => !state.isConfirmed(c) && date - c.at > limits.claim_end_ms);
-    await this.write((state) => stale(state).map((c) => ({ kind: 'ClaimEnded', claim: c.id })));
+    await this.write((state) => stale(state).flatMap((c) => ending(state, c)));
   }
 
   async stop(): Promise<void> {

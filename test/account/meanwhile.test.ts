@@ -102,4 +102,19 @@ describe('what is taken away meanwhile', () => {
     assert.deepEqual(kinds, ['password', 'recovery']);
   });
 
+  it('a user whose adding was killed is not there, and an hour later the address is free', async function () {
+    this.timeout(20_000);
+    let puts = 0;
+    a.home.faults.script = (operation) => (operation === 'put' && puts++ > 0 ? 'fails' : null);
+    a.admin.userAdd('eve@x.test', CHOSEN).catch(() => {});
+    for (let n = 0; n < 2000 && puts < 2; n++) await new Promise((r) => setTimeout(r, 5)).then(() => world.advance(10));
+    a.die();
+    await world.settled(b.directory.caughtUp());
+    assert.equal(b.directory.state.users.size, 2, 'its claim had come, its confirmation had not');
+    await derived(assert.rejects(b.admin.userAdd('eve@x.test', CHOSEN), /free an hour later/));
+    await world.advance(limits.claim_end_ms + 60_000);
+    await derived(b.admin.userAdd('eve@x.test', CHOSEN));
+    assert.equal(b.directory.state.users.size, 2);
+  });
+
 });
