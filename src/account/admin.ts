@@ -102,12 +102,22 @@ export class Administration {
   }
   async domainRemove(domain: string): Promise<void> {
     const name = normaliseDomain(domain);
+    const inUse = (state: DirectoryState): Refused | null => {
+      const n = state.addresses().filter((c) => c.address.endsWith(`@${name}`)).length;
+      return n > 0 ? new Refused(`${name} has ${n} address${n === 1 ? '' : 'es'} still`, 'INUSE') : null;
+    };
     await this.#o.directory.write((state) => {
       if (!state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
-      const n = state.addresses().filter((c) => c.address.endsWith(`@${name}`)).length;
-      if (n > 0) throw new Refused(`${name} has ${n} address${n === 1 ? '' : 'es'} still`, 'INUSE');
+      const refused = inUse(state);
+      if (refused) throw refused;
       return [{ kind: 'DomainRemoved', domain: name }];
     });
+    // An address that came beside it was told to be there: its claimer looks again too, so at most one of both holds.
+    await this.#fresh();
+    const refused = inUse(this.#state);
+    if (!refused) return;
+    await this.#o.directory.write((state) => (state.hasDomain(name) ? [] : [{ kind: 'DomainAdded', domain: name }]));
+    throw refused;
   }
 
   // ---- users ----

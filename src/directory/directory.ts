@@ -215,7 +215,7 @@ export class Directory {
       return [{ kind: 'AddressClaimed', address, user, primary, at: this.#o.clock.now() }, ...together()];
     });
     const claim = place ? this.state.claimsOf(address).find((c) => c.id === place) : null;
-    if (!claim) throw new Unavailable('The address could not be claimed, try again');
+    if (!claim) throw missing(this.state, address, user) ?? new Unavailable('The address could not be claimed, try again');
     try {
       await this.#confirm(claim);
     } catch (e) {
@@ -236,6 +236,10 @@ export class Directory {
     });
     await this.caughtUp();
     if (!this.state.isConfirmed(claim)) await this.#withdrawIf(true, claim);
+    // Its domain or its user may have gone beside it, by who could not see the confirmation yet.
+    const gone = missing(this.state, address, claim.user);
+    if (gone) await this.write((state) => (state.isLive(claim.id) ? [{ kind: 'AddressRemoved', claim: claim.id }] : []));
+    if (gone) throw gone;
     if (!this.state.isLive(claim.id)) throw this.#taken(address);
   }
 
@@ -262,15 +266,15 @@ export class Directory {
   }
 
   #checkFree(state: DirectoryState, address: string, user: string): void {
-    const domain = address.slice(address.lastIndexOf('@') + 1);
-    if (!state.hasDomain(domain)) throw new Refused(`No such domain here: ${domain}`, 'NONEXISTENT');
+    const none = missing(state, address, user);
+    if (none) throw none;
     const other = state.claimsOf(address)[0];
     if (other?.user === user && state.isConfirmed(other)) throw new Refused(`${address} is there already`, 'ALREADYEXISTS');
+    if (other && !state.isConfirmed(other)) throw new Refused(`${address} is being given to somebody; if that was broken off, it is free an hour later`, 'ALREADYEXISTS');
     if (other) throw this.#taken(address);
   }
 
   /** A claim that was left without confirmation for an hour is ended by whoever needs the address. */
-    if (other && !state.isConfirmed(other)) throw new Refused(`${address} is being given to somebody; if that was broken off, it is free an hour later`, 'ALREADYEXISTS');
   async #endStale(address: string): Promise<void> {
     await this.caughtUp();
     if (this.state.claimsOf(address).every((c) => this.state.isConfirmed(c))) return;

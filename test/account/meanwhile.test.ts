@@ -102,6 +102,56 @@ describe('what is taken away meanwhile', () => {
     assert.deepEqual(kinds, ['password', 'recovery']);
   });
 
+  it('a domain and an address in it: of removing and adding at once at most one is done', async function () {
+    this.timeout(60_000);
+    const done = [0, 0, 0, 0];
+    for (let n = 0; n < 60; n++) {
+      const domain = `d${n}.test`;
+      await world.settled(a.admin.domainAdd(domain));
+      await world.advance(10);
+      world.hints = n % 2 === 0;
+      for (const r of [a, b]) r.home.faults = { latencyMs: [1, 60], slowMs: [100, 1000], slow: 0.2 };
+      const told = await world.settled(Promise.all([
+        a.admin.domainRemove(domain).then(() => true, () => false),
+        world.clock.sleep(Math.floor(world.random.unit() * 300)).then(() => b.admin.addressAdd(`info@${domain}`, bob.address)).then(() => true, () => false),
+      ]));
+      for (const r of [a, b]) {
+        r.home.faults = {};
+        await world.settled(r.directory.caughtUp());
+        assert.equal(r.directory.state.hasDomain(domain), !told[0], `${n}: the domain, ${told}`);
+        assert.equal(r.directory.state.owner(`info@${domain}`) !== null, told[1], `${n}: the address, ${told}`);
+        assert.equal(r.directory.state.addresses().some((c) => c.address === `info@${domain}`), told[1], `${n}: the address, ${told}`);
+      }
+      done[Number(told[0]) + 2 * Number(told[1])]++;
+    }
+    assert.ok(done[1] > 0 && done[2] > 0 && done[3] === 0, String(done));
+  });
+
+  it('an address for a user who is removed at once is not told to lead there', async function () {
+    this.timeout(60_000);
+    const LIST_MS = 200;
+    let refused = 0;
+    for (let delay = 0; delay <= 1400; delay += 50) {
+      const user = await world.account(a, `u${delay}`);
+      const address = `info${delay}@x.test`;
+      await world.advance(10);
+      world.hints = delay % 100 === 0;
+      b.home.faults.latencyMs = [LIST_MS, LIST_MS];
+      let told = 0;
+      const added = b.admin.addressAdd(address, user.address).then(() => void (told = world.clock.now()), (e) => assert.equal(e.code, 'NONEXISTENT', `${delay}: ${e.message}`));
+      await world.advance(delay);
+      await world.settled(a.admin.userRemove(user.address));
+      const removed = world.clock.now();
+      await world.settled(added);
+      b.home.faults = {};
+      await world.settled(b.directory.caughtUp());
+      if (told === 0) refused++;
+      else assert.ok(told <= removed + LIST_MS + 60, `${delay}: told ${told - removed} ms after the user was gone`);
+      for (const r of [a, b]) assert.deepEqual(r.directory.state.claimsOf(address), []);
+    }
+    assert.ok(refused > 5, String(refused));
+  });
+
   it('a user whose adding was killed is not there, and an hour later the address is free', async function () {
     this.timeout(20_000);
     let puts = 0;
