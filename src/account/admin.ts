@@ -161,17 +161,6 @@ export class Administration {
     await this.#o.stores.bucket(bucket).put(keyName(userRoot(user), wrap.id), keyObject(wrap, ring));
   }
 
-  /** The domain whose users or addresses are asked for; a name that is mistyped has not simply none. Refused. */
-  #wanted(domain: string | null): string | null {
-    if (domain === null) return null;
-    const name = normaliseDomain(domain);
-    if (!this.#state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
-    return name;
-  }
-
-  async users(domain: string | null): Promise<{ id: string; address: string }[]> {
-    await this.#fresh();
-    const rows = [...this.#state.users.keys()].map((id) => ({ id, address: this.#state.addressesOf(id)[0]?.address ?? '' })).filter((u) => u.address !== '');
   /** A wrap that is kept there before the directory knows it, and not when that refuses it. */
   async #kept<T>({ id, bucket, ring }: UserRecord, wrap: StoredWrap, write: () => Promise<T>): Promise<T> {
     await this.#keep(id, bucket, wrap, ring);
@@ -183,6 +172,17 @@ export class Administration {
     }
   }
 
+  /** The domain whose users or addresses are asked for; a name that is mistyped has not simply none. Refused. */
+  #wanted(domain: string | null): string | null {
+    if (domain === null) return null;
+    const name = normaliseDomain(domain);
+    if (!this.#state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
+    return name;
+  }
+
+  async users(domain: string | null): Promise<{ id: string; address: string }[]> {
+    await this.#fresh();
+    const rows = [...this.#state.users.keys()].map((id) => ({ id, address: this.#state.addressesOf(id)[0]?.address ?? '' })).filter((u) => u.address !== '');
     const wanted = this.#wanted(domain);
     return rows.filter((u) => wanted === null || u.address.endsWith(`@${wanted}`)).sort((a, b) => (a.address < b.address ? -1 : 1));
   }
@@ -213,8 +213,11 @@ export class Administration {
     return [...this.#state.users.values()];
   }
 
+  /** By the user's own address, or id: another address, mistaken for what is to go, must not take all mail with it. */
   async userRemove(address: string): Promise<void> {
     const record = await this.#user(address);
+    const own = this.#state.addressesOf(record.id)[0]?.address;
+    if (address.includes('@') && own !== normalised(address)) throw new Refused(`${address} is only an address of ${own}: address remove takes it away, user remove ${own} all mail`, 'CANNOT');
     await this.#o.directory.write((state) => {
       if (!state.users.has(record.id)) throw new Refused(`No such user: ${address}`, 'NONEXISTENT');
       return [...state.addressesOf(record.id).map((c) => ({ kind: 'AddressRemoved' as const, claim: c.id })), { kind: 'UserRemoved', user: record.id }];
@@ -266,6 +269,7 @@ export class Administration {
       return [...wraps.map((wrap) => ({ kind: 'WrapAdded' as const, user: record.id, wrap })), ...old.map(({ id }) => ({ kind: 'WrapRemoved' as const, user: record.id, id }))];
     });
     logins.forget(record.id);
+    return old;
   }
 
   async appPassword(address: string, proof: Proof, name: string): Promise<{ id: string; password: string }> {

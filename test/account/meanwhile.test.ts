@@ -167,4 +167,11 @@ describe('what is taken away meanwhile', () => {
     assert.equal(b.directory.state.users.size, 2);
   });
 
+  it('a user is removed by the own address, not by another', async () => {
+    await world.settled(a.admin.addressAdd('info@x.test', bob.address));
+    await world.settled(a.admin.addressAdd('@x.test', bob.address));
+    for (const other of ['info@x.test', '@x.test']) await world.settled(assert.rejects(a.admin.userRemove(other), { code: 'CANNOT' }));
+    await world.settled(a.admin.userRemove('Bob@X.test'));
+    assert.equal(a.directory.state.users.size, 0);
+  });
 });
