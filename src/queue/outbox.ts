@@ -28,10 +28,17 @@ export interface SealedSpool {
   dispose(): void;
 }
 
+interface LoggedIn {
+  user: string;
+  address: string;
+  /** False once the password is no longer valid. */
+  holds: () => boolean;
+}
+
 /** What the outbox asks of the accounts and the directory. */
 export interface Senders {
-  /** Refused, Unavailable. `holds`: false once the password is no longer valid. */
-  login(user: string, password: string, remote: string): Promise<{ user: string; address: string; holds: () => boolean }>;
+  /** Refused, Unavailable. */
+  login(user: string, password: string, remote: string): Promise<LoggedIn>;
   plaintextAllowed(remote: string): boolean;
   /** Whether mail to that address reaches this user. A "no" after asking the store. Unavailable. */
   owns(user: string, address: string): Promise<boolean>;
@@ -64,11 +71,11 @@ export class Outbox implements Submitter {
     return {
       address: who.address,
       sender: async (address) => {
-        if (!who.holds()) throw new Refused('log in again', 'AUTHENTICATIONFAILED', '530 5.7.0');
+        stillIn(who);
         if (address !== '' && !(await senders.owns(who.user, address))) throw new Refused(`${address} is not an address of yours`, null, '553 5.7.1');
       },
       recipient: (address, before) => this.#recipient(who.user, address, before),
-      begin: (mail) => new Sending(this.#o, who.user, mail),
+      begin: (mail) => new Sending(this.#o, who, mail),
     };
   }
 
@@ -77,6 +84,11 @@ export class Outbox implements Submitter {
     if (this.#o.senders.hasDomain(domainOf(address))) await this.#o.receiver.recipient(address, null);
     checkRate(this.#o.queue.state, this.#o.queue.limits, user, this.#o.clock.now(), before + 1);
   }
+}
+
+/** Throws Refused once the password is no longer valid. */
+function stillIn({ holds }: LoggedIn): void {
+  if (!holds()) throw new Refused('log in again', 'AUTHENTICATIONFAILED', '530 5.7.0');
 }
 
 /** Throws Refused when the user would send to too many. */
@@ -94,7 +106,7 @@ interface Sink {
 
 class Sending {
   readonly #o: OutboxOptions;
-  readonly #user: string;
+  readonly #who: LoggedIn;
   readonly #mail: SentMail;
   readonly #reader = new HeaderReader();
   readonly #body = new BodyHash();
@@ -102,9 +114,9 @@ class Sending {
   #sink: Sink | null = null;
   #over = false;
 
-  constructor(options: OutboxOptions, user: string, mail: SentMail) {
+  constructor(options: OutboxOptions, who: LoggedIn, mail: SentMail) {
     this.#o = options;
-    this.#user = user;
+    this.#who = who;
     this.#mail = mail;
   }
 
@@ -131,7 +143,7 @@ class Sending {
     for (const address of head.authors) {
       let own = false;
       try {
-        own = await senders.owns(this.#user, address);
+        own = await senders.owns(this.#who.user, address);
       } catch (e) {
         if (!(e instanceof Malformed)) throw e;
       }
@@ -147,13 +159,15 @@ class Sending {
     const { senders, receiver } = this.#o;
     const { recipients, from, declaredBytes, releaseAt = 0 } = this.#mail;
     const local = releaseAt === 0 && recipients.every((r) => senders.hasDomain(domainOf(r.address)) && !r.notify.includes('SUCCESS'));
-    if (!local) return new QueueSink(this.#o, this.#user, this.#mail);
+    if (!local) return new QueueSink(this.#o, this.#who.user, this.#mail);
     const found = await Promise.all(recipients.map((r) => receiver.recipient(r.address, declaredBytes)));
     return new LocalSink(receiver.begin({ from, recipients: found, declaredBytes }), from);
   }
 
   async commit(received: string): Promise<void> {
     try {
+      // A message takes its time, and in it a stolen password may have been taken back.
+      stillIn(this.#who);
       if (this.#sink === null) await this.#begin(this.#reader.finish());
       const head = this.#head!;
       const bodyHash = this.#body.digest();

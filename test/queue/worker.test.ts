@@ -365,6 +365,20 @@ describe('queue/worker', () => {
     assert.deepEqual([world.inboxes.got, net.sent, world.blobs()], [[], [], []]);
   }).timeout(60_000);
 
+  it('takes no message whose sender\'s password is taken back before its end', async () => {
+    const [a] = await members(1);
+    const submission = await a.outbox.login('anna', 'x', '127.0.0.1');
+    for (const to of ['ben@here.test', 'ben@there.test']) {
+      world.holds = true;
+      const sending = submission.begin({ from: 'anna@here.test', recipients: [{ address: to, notify: [], orcpt: '' }], declaredBytes: null, ret: '', envid: '', utf8: false });
+      await sending.write(Buffer.from('From: anna@here.test\r\nSubject: x\r\n\r\n'));
+      world.holds = false;
+      await assert.rejects(settled(sending.commit('Received: by test\r\n')), { code: 'AUTHENTICATIONFAILED' });
+    }
+    await pass(MINUTE);
+    assert.deepEqual([world.waiting, net.sent, world.inboxes.got], [0, [], []]);
+  });
+
   it('has 250 only after it is durable', async () => {
     const [a] = await members(1);
     a.store.faults.cut = true;

@@ -70,6 +70,10 @@ export class QueueWorld {
   readonly members: Member[] = [];
   readonly limits: Limits;
   hints = true;
+  /** False: whoever is logged in has a password that is no longer valid. */
+  holds = true;
+  /** Addresses are named for who has them. */
+  owns = (user: string, address: string): boolean => address.toLowerCase() === `${user}@here.test`;
   /** Attempts are written together with the message, as in a replica; else alone, as when another takes over. */
   planned = false;
   #slots = 0;
@@ -99,7 +103,7 @@ export class QueueWorld {
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,
       senders: {
-        login: async (user) => ({ user, address: `${user}@here.test`, holds: () => true }),
+        login: async (user) => ({ user, address: `${user}@here.test`, holds: () => this.holds }),
         plaintextAllowed: () => true,
         owns: async (user, address) => address.toLowerCase() === `${user}@here.test`,
         hasDomain: (d) => d === 'here.test',
