@@ -94,7 +94,7 @@ export class Sending {
     const spool = () => new Spool(random, replica.spoolBudget);
     const onward: Onward = { onQueued: (id) => this.worker.own(id), plan: (spec) => this.worker.plan(spec) };
     this.receiver = new Forwarder({ receiver, queue: this.queue, forwardOf, hasDomain, postmasters, keysOf: (domain) => senders.keysOf(domain), hostname: config.hostname, spool, clock, random, ...onward });
-    const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, hostname: config.hostname, logger, reports: this.reports ?? undefined });
+    const mailroom = new Mailroom({ receiver: this.receiver, hasDomain, owns: (user, address) => senders.owns(user, address), hostname: config.hostname, logger, reports: this.reports ?? undefined });
     const sevenBits = new SevenBitForms({ queue: this.queue, keysOf: (domain) => senders.keysOf(domain), clock, memory: replica.spoolBudget });
     this.worker = new Worker({ queue: this.queue, sender: route, mailroom, hostname: config.hostname, sevenBits, clock, random, logger });
     let keys = { state: directory.state, version: -1, of: new Map<string, (SigningKey & { at: number })[]>() };

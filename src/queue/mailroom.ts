@@ -14,6 +14,8 @@ import { REPORTS } from './reports/daily.ts';
 export interface MailroomOptions {
   receiver: Receiver;
   hasDomain: (domain: string) => boolean;
+  /** Whether mail to that address reaches this user. A "no" after asking the store. Unavailable. */
+  owns: (user: string, address: string) => Promise<boolean>;
   hostname: string;
   logger: Logger;
   /** Makes the daily reports of other domains (day as `2026-01-31`); absent: nobody does. */
@@ -80,6 +82,8 @@ export class Mailroom {
   /** Tells the sender, or of forwarded mail the postmaster, into the INBOX. Refused when there is no such user (any more), Unavailable. */
   async notify(m: QueuedMessage, notice: Notice, at: number, recipients: number[], queue: Queue): Promise<void> {
     if (!this.isHere(m.from)) throw new Refused('the sender is not of this server', 'NONEXISTENT');
+    // The address may be another's by now, who is not to read what this user sent.
+    if (m.user !== '' && !(await this.#o.owns(m.user, m.from))) throw new Refused('the sender no longer has that address', 'NONEXISTENT');
     // RET is about failures; of others the header comes back (RFC 3461 §4.3), and of what nobody asked for, too.
     const whole = notice === 'failure' && m.ret === 'FULL' && m.plainBytes <= limits.dsn_original_bytes_max;
     const pieces: Buffer[] = [];

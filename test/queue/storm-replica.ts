@@ -62,7 +62,7 @@ async function main(folder: string, slot: number, port: number): Promise<void> {
       return outcomes;
     },
   };
-  const worker = new Worker({ queue, sender, mailroom: new Mailroom({ receiver: inboxes, hasDomain: (d) => d === 'here.test', hostname, logger }), hostname, clock, random, logger });
+  const worker = new Worker({ queue, sender, mailroom: new Mailroom({ receiver: inboxes, hasDomain: (d) => d === 'here.test', owns: async () => true, hostname, logger }), hostname, clock, random, logger });
   const senders = { login: async (user: string) => ({ user, address: 'anna@here.test', holds: () => true }), plaintextAllowed: () => true, owns: async () => true, hasDomain: (d: string) => d === 'here.test', keysOf: () => [] };
   const outbox = new Outbox({ queue, clock, random, receiver: inboxes, senders, spool: () => memorySpool(), onQueued: (id) => worker.own(id), plan: (spec) => worker.plan(spec) });
   await queue.open();

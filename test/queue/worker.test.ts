@@ -365,6 +365,16 @@ describe('queue/worker', () => {
     assert.deepEqual([world.inboxes.got, net.sent, world.blobs()], [[], [], []]);
   }).timeout(60_000);
 
+  it('tells nobody else what became of a message: its sender has that address no more', async () => {
+    const [a] = await members(1);
+    net.answer = () => '550 5.1.1 no such user';
+    world.owns = (user, address) => user === 'anna' && address === 'anna@here.test' && net.sent.length + world.waiting === 0;
+    await settled(world.submit(a, 'ben@there.test'));
+    await pass(MINUTE);
+    assert.equal(world.waiting, 0);
+    assert.deepEqual(world.inboxes.got, []);
+  });
+
   it('takes no message whose sender\'s password is taken back before its end', async () => {
     const [a] = await members(1);
     const submission = await a.outbox.login('anna', 'x', '127.0.0.1');

@@ -98,14 +98,14 @@ export class QueueWorld {
       },
     });
     const hostname = `mx${slot}.here.test`;
-    const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', hostname, logger: silent, reports });
+    const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', owns: async (user, address) => this.owns(user, address), hostname, logger: silent, reports });
     const worker = new Worker({ queue, sender, mailroom, hostname, sevenBits: this.sevenBits, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
       queue, clock, random, receiver: this.inboxes,
       senders: {
         login: async (user) => ({ user, address: `${user}@here.test`, holds: () => this.holds }),
         plaintextAllowed: () => true,
-        owns: async (user, address) => address.toLowerCase() === `${user}@here.test`,
+        owns: async (user, address) => this.owns(user, address),
         hasDomain: (d) => d === 'here.test',
         keysOf: () => [],
       },
