@@ -86,7 +86,8 @@ export async function repairUser(o: RepairOptions): Promise<void> {
 }
 
 /** What a user with a recovery code opens the mailbox with is in the directory too. */
-async function mendKeys({ record, mended }: RepairOptions, { store, root }: Reading): Promise<void> {
+async function mendKeys({ replica, record, mended }: RepairOptions, reading: Reading): Promise<void> {
+  const { store, root } = reading;
   for (const wrap of record.wraps.values()) {
     if (wrap.kind === 'password') continue;
     const name = keyName(root, wrap.id);
@@ -95,6 +96,17 @@ async function mendKeys({ record, mended }: RepairOptions, { store, root }: Read
     if (object && (object.bytes.equals(right) || isNewerKeyObject(object.bytes))) continue;
     await store.put(name, right);
     mended(name, object ? 'a wrapped key was altered; it is what the directory says again' : 'a wrapped key was missing; it is back');
+  }
+  const { state } = replica.directory;
+  const { rows, date } = await listAll(store, keyName(root, ''), limits.list_keys_max);
+  for (const { name, modified } of rows) {
+    const id = name.slice(keyName(root, '').length);
+    if (record.wraps.has(id)) continue;
+    // Of a password that was taken back nothing may stay that it opens. Another may be on its way into the directory still.
+    if (state.isTakenBack(record.id, id)) {
+      await store.delete(name);
+      mended(name, 'a wrapped key of a password that was removed; it is deleted');
+    } else if (date - modified > limits.claim_end_ms) await putAside(reading, name, 'a wrapped key that the directory does not know; it was taken out of the way', mended);
   }
 }
 

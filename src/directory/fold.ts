@@ -189,6 +189,11 @@ export class DirectoryState {
     return this.#removedUsers;
   }
 
+  /** Whether a wrapped key was taken back; for ever. */
+  isTakenBack(user: string, wrap: string): boolean {
+    return this.#removedWraps.has(`${user}/${wrap}`);
+  }
+
   /** Claims of an address that are not ended and whose user was not removed, first one first. */
   claimsOf(address: string): Claim[] {
     const claims = [...(this.#byAddress.get(address) ?? [])].map((id) => this.#claims.get(id)!).filter((c) => !this.#removedUsers.has(c.user));

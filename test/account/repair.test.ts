@@ -77,6 +77,23 @@ describe('repair', () => {
     assert.deepEqual(await shown(), before);
   });
 
+  it('takes away wrapped keys that a killed command left', async () => {
+    const proof = { password: bob.password };
+    const taken = await world.settled(a.admin.appPassword(bob.address, proof, 'taken back'));
+    const kept = await world.settled(a.admin.appPassword(bob.address, proof, 'kept'));
+    const bytes = world.store.objects.get(`users/${bob.id}/keys/${taken.id}`)!.bytes;
+    await world.settled(a.admin.appPasswordRemove(bob.address, taken.id));
+    // As of commands that were killed before the directory knew of it, or after.
+    for (const id of [taken.id, 'unknown', 'young']) {
+      if (id === 'young') await world.advance(2 * limits.claim_end_ms);
+      await world.settled(a.mail.put(`users/${bob.id}/keys/${id}`, bytes));
+    }
+    await world.settled(repair(false));
+    assert.deepEqual(named('keys/').filter((n) => !n.endsWith(bob.wrap)), ['young', kept.id].map((id) => `users/${bob.id}/keys/${id}`).sort());
+    assert.deepEqual(named('damaged/').length, 1);
+    assert.deepEqual((await check(false)).map((text) => text.split(': ')[1]), ['a wrapped key that the directory does not know']);
+  });
+
   it('puts wrapped keys back', async () => {
     assert.deepEqual(named('keys/'), []);
     assert.match((await check(false)).join(), /missing/);
