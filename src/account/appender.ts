@@ -7,6 +7,7 @@ import { blobName } from '../store/index.ts';
 import type { AddedMessage } from '../state/index.ts';
 import { storeBeside } from './beside.ts';
 import { Incoming } from './incoming.ts';
+import { checkKeywords } from './keywords.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { OpenUser } from './open-user.ts';
 import type { Usage } from './usage.ts';
@@ -38,6 +39,7 @@ export class MailAppender implements Appender {
   readonly #copies: SealedCopy[] = [];
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
+  readonly #flags = new Set<Flag>();
   /** Of the event that tells of them all. */
   #eventBytes = 0;
   /** Blobs of earlier messages of a MULTIAPPEND go to the store while later ones arrive. */
@@ -54,6 +56,8 @@ export class MailAppender implements Appender {
 
   begin(flags: Flag[], internalDate: { at: number; zone: number } | null, bytes: number): void {
     if (bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG');
+    for (const flag of flags) this.#flags.add(flag);
+    checkKeywords(this.#user.state, [], this.#flags);
     this.#more.messages++;
     this.#take(bytes);
     const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);

@@ -5,6 +5,7 @@ import type { MessageRecord, Selected, Sifted, TextAsked } from '../imap/session
 import { decodeIndex } from '../message/index.ts';
 import type { MailboxState, Op } from '../state/index.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
+import { checkKeywords } from './keywords.ts';
 import { teach } from './learning.ts';
 import type { Listener, OpenUser } from './open-user.ts';
 
@@ -99,7 +100,7 @@ export class SelectedMailbox implements Selected, Listener {
     const { state, pending } = this.#user;
     const build = (): Op[] | null => {
       failed.length = 0;
-      this.#checkKeywords(mode, flags);
+      if (mode !== 'remove') checkKeywords(state, this.index.flagsInUse(), new Set(flags));
       const { chosen, clear } = this.#choose(uids, mode, flags, unchangedSince, failed);
       if (chosen.length === 0) return null;
       const set = mode === 'remove' ? [] : flags;
@@ -111,20 +112,16 @@ export class SelectedMailbox implements Selected, Listener {
     return { failed };
   }
 
-  #checkKeywords(mode: string, flags: Flag[]): void {
-    if (mode === 'remove') return;
-    const inUse = new Set(this.index.flagsInUse());
-    for (const flag of flags) inUse.add(flag);
-    if (inUse.size > limits.keywords_max) throw new Refused('Too many keywords', 'LIMIT');
-  }
-
   /** The messages that really change (a STORE that changes nothing is no event), and which flags go from any of them. */
   #choose(uids: ArrayLike<Uid>, mode: 'add' | 'remove' | 'replace', flags: Flag[], unchangedSince: ModSeq | null, failed: Uid[]): { chosen: Uid[]; clear: Flag[] } {
     const index = this.index;
     const { pending } = this.#user;
     const chosen: Uid[] = [];
-    const clear = new Set<Flag>(mode === 'remove' ? flags : []);
-    if (mode === 'replace' && pending.any) for (const f of pending.flags(this.id)) if (!flags.includes(f)) clear.add(f);
+    // What no message has need not go: a client may name any number of others.
+    const named = new Set(flags);
+    const goes = (flag: Flag) => named.has(flag) === (mode === 'remove');
+    const clear = new Set<Flag>();
+    if (mode !== 'add' && pending.any) for (const f of pending.flags(this.id)) if (goes(f)) clear.add(f);
     const changes = new Map<number, boolean>();
     for (let k = 0; k < uids.length; k++) {
       const i = index.find(uids[k]);
@@ -138,9 +135,9 @@ export class SelectedMailbox implements Selected, Listener {
       let change = changes.get(set);
       if (change === undefined) {
         const has = index.flagsOf(set);
-        if (mode === 'remove') change = flags.some((f) => has.includes(f));
+        if (mode === 'remove') change = has.some((f) => named.has(f));
         else change = flags.some((f) => !has.includes(f)) || (mode === 'replace' && has.length !== flags.length);
-        if (mode === 'replace') for (const f of has) if (!flags.includes(f)) clear.add(f);
+        if (mode !== 'add') for (const f of has) if (goes(f)) clear.add(f);
         changes.set(set, change);
       }
       // What is about to change may get another value than `change` was found from.

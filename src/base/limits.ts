@@ -58,6 +58,8 @@ export const limits = {
   imap_nesting_max: 64,
   /** Keywords of one user: each is a bit in memory, for ever. */
   keywords_max: 512,
+  /** Keywords that ever were on a message of one user: who set them, and who took them away, is kept with the message. */
+  keywords_known_max: 8192,
   /** Bytes of one keyword. */
   keyword_bytes_max: 255,
   /** Mailboxes of one user. */

@@ -143,6 +143,12 @@ export class Box {
     this.#lastChunk = i;
     return chunks[i];
   }
+  /** The rows of a chunk from `from` on become a chunk of their own; both are written anew. */
+  cut(i: number, from: number): void {
+    const changedAt = ++this.shared.tick;
+    this.chunks[i].changedAt = changedAt;
+    this.chunks.splice(i + 1, 0, { key: `rows/${this.id}/${this.chunkNext++}`, from, changedAt });
+  }
   #dirty(row: number): void {
     this.chunkOf(row).changedAt = this.changedAt = ++this.shared.tick;
   }

@@ -15,6 +15,11 @@ export class FlagTable {
     if (n === undefined) this.#numbers.set(flag, (n = this.flags.push(flag) - 1));
     return n;
   }
+  /** How many there are with these; 0 when all of these are there. */
+  countWith(flags: readonly Flag[]): number {
+    const added = flags.filter((flag) => !this.#numbers.has(flag)).length;
+    return added === 0 ? 0 : this.flags.length + added;
+  }
   /** Numbers of the flags in a set, ascending. */
   ids(set: number): readonly number[] {
     return this.#setIds[set];

@@ -8,7 +8,7 @@ import { readMessageSet, setBudget, sortedSet, WriterDictionary, writeMessageSet
 import type { SetBudget } from './message-set.ts';
 import { NO_MAILBOX, readEntry, writeEntry } from './metadata.ts';
 import type { AddedMessage, Op } from './ops.ts';
-import { pack, unpack } from './packed.ts';
+import { checkPacked, pack, unpack } from './packed.ts';
 
 const VERSION = 1;
 /** Numbers are stored: never change one, never use one again. */
@@ -82,7 +82,10 @@ function writeOp(w: ByteWriter, op: Op, dictionary: WriterDictionary): void {
       w.signed(op.at);
       writeMessageSet(w, op.sources, dictionary);
       w.varint(op.flagSets.length);
-      for (const f of op.flagSets) writeFlags(w, f);
+      for (const f of op.flagSets) {
+        writeFlags(w, f);
+        checkPacked(w.length); // tens of thousands of sets of hundreds of keywords would fill the memory first
+      }
       // Runs of equal flags: a copied mailbox is mostly read mail.
       for (let i = 0, n = 0; i < op.sources.length; i += n) {
         for (n = 1; i + n < op.sources.length && op.flagSetOf[i + n] === op.flagSetOf[i]; ) n++;
@@ -208,7 +211,10 @@ export function encodeOps(ops: Op[]): Buffer {
   const dictionary = new WriterDictionary();
   const body = new ByteWriter(1024);
   body.varint(ops.length);
-  for (const op of ops) writeOp(body, op, dictionary);
+  for (const op of ops) {
+    writeOp(body, op, dictionary);
+    checkPacked(body.length);
+  }
   const head = new ByteWriter(64);
   head.varint(dictionary.writers.length);
   for (const w of dictionary.writers) head.string(w);

@@ -9,9 +9,14 @@ const COMPRESS_BYTES_MIN = 1500;
 /** A piece that is just full may not be the last. */
 const SLACK_BYTES = 64;
 
+/** Refused(LIMIT) for what nobody could read again. */
+export function checkPacked(bytes: number): void {
+  if (bytes > limits.packed_bytes_max) throw new Refused('That is too much for one object of the store', 'LIMIT');
+}
+
 /** `version`, how it is packed, the body. Refused(LIMIT) for what nobody could read again. */
 export function pack(version: number, body: Buffer, level = 1): Buffer {
-  if (body.length > limits.packed_bytes_max) throw new Refused('That is too much for one object of the store', 'LIMIT');
+  checkPacked(body.length);
   if (body.length >= COMPRESS_BYTES_MIN) {
     const small = zstdCompressSync(body, { params: { [constants.ZSTD_c_compressionLevel]: level } });
     if (small.length < body.length * 0.95) return Buffer.concat([Buffer.from([version, ZSTD]), small]);

@@ -30,6 +30,29 @@ class Numbering {
   }
 }
 
+/** About what a chunk may take before it is packed; one row alone takes less, and 64 registers a row are more. */
+const CHUNK_BYTES = 8 << 20;
+const ROW_BYTES = 200;
+const REGISTER_BYTES = 12;
+
+/** Up to where rows from `from` on fit into one chunk: a user whose client sets hundreds of keywords, each message others, has large rows. At least one does. */
+export function rowsThatFit({ rows, registers, shared }: Box, from: number, to: number): number {
+  const { flags } = shared;
+  const seen = [new Set<number>(), new Set<number>([0]), new Set<number>([0])];
+  const isNew = (what: number, n: number) => seen[what].size !== seen[what].add(n).size;
+  const nameBytes = (flag: number) => flags.flags[flag].length * 3 + 2;
+  let bytes = 0;
+  for (let row = from; row < to; row++) {
+    bytes += ROW_BYTES;
+    if (isNew(1, rows.registers[row])) {
+      for (const { flag } of registers.registers(rows.registers[row])) bytes += REGISTER_BYTES + (isNew(0, flag) ? nameBytes(flag) : 0);
+    }
+    if (isNew(2, rows.base[row])) for (const flag of flags.ids(rows.base[row])) bytes += nameBytes(flag);
+    if (bytes > CHUNK_BYTES && row > from) return row;
+  }
+  return to;
+}
+
 /** Rows [from, to) without the forgotten ones; null when none is left. */
 export function encodeRows(box: Box, from: number, to: number): { bytes: Buffer; rows: number } | null {
   const { rows, registers, shared, texts } = box;

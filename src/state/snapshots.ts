@@ -8,7 +8,7 @@ import { joinCores } from './join.ts';
 import type { Covers } from './join.ts';
 import { encodeRoot, encodeVanished } from './root-format.ts';
 import type { RootMailbox } from './root-format.ts';
-import { encodeRows } from './row-format.ts';
+import { encodeRows, rowsThatFit } from './row-format.ts';
 import { ROOT_KEY, Source, vanishedKey } from './source.ts';
 import { removedSince } from './removed.ts';
 import { DROPPED } from './rows.ts';
@@ -181,6 +181,7 @@ export class Snapshots {
     const { core } = this;
     if (!this.#joined || core.waiting.length > 0 || this.missing({ kind: 'encode', stored }).length > 0) throw new TypeError('parts are missing');
     if (core.keys.expire()) core.rootChanged();
+    for (const box of core.boxes.values()) if (box.loaded) this.#cut(box, stored);
     const token: Token = { tick: core.shared.tick, contents: new Map() };
     const parts: Part[] = [];
     const kept: StoredPart[] = [];
@@ -214,6 +215,16 @@ export class Snapshots {
       bytes += m.size;
     }
     return { parts, kept, messages, bytes, token };
+  }
+  /** Chunks that are to be written and would be too large to be read again become several. */
+  #cut(box: Box, stored: ReadonlySet<string> | null): void {
+    for (let i = 0; i < box.chunks.length; i++) {
+      const { key, from, changedAt } = box.chunks[i];
+      if (this.#isStored(key, changedAt, stored)) continue;
+      const to = box.chunks[i + 1]?.from ?? box.rows.n;
+      const fits = rowsThatFit(box, from, to);
+      if (fits < to) box.cut(i, fits);
+    }
   }
   #encodeBox(box: Box, stored: ReadonlySet<string> | null, parts: Part[], keep: (key: string) => void): RootMailbox {
     const registration = this.core.names.registration(box.id);

@@ -1,6 +1,6 @@
 // A user's state as the account sees it: fold, reading, repairs, snapshots.
 import { NO_MAILBOX } from './metadata.ts';
-import type { MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
+import type { Flag, MailboxId, MessageRef, Position, SpecialUse, Uid } from '../base/index.ts';
 import { applyEvent, effectsOf, namesTouched } from './apply.ts';
 import { decodeContent, decodeContentHead } from './content-format.ts';
 import type { ContentHead } from './content-format.ts';
@@ -93,6 +93,10 @@ export class UserState {
   /** Characters of all names, of removed mailboxes and subscriptions too. */
   nameChars(): number {
     return this.#core.names.chars();
+  }
+  /** How many flags anything in memory names, those that no message has any more too, with these; 0 when none of these is new. */
+  flagsKnownWith(flags: readonly Flag[]): number {
+    return this.#core.shared.flags.countWith(flags);
   }
   byName(name: string): MailboxInfo | null {
     return this.#info(this.#names().byName.get(isInbox(name) ? 'INBOX' : name));

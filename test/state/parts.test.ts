@@ -183,6 +183,21 @@ describe('state: parts', () => {
     }
     assert.ok(went > 40, `${went}`);
   });
+  it('rows that say much of many flags are stored in pieces that can be read again', () => {
+    const keywords = Array.from({ length: 8000 }, (_, i) => `k${i}`);
+    s.apply(add(INBOX, 300));
+    parts.snapshot(s, []);
+    for (const uid of s.mailbox(INBOX).uids.subarray(0, 300)) s.apply(event([{ kind: 'FlagsChanged', mailbox: INBOX, messages: s.messageRefs(INBOX, [uid]), set: [], clear: keywords }], 1));
+    const manifest = parts.snapshot(s, []);
+    assert.ok(manifest.parts.filter((p) => p.key.startsWith('rows/')).length > 2);
+    const again = opened(manifest, parts);
+    parts.fetch(again, { kind: 'everything' });
+    assert.equal(again.fingerprint(), s.fingerprint());
+    assert.deepEqual(keysOf(s), ['root'], 'all of it is stored');
+    assert.ok(s.evictRows(INBOX) > 0);
+    parts.fetch(s, { kind: 'everything' });
+    assert.equal(s.fingerprint(), again.fingerprint());
+  });
   it('a copy waits for the rows of its source', () => {
     s.apply(add(ARCHIVE, 3));
     const sources = s.messageRefs(ARCHIVE, s.mailbox(ARCHIVE).uids.subarray(0, 3));
