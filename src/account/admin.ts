@@ -87,6 +87,7 @@ export class Administration {
 
   async domainAdd(domain: string): Promise<void> {
     const name = normaliseDomain(domain);
+    await this.#fresh(); // a write's own LIST may be a second old
     await this.#o.directory.write((state) => {
       if (state.hasDomain(name)) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');
       return [{ kind: 'DomainAdded', domain: name }];
@@ -106,6 +107,7 @@ export class Administration {
       const n = state.addresses().filter((c) => c.address.endsWith(`@${name}`)).length;
       return n > 0 ? new Refused(`${name} has ${n} address${n === 1 ? '' : 'es'} still`, 'INUSE') : null;
     };
+    await this.#fresh();
     await this.#o.directory.write((state) => {
       if (!state.hasDomain(name)) throw new Refused(`No such domain: ${name}`, 'NONEXISTENT');
       const refused = inUse(state);
@@ -324,6 +326,7 @@ export class Administration {
   }
   async addressRemove(address: string): Promise<void> {
     const name = normalised(address);
+    await this.#fresh();
     await this.#o.directory.write((state) => {
       const claim = state.claimsOf(name).find((c) => state.isConfirmed(c));
       if (!claim) throw new Refused(`No such address: ${address}`, 'NONEXISTENT');

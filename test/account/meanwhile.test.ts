@@ -167,6 +167,19 @@ describe('what is taken away meanwhile', () => {
     assert.equal(b.directory.state.users.size, 2);
   });
 
+  it('a command sees what another replica was told a moment ago, without hints too', async () => {
+    world.hints = false;
+    for (const [one, other] of [[a, b], [b, a]]) {
+      await world.settled(other.admin.addressAdd('first@x.test', bob.address));
+      await world.settled(one.admin.domainAdd('y.test'));
+      await world.settled(assert.rejects(other.admin.domainAdd('y.test'), { code: 'ALREADYEXISTS' }));
+      await world.settled(one.admin.addressAdd('info@x.test', bob.address));
+      await world.settled(other.admin.addressRemove('info@x.test'));
+      await world.settled(one.admin.addressRemove('first@x.test'));
+      await world.settled(other.admin.domainRemove('y.test'));
+    }
+  });
+
   it('a user is removed by the own address, not by another', async () => {
     await world.settled(a.admin.addressAdd('info@x.test', bob.address));
     await world.settled(a.admin.addressAdd('@x.test', bob.address));
