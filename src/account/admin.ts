@@ -35,9 +35,13 @@ const pretty = (address: string): string => address.replace(/^\*@/, '@');
 /** Local parts that stand without quotes, or within (RFC 5321 §4.1.2). */
 const LOCAL = /^([^\s"(),.:;<>@[\\\]]+(\.[^\s"(),.:;<>@[\\\]]+)*|"([^"\\]|\\.)+")$/;
 
+/** What nobody sees, so that two addresses look like one, and what a terminal of another charset makes of a letter. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]/u;
+
 /** An address that is to be: what people mistype is nobody's name, though in quotes it could be one. Throws Malformed. */
 function written(address: string): string {
-  if (!address.startsWith('@') && !LOCAL.test(address.slice(0, address.lastIndexOf('@')))) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  const local = address.slice(0, address.lastIndexOf('@'));
+  if (!address.startsWith('@') && (!LOCAL.test(local) || UNSEEN.test(local))) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
   return address;
 }
 

@@ -14,7 +14,8 @@ export function normaliseDomain(domain: string): string {
   // What is far too long is not even turned: that takes quadratic time.
   if (domain.length > 4 * DOMAIN_BYTES_MAX) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   const ascii = domainToASCII(domain.normalize('NFC').toLowerCase()).replace(/\.$/, '');
-  if (!ascii || ascii.length > DOMAIN_BYTES_MAX || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
+  // As of a URL, "1.2" would be turned into an IPv4 address, and "%61" into a letter.
+  if (!ascii || ascii.length > DOMAIN_BYTES_MAX || domain.includes('%') || /(^|\.)\d+$/.test(ascii) || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   return ascii;
 }
 
@@ -24,7 +25,8 @@ export function normaliseAddress(address: string): { local: string; domain: stri
   if (at < 1 || at > 4 * LOCAL_BYTES_MAX) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
   let local = address.slice(0, at);
   if (/^".*"$/.test(local)) local = local.slice(1, -1).replace(/\\(.)/g, '$1');
-  local = local.normalize('NFC').toLowerCase();
+  // Lower case of what is one character can be two, and the other way round.
+  local = local.normalize('NFC').toLowerCase().normalize('NFC');
   if (!local || Buffer.byteLength(local) > LOCAL_BYTES_MAX || /[\x00-\x1f\x7f]/.test(local)) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
   return { local, domain: normaliseDomain(address.slice(at + 1)) };
 }

@@ -17,13 +17,22 @@ describe('addresses that are made', () => {
 
   const refused = (made: Promise<unknown>, what: string) => assert.rejects(world.settled(made), (e) => e instanceof Malformed && /^not an? (address|domain): /.test(e.message), what);
 
-  for (const name of [' info', 'info ', 'in fo', '.info', 'info.', 'in..fo', '<info', 'in@fo', 'in,fo', 'mailto:info', '"in"fo"'])
+  for (const name of [' info', 'info ', 'in fo', '.info', 'info.', 'in..fo', '<info', 'in@fo', 'in,fo', 'mailto:info', '"in"fo"', '\u200binfo', 'in\u00adfo', '\u202einfo', '"in\u200bfo"', 'b\ufffdro'])
     it(`${JSON.stringify(name)} is no name that people are written to`, async () => {
       await refused(a.admin.userAdd(`${name}@x.test`, 'a-long-password'), 'a user');
       await refused(a.admin.addressAdd(`${name}@x.test`, bob.address), 'an alias');
       await refused(a.admin.addressAdd('away@x.test', `${name}@far.test`), 'an address elsewhere');
       assert.equal((await a.admin.addresses(null)).length, 1);
     });
+
+  it('one letter is one, however it is put together', async () => {
+    await world.settled(a.admin.addressAdd('J\u030c@x.test', bob.address));
+    await world.settled(assert.rejects(a.admin.addressAdd('\u01f0@x.test', bob.address), { code: 'ALREADYEXISTS' }));
+    for (const name of ['J\u030c', 'j\u030c', '\u01f0']) assert.equal((await world.settled(a.receiver.recipient(`${name}@x.test`, null))).address, `${name}@x.test`);
+  });
+
+  for (const name of ['1.2', '127.0.0.1', '0x7f.1', 'x.1', 'ex%61mple.org', 'ex%2dample.org'])
+    it(`${name} is no domain`, () => refused(a.admin.domainAdd(name), name));
 
   it('other names are, as they are written', async () => {
     for (const [name, is] of [['in.fo', 'in.fo'], ['büro', 'büro'], ["o'neill", "o'neill"], ['"the office"', 'the office'], ['"a..b"', 'a..b']]) await world.settled(a.admin.addressAdd(`${name}@x.test`, bob.address)).then(() => assert.equal(a.directory.state.owner(`${is}@x.test`)!.id, bob.id));
