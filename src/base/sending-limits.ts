@@ -66,6 +66,10 @@ export const sendingLimits = {
   /** How often a replica stores what it counted; and the time after midnight at which a day's reports are made, doubled at most. */
   report_flush_ms: 15 * MINUTE,
   report_wait_ms: 1 * HOUR,
+  /** Bytes of all that waits, as a snapshot of the queue tells of it: it is read as a whole. Each recipient takes some 1000 at first, and less once it was tried. */
+  queue_state_bytes_max: 48 * KIB * KIB,
+  /** The same of one user, and of all that is forwarded: a part of it, or one who sends to where nobody answers would end it for all. */
+  queue_state_bytes_per_user_max: 12 * KIB * KIB,
   /** Events between two snapshots of the queue. */
   queue_snapshot_events: 200,
   /** A message up to this size is put into seven bits, in memory, for a server that takes no others; a larger one goes back. */

@@ -108,6 +108,21 @@ function without(attempts: QueuedMessage['attempts'], id: string): QueuedMessage
   return left;
 }
 
+/** What a recipient takes in the stored form once it was tried: what is said of it is not known before, so as much is kept free. */
+const SAID_BYTES = 1000;
+const NUMBERS_BYTES = 100;
+const textBytes = (...texts: string[]): number => texts.reduce((n, text) => n + Buffer.byteLength(text) + 2, 0);
+
+/** Bytes that a message takes in the stored form of the state, at most; but for an answer that is far longer than most. */
+export function weightOf(m: QueuedSpec | QueuedMessage): number {
+  let bytes = NUMBERS_BYTES + textBytes(m.id, m.user, m.from, m.envid, m.blob) + m.contentKey.length + m.prefix.length;
+  for (const r of m.recipients) {
+    const said = 'said' in r ? r.said : null;
+    bytes += textBytes(r.address, r.orcpt) + 2 + (said ? NUMBERS_BYTES + textBytes(said.text, said.host, said.by) : SAID_BYTES);
+  }
+  return bytes;
+}
+
 export class QueueState {
   readonly messages = new Map<string, QueuedMessage>();
   readonly #words = new Words();
@@ -115,6 +130,32 @@ export class QueueState {
   #encodedBytes = 0;
   /** Recipients by user and hour since 1970, for limits. */
   readonly #sent = new Map<string, Map<number, number>>();
+
+  /** What each message weighs, and those of each user together. */
+  readonly #weights = new Map<string, number>();
+  readonly #weightsOf = new Map<string, number>();
+  #weight = 0;
+
+  /** What messages take of the stored form, bytes: all, and those of a user (empty: the server's own, and forwarded ones). */
+  weight(user: string): { all: number; own: number } {
+    return { all: this.#weight, own: this.#weightsOf.get(user) ?? 0 };
+  }
+
+  #weigh(m: QueuedMessage): void {
+    const weight = this.messages.has(m.id) ? weightOf(m) : 0;
+    const more = weight - (this.#weights.get(m.id) ?? 0);
+    this.#weight += more;
+    const own = (this.#weightsOf.get(m.user) ?? 0) + more;
+    if (own > 0) this.#weightsOf.set(m.user, own);
+    else this.#weightsOf.delete(m.user);
+    if (weight > 0) this.#weights.set(m.id, weight);
+    else this.#weights.delete(m.id);
+  }
+
+  #remove(m: QueuedMessage): void {
+    this.messages.delete(m.id);
+    this.#weigh(m);
+  }
 
   apply(event: QueueEvent): void {
     for (const { first, op } of event.ops) this.#applyOp(op, stampOf(first, event.ref.writer), event);
@@ -160,14 +201,17 @@ export class QueueState {
   }
 
   #finish(m: QueuedMessage): void {
-    if (isDone(m)) this.messages.delete(m.id);
+    if (isDone(m)) this.#remove(m);
+    else this.#weigh(m);
   }
 
   #queue(op: QueuedSpec, event: QueueEvent): void {
     if (this.messages.has(op.id)) return;
     const recipients = op.recipients.map(({ address, notify, orcpt }): RecipientState => ({ address, notify, orcpt, said: null, told: NEVER_TOLD, dropped: false }));
     const { writer, seq } = event.ref;
-    this.messages.set(op.id, this.#message(op, { writer, seq }, recipients, NO_ATTEMPTS, NOT_HELD, NOT_RETRIED));
+    const m = this.#message(op, { writer, seq }, recipients, NO_ATTEMPTS, NOT_HELD, NOT_RETRIED);
+    this.messages.set(op.id, m);
+    this.#weigh(m);
     this.#count(op.user, Math.floor(op.at / HOUR_MS), recipients.length, true);
   }
 
@@ -248,13 +292,13 @@ export class QueueState {
       for (let k = r.count(2); k > 0; k--) this.#count(user, r.varint(), r.varint(), false);
     }
     r.finish();
-    for (const m of [...this.messages.values()]) if (!theirs.has(m.id) && has(m.ref)) this.messages.delete(m.id);
+    for (const m of [...this.messages.values()]) if (!theirs.has(m.id) && has(m.ref)) this.#remove(m);
     for (const m of theirs.values()) {
       const mine = this.messages.get(m.id);
       if (mine) joinMessage(mine, m);
       else if (!had(m.ref)) this.messages.set(m.id, m);
     }
-    for (const m of [...this.messages.values()]) if (isDone(m)) this.messages.delete(m.id);
+    for (const m of [...this.messages.values()]) this.#finish(m);
   }
 
   #read(r: ByteReader, version: number): QueuedMessage {

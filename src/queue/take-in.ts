@@ -1,4 +1,6 @@
 // Messages that others hand over, on their way into the queue: in one event with what this replica sends of them at once.
+import { Refused } from '../base/index.ts';
+import { weightOf } from './fold.ts';
 import type { QueueState } from './fold.ts';
 import type { QueuedSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
@@ -21,12 +23,21 @@ export interface TakeInOptions {
   blob?: { put: Promise<unknown>; name: string };
 }
 
-/** Resolves when they are durable. Refused by `check`, Unavailable: they may be there or not. */
+/** Refused when there is no room: the queue's state is read as a whole, by every replica. */
+function checkRoom(queue: Queue, state: QueueState, specs: readonly QueuedSpec[]): void {
+  const { all, own } = state.weight(specs[0].user);
+  const more = specs.reduce((sum, spec) => sum + weightOf(spec), 0);
+  if (own + more > queue.limits.queue_state_bytes_per_user_max) throw new Refused('too many messages of yours wait to be sent', 'LIMIT', '452 4.3.1');
+  if (all + more > queue.limits.queue_state_bytes_max) throw new Refused('too many messages wait to be sent', 'LIMIT', '452 4.3.1');
+}
+
+/** Resolves when they are durable. Refused where too much waits, and by `check`, Unavailable: they may be there or not. */
 export async function takeIn(queue: Queue, { onQueued, plan }: Onward, specs: readonly QueuedSpec[], { bytes, check, blob }: TakeInOptions): Promise<void> {
   const plans = plan ? specs.map(plan) : [];
   try {
     await queue.write((state) => {
       check?.(state);
+      checkRoom(queue, state, specs);
       return specs.flatMap((spec, i) => [{ kind: 'Queued' as const, ...spec }, ...(plans[i]?.ops ?? [])]);
     }, bytes, blob);
   } catch (e) {

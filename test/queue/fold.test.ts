@@ -103,6 +103,24 @@ describe('queue/fold', () => {
     assert.ok(gone > 10);
   });
 
+  it('knows about what its stored form takes, whoever is the sender', () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const events = shuffled(history(seed), seed);
+      const s = new QueueState();
+      for (const e of events) {
+        s.apply(e);
+        const { all, own } = s.weight('u1');
+        assert.deepEqual([all, s.weight('').all], [own, own]);
+        assert.ok(s.messages.size === 0 ? all === 0 : all > s.encode().length - 50, `seed ${seed}`);
+      }
+      const back = new QueueState();
+      back.join(s.encode(), () => false, () => false);
+      assert.deepEqual(back.weight('u1'), s.weight('u1'));
+      back.join(new QueueState().encode(), () => false, () => true);
+      assert.deepEqual(back.weight('u1'), { all: 0, own: 0 });
+    }
+  });
+
   it('reads its frozen formats', () => {
     const ops = encodeQueueOps(all).toString('hex');
     const state = fold(all.map((op, i) => event(64 * (i + 1), 'w', i + 1, op))).encode().toString('hex');

@@ -134,14 +134,14 @@ export class QueueWorld {
   }
 
   /** A message of a user here, as submission hands it over. */
-  async submit(at: Member, to: string | string[], text = 'Subject: hello\r\n\r\nHello.\r\n', more: { from?: string; notify?: string[]; ret?: '' | 'FULL' | 'HDRS'; releaseAt?: number } = {}): Promise<void> {
-    const submission = await at.outbox.login('anna', 'x', '127.0.0.1');
-    const { from = 'anna@here.test' } = more;
+  async submit(at: Member, to: string | string[], text = 'Subject: hello\r\n\r\nHello.\r\n', more: { user?: string; from?: string; notify?: string[]; ret?: '' | 'FULL' | 'HDRS'; releaseAt?: number } = {}): Promise<void> {
+    const { user = 'anna', from = `${user}@here.test` } = more;
+    const submission = await at.outbox.login(user, 'x', '127.0.0.1');
     await submission.sender(from);
     const recipients = [to].flat().map((address) => ({ address, notify: more.notify ?? [], orcpt: '' }));
     for (const [i, r] of recipients.entries()) await submission.recipient(r.address, i);
     const sending = submission.begin({ from, recipients, declaredBytes: null, ret: more.ret ?? '', envid: '', utf8: false, releaseAt: more.releaseAt });
-    await sending.write(Buffer.from(`From: anna@here.test\r\n${text}`));
+    await sending.write(Buffer.from(`From: ${user}@here.test\r\n${text}`));
     await sending.commit('Received: by test\r\n');
   }
 
