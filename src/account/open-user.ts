@@ -3,7 +3,7 @@
 import { Corrupt, Unavailable, limits, reason } from '../base/index.ts';
 import type { MailboxId } from '../base/index.ts';
 import { PartGone } from '../log/index.ts';
-import type { Fold, FoldSource, Made, SnapshotView } from '../log/index.ts';
+import type { Estimate, Fold, FoldSource, Made, SnapshotView } from '../log/index.ts';
 import type { AccountNews } from '../imap/session.ts';
 import { openNamed, openRing, sealNamed } from '../seal/index.ts';
 import { UserState } from '../state/index.ts';
@@ -174,7 +174,7 @@ export class OpenUser {
     const lost = this.at.log.attached ? this.at.log.lost() : [];
     if (lost.length === 0) return false;
     for (const { position, writer, seq } of lost) this.replica.logger.error('an event is lost', { user: this.at.record.id, position, writer, seq });
-    return (await this.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length })) !== null;
+    return (await this.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length, must: true })) !== null;
   }
 
   /** Null when there is none; but that is not said from memory. Unavailable. */
@@ -191,7 +191,7 @@ export class OpenUser {
    * Appends what `build` returns; it runs synchronously on the newest state, to which `pending` comes. What it puts there
    * under its own name ends with it. The event appears only when what must be stored `before` is. Null when it had nothing to write.
    */
-  async write(build: () => Op[] | null, estimate?: { positions?: number; bytes?: number }, before?: Pick<Made<Op>, 'after' | 'behind'>): Promise<number | null> {
+  async write(build: () => Op[] | null, estimate?: Estimate, before?: Pick<Made<Op>, 'after' | 'behind'>): Promise<number | null> {
     const answer = this.at.log.submit('session', () => {
       const ops = build();
       return ops && ops.length > 0 ? { ops, ...before } : null;
@@ -266,11 +266,14 @@ export class OpenUser {
     const written = await this.write(() => {
       const late = this.#late();
       // What became late meanwhile may lie in mailboxes that aren't loaded; the next repair takes it.
-      const ready = late.filter((l) => l.event.effects.every((e) => this.state.missing({ kind: 'rows', mailbox: e.scope }).length === 0));
+      const loaded = late.filter((l) => l.event.effects.every((e) => this.state.missing({ kind: 'rows', mailbox: e.scope }).length === 0));
+      // One event has room for so many new UIDs; the next repair takes the rest.
+      let positions = 0;
+      const ready = loaded.filter(({ uid, event }, i) => (positions += uid ? event.ref.position - event.first + limits.slots : limits.slots) <= limits.event_positions_span_max / 2 || i === 0);
       if (ready.length === 0) return null;
       planned = ready.length;
       return this.state.planRepair(ready.map((l) => ({ ref: l.event.ref, first: l.event.first, uid: l.uid, effects: l.event.effects })));
-    });
+    }, { must: true });
     const { counts } = this.replica;
     if (written !== null && counts) {
       counts.repairs++;

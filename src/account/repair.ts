@@ -196,7 +196,7 @@ async function mendOpened(o: RepairOptions, open: OpenUser, dropped: boolean): P
     if (!(e instanceof Unavailable) || !open.at.log.attached) throw e;
     const lost = await longMissed(o, open.at.log.lost(0));
     if (lost.length === 0) throw e;
-    await open.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length });
+    await open.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length, must: true });
     for (const { position, writer, seq } of lost) o.mended(null, `the event ${writer}#${seq} at ${position} is nowhere: it is given up, and others no longer wait for it`);
     await open.fresh();
   }

@@ -299,6 +299,16 @@ export const limits = {
   /** Rows of a LIST of a log's end (Garage reads inlined rows whole), and of a whole log. */
   list_tail_keys_max: 200,
   list_keys_max: 1000,
+  /**
+   * Events of one log that are not collected yet, which takes a day: all are in every snapshot's list (up to 260 bytes each) and in
+   * memory (some KB each). Beyond the first number users can change nothing; beyond the second nothing is written.
+   */
+  log_events_max: 300_000,
+  log_events_full: 360_000,
+  /** Bytes of the events that go into one bundle. */
+  bundle_bytes_max: 16 * MIB,
+  /** Names that a collection writes down for a later pass, about 60 bytes each: what is more waits for that one. */
+  candidates_max: 200_000,
   /** GETs of events at once for one log. */
   event_fetches_max: 16,
   /** From a snapshot's LIST to its manifest's landing; a manifest that landed later counts for nothing. */

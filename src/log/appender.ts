@@ -124,6 +124,7 @@ export class Appender<Op> {
       for (const job of queue.splice(0, before)) job.reject(e);
       return;
     }
+    if (this.#o.listing.entries.size >= this.#o.limits.log_events_max) this.#refuse(kind, queue);
     const built = this.#build(queue);
     if (built.length === 0) return;
     const after = comesAfter(built);
@@ -140,12 +141,28 @@ export class Appender<Op> {
     }
   }
 
+  /** A log that nobody could open any more must not come to be: what is too much for a day is refused. */
+  #refuse(kind: EventKind, queue: Job<Op>[]): void {
+    const { limits, listing } = this.#o;
+    let length = 0;
+    for (const id of listing.entries.keys()) if (listing.inLog(id)) length++;
+    if (length < limits.log_events_max) return;
+    const full = length >= limits.log_events_full;
+    const error = full ? new Unavailable('the log is full, until a day has passed') : new Refused('Too many changes within a day', 'LIMIT', '452 4.3.1');
+    for (const job of queue.splice(0)) {
+      if (!full && (kind !== 'session' || job.estimate.must)) queue.push(job);
+      else job.reject(error);
+    }
+  }
+
   /** Lists, and for what sessions write applies all that is ready. */
   async #ready(kind: EventKind): Promise<ListTime> {
     const { listing, clock, limits, mutations } = this.#o;
     for (let tries = 0; ; tries++) {
       this.#checkIdentity();
-      if (!mutations.noListBeforeWrite || !listing.listed) await listing.refresh(limits.list_age_ms_max);
+      // What snapshots list may be collected since: where that decides whether anything is written, all is listed now and then.
+      const whole = listing.entries.size >= limits.log_events_max && clock.monotonic() - listing.fullAt >= limits.full_list_ms;
+      if (!mutations.noListBeforeWrite || !listing.listed) await listing.refresh(limits.list_age_ms_max, whole);
       const tail = this.#o.tail();
       if (kind !== 'delivered') {
         if (!tail) throw new Unavailable('the log is not open');

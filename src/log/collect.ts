@@ -61,10 +61,12 @@ export async function collect(options: CollectOptions): Promise<CollectResult> {
   const since = new Map<string, number>();
   const deleted: string[] = [];
   const ready: string[] = [];
-  for (const name of wanted) {
+  // What an earlier pass found comes first; of the rest no more is written down than can be read again.
+  const known = (name: string) => Number(former.since.has(name));
+  for (const name of [...wanted].sort((a, b) => known(b) - known(a))) {
     const first = former.since.get(name) ?? Math.floor(survey.date);
     if (survey.date - first >= limits.collect_pass_ms || o.mutations?.onePassCollection) ready.push(name);
-    else since.set(name, first);
+    else if (known(name) || since.size < limits.candidates_max) since.set(name, first);
   }
   // Without the secret nobody can tell of blobs: what an earlier pass found stays found, until a pass that can looks again.
   if (!o.referenced) for (const [name, first] of former.since) if (name.startsWith(blobName(o.root, ''))) since.set(name, first);
@@ -239,17 +241,18 @@ async function readCandidates(o: CollectOptions): Promise<Former> {
   const { rows } = await listAll(o.store, candidatesPrefix(o.root), o.limits.list_keys_max);
   const former: Former = { objects: [], since: new Map() };
   for (const row of rows) {
-    const object = await o.store.get(row.name);
-    if (!object) continue;
-    // A newer release's is its own to remove.
-    if (object.bytes[0] <= CANDIDATES_VERSION) former.objects.push(row.name);
     try {
+      const object = await o.store.get(row.name);
+      if (!object) continue;
+      // A newer release's is its own to remove.
+      if (object.bytes[0] <= CANDIDATES_VERSION) former.objects.push(row.name);
       for (const [name, first] of decodeCandidates(o, row.name, object.bytes)) {
         // Never earlier than the object that says so was stored first.
         const known = former.since.get(name);
         if (known === undefined || first < known) former.since.set(name, first);
       }
     } catch (e) {
+      if (!(e instanceof Corrupt)) throw e;
       // Worth nothing but the time it saves.
       o.logger.warn('a list of candidates is not what was written', { name: row.name, reason: reason(e) });
     }

@@ -370,24 +370,29 @@ export class Log<Op> {
   }
 
   /**
-   * Writes a bundle of the delivered events that nothing covers, when there are more than `least`. Needs no secret.
-   * Null when there are too few. Throws Unavailable, Corrupt.
+   * Writes the delivered events that nothing covers into bundles, when there are more than `least`. Needs no secret. The last one's
+   * name; null when there are too few. Throws Unavailable, Corrupt.
    */
   async writeBundle(least = this.#limits.bundle_events): Promise<string | null> {
     await this.#listing.refresh(0, true);
     const { manifests, entries } = this.#listing;
     const wanted = [...entries.values()].filter((e) => !e.bundled && !manifests.some((m) => m.named.has(e.id)));
     if (wanted.length <= least) return null;
-    const events: BundledEvent[] = [];
+    let [name, bytes, events]: [string | null, number, BundledEvent[]] = [null, 0, []];
+    const write = async (): Promise<void> => {
+      name = await writeBundle(this.reading, events);
+      for (const e of events) entries.get(eventId(e.ref.writer, e.ref.seq))!.bundled = true;
+      [bytes, events] = [0, []];
+    };
     for (const entry of wanted) {
       const object = await this.#o.store.get(entry.name);
       if (!object) continue;
       const { header } = await authentic(this.reading, () => readEvent(this.#o.authenticator, this.root, entry.name, object.bytes, this.#mutations.firstPositionInName));
-      if (header.kind === 'delivered') events.push({ leaf: entry.leaf, ref: entry.ref, modified: object.firstModified ?? object.modified, bytes: object.bytes });
+      if (header.kind !== 'delivered') continue;
+      events.push({ leaf: entry.leaf, ref: entry.ref, modified: object.firstModified ?? object.modified, bytes: object.bytes });
+      if ((bytes += object.bytes.length) >= this.#limits.bundle_bytes_max) await write();
     }
-    if (events.length <= least) return null;
-    const name = await writeBundle(this.reading, events);
-    for (const e of events) entries.get(eventId(e.ref.writer, e.ref.seq))!.bundled = true;
+    if (name === null ? events.length > least : events.length > 0) await write();
     return name;
   }
 }

@@ -1,6 +1,6 @@
 // Writing a snapshot of an opened log: parts first, then the manifest that names them.
 import { createHash } from 'node:crypto';
-import { randomId } from '../base/index.ts';
+import { Refused, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { partName, snapshotName } from '../store/index.ts';
 import { digestBytes } from './event.ts';
@@ -72,6 +72,8 @@ export async function writeSnapshot<Op>(w: Omit<Writing, 'tail'> & { tail: Tail<
     parts.map((p) => p.key),
     covers,
   );
+  // Nobody could read it: the events stay, until those that an earlier one lists are collected.
+  if (clear.length + plain.length > limits.packed_bytes_max) throw new Refused('too many events for the list of a snapshot', 'LIMIT');
   const name = snapshotName(root, floor, position, createHash('sha256').update(clear).update(plain).digest('hex').slice(0, 16));
   const bytes = encodeManifest(w.authenticator, name, clear, box.seal(name, plain));
   for (let i = 0; i < ids.length; i += 8) {

@@ -109,6 +109,8 @@ export interface Estimate {
   positions?: number;
   /** Bytes that it will take in the event. */
   bytes?: number;
+  /** Written though the log has as many events as users may make: a repair, say. */
+  must?: boolean;
   /** Positions to leave out before it: `restored_jump` for Restored, else 0. */
   jump?: number;
 }

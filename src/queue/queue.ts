@@ -145,14 +145,14 @@ export class Queue {
 
   /**
    * Appends what `build` returns, decided on the newest state; false when it gave nothing. `blob`: a message that it names, on
-   * its way to the store: the event appears only when that is there. Unavailable: it may be there or not.
+   * its way to the store: the event appears only when that is there. `must`: see `Estimate`. Unavailable: it may be there or not.
    */
-  async write(build: (state: QueueState) => QueueOp[], bytes = 200, blob?: { put: Promise<unknown>; name: string }): Promise<boolean> {
+  async write(build: (state: QueueState) => QueueOp[], bytes = 200, blob?: { put: Promise<unknown>; name: string }, must = true): Promise<boolean> {
     if (!this.log.attached || this.#attaching) await this.#attach();
     const submitted = await this.log.submit('session', () => {
       const ops = build(this.#folded);
       return ops.length > 0 ? { ops, after: blob?.put, behind: blob && [blob.name] } : null;
-    }, { bytes });
+    }, { bytes, must });
     return submitted !== null;
   }
 

@@ -39,7 +39,7 @@ export async function takeIn(queue: Queue, { onQueued, plan }: Onward, specs: re
       check?.(state);
       checkRoom(queue, state, specs);
       return specs.flatMap((spec, i) => [{ kind: 'Queued' as const, ...spec }, ...(plans[i]?.ops ?? [])]);
-    }, bytes, blob);
+    }, bytes, blob, false);
   } catch (e) {
     for (const each of plans) each.drop();
     throw e;

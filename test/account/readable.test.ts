@@ -37,4 +37,31 @@ describe('what is written can be read again', () => {
       limits.keywords_known_max = before;
     }
   });
+
+  it('what is late and more than one event can put in order is put in order by several', async () => {
+    const { event_positions_span_max: before } = limits;
+    world.hints = false;
+    const account = await world.account(await world.replica(), 'cleo');
+    const sessions: Session[] = [];
+    for (let i = 0; i < 3; i++) sessions.push(await (await world.replica()).login(account));
+    limits.event_positions_span_max = 16 * limits.slots;
+    try {
+      const ten = (i: number) => Array.from({ length: 10 }, (_, k) => mail(`${i} ${k}`));
+      await Promise.all(sessions.map((session, i) => append(session, 'INBOX', ten(i))));
+      await world.advance(30_000);
+      for (const session of sessions) {
+        for (let tries = 0; ; tries++) {
+          try {
+            assert.equal((await contents(session, 'INBOX')).length, 30);
+            break;
+          } catch (e) {
+            if (tries === 5) throw e;
+            await world.advance(10_000);
+          }
+        }
+      }
+    } finally {
+      limits.event_positions_span_max = before;
+    }
+  });
 });
