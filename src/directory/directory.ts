@@ -10,6 +10,7 @@ import type { ObjectStore } from '../store/index.ts';
 import { directoryCodec } from './codec.ts';
 import { DirectoryState } from './fold.ts';
 import type { Claim } from './fold.ts';
+import { encodeDirectoryOps } from './ops.ts';
 import type { DirectoryOp } from './ops.ts';
 
 export interface DirectoryOptions {
@@ -43,6 +44,11 @@ function missing(state: DirectoryState, address: string, user: string): Refused 
   return state.removedUsers.has(user) ? new Refused('The user was removed meanwhile', 'NONEXISTENT') : null;
 }
 
+/** What makes the directory larger for good; the rest may be written when it is full. */
+const ADDS: readonly DirectoryOp['kind'][] = ['DomainAdded', 'UserAdded', 'WrapAdded', 'AddressClaimed', 'DomainKeyAdded'];
+/** What an operation takes of the stored state beside its own bytes, at most. */
+const PLACE_BYTES = 100;
+
 export class Directory {
   state = new DirectoryState();
   readonly log: Log<DirectoryOp>;
@@ -55,6 +61,8 @@ export class Directory {
   #attaching: Promise<void> | null = null;
   /** The state that events are applied to; while all is read anew, `state` is still the former one. */
   #folded = this.state;
+  /** Of its stored form, which every replica reads as a whole; about. */
+  #bytes = 0;
   readonly #listeners: (() => void)[] = [];
 
   constructor(options: DirectoryOptions) {
@@ -122,10 +130,22 @@ export class Directory {
 
   async #load(snapshots: SnapshotView[], fetch: (id: string) => Promise<Buffer>): Promise<Fold<DirectoryOp>> {
     const state = new DirectoryState();
-    for (const snapshot of snapshots) for (const part of snapshot.parts) state.join(await fetch(part.id));
+    let bytes = 0;
+    for (const snapshot of snapshots) {
+      for (const part of snapshot.parts) {
+        const stored = await fetch(part.id);
+        state.join(stored);
+        bytes = Math.max(bytes, stored.length);
+      }
+    }
     this.#folded = state;
+    this.#bytes = bytes;
     return {
-      apply: (event: OpenedEvent<DirectoryOp>) => state.apply(event),
+      apply: (event: OpenedEvent<DirectoryOp>) => {
+        state.apply(event);
+        const ops = event.ops.map(({ op }) => op);
+        this.#bytes += encodeDirectoryOps(ops).length + PLACE_BYTES * ops.length;
+      },
       effects: (event) => ({ effects: [], repaired: [], lost: null, restored: event.ops.some((p) => p.op.kind === 'Restored') }),
     };
   }
@@ -145,7 +165,13 @@ export class Directory {
 
   #write(): Promise<boolean> {
     this.#events = 0;
-    return this.log.writeSnapshot({ encode: () => ({ parts: [{ key: 'directory', bytes: this.#folded.encode() }], kept: [], messages: 0, bytes: 0 }) });
+    return this.log.writeSnapshot({
+      encode: () => {
+        const bytes = this.#folded.encode();
+        this.#bytes = bytes.length;
+        return { parts: [{ key: 'directory', bytes }], kept: [], messages: 0, bytes: 0 };
+      },
+    });
   }
 
   #snapshot(): void {
@@ -193,6 +219,7 @@ export class Directory {
     if (!this.log.attached || this.#attaching) await this.#attach();
     const submitted = await this.log.submit('directory', () => {
       const ops = build(this.#folded);
+      if (this.#bytes > limits.packed_bytes_max && ops.some((op) => ADDS.includes(op.kind))) throw new Refused('The directory is full: it holds as many users, addresses and passwords as a replica can read', 'LIMIT');
       return ops.length > 0 ? { ops } : null;
     }, { jump });
     if (!submitted) return null;
