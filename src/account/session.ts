@@ -124,7 +124,7 @@ export class UserSession implements Session {
   #checkNames(mailboxes: string[], others: string[] = []): void {
     const { state } = this.#user;
     if (mailboxes.length > 0 && state.mailboxCount + mailboxes.length > limits.mailboxes_max) throw new Refused('Too many mailboxes', 'LIMIT');
-    const more = [...mailboxes, ...others].reduce((sum, name) => sum + name.length, 0);
+    const more = [...mailboxes, ...others].reduce((sum, name) => sum + limits.mailbox_name_cost_chars + name.length, 0);
     if (state.nameChars() + more > limits.mailbox_names_chars_max) throw new Refused('Too many names of mailboxes', 'LIMIT');
   }
 

@@ -66,6 +66,8 @@ export const limits = {
   mailboxes_max: 20_000,
   /** Characters of all names of one user's mailboxes and subscriptions, removed ones too: all are in every snapshot's root, and in memory. */
   mailbox_names_chars_max: 12 * MIB,
+  /** Each counts as so many characters more: what is stored beside it, about 40 bytes. */
+  mailbox_name_cost_chars: 12,
   /** Bytes of a mailbox's full name in UTF-8. */
   mailbox_name_bytes_max: 1000,
   /** Bytes of a name or pattern as a client writes it: what takes three times as many in modified UTF-7. */

@@ -1,4 +1,5 @@
 // Which mailboxes there are and what they are called: registers that join in any order, and the names that follow.
+import { limits } from '../base/index.ts';
 import type { MailboxId, Position, SpecialUse, Writer } from '../base/index.ts';
 import { DEFAULT_NAMES, mailboxId } from './ids.ts';
 import { compareNames } from './shown-names.ts';
@@ -67,11 +68,11 @@ export class MailboxNames {
     const s = this.subscriptions.get(name);
     if (!s || later(said, s)) this.subscriptions.set(name, said);
   }
-  /** Characters of all names, for ever. */
+  /** Characters of all names, for ever, and as many for each as what is stored beside it. */
   chars(): number {
     let sum = 0;
-    for (const { created, renamed } of this.registrations.values()) sum += (created?.name.length ?? 0) + (renamed?.name.length ?? 0);
-    for (const name of this.subscriptions.keys()) sum += name.length;
+    for (const { created, renamed } of this.registrations.values()) sum += limits.mailbox_name_cost_chars + (created?.name.length ?? 0) + (renamed?.name.length ?? 0);
+    for (const name of this.subscriptions.keys()) sum += limits.mailbox_name_cost_chars + name.length;
     return sum;
   }
   /** How often the name (or role) behind an id was made: what UIDVALIDITY counts. */

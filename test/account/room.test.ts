@@ -115,6 +115,7 @@ describe('room for mail', () => {
       await s.create('one', null);
       limits.mailbox_names_chars_max = 80;
       for (let i = 0; i < 10; i++) await s.subscribe(`name ${i}`, true).catch(() => {});
+      assert.ok((await s.subscriptions()).filter((name) => name.startsWith('name ')).length < 5, 'short names cost more than their characters');
       await assert.rejects(s.subscribe('name', true), refused('LIMIT'));
       await assert.rejects(s.create('two', null), refused('LIMIT'));
       await assert.rejects(s.rename('one', 'a longer name'), refused('LIMIT'));
