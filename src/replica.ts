@@ -7,7 +7,7 @@ import type { Clock, Logger, Random } from './base/index.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { Config } from './config.ts';
 import { Directory } from './directory/index.ts';
-import { Presence, decodePresence, wasReplaced } from './log/index.ts';
+import { Presence, decodePresence, presenceBytes, wasReplaced } from './log/index.ts';
 import type { Authenticator, LogMutations } from './log/index.ts';
 import { Asking, Peers } from './peers/index.ts';
 import type { Answerer, Hint } from './peers/index.ts';
@@ -176,8 +176,8 @@ async function replicaAddresses(store: ObjectStore, keys: ClusterKeys): Promise<
   const fresh = objects.filter((row) => date - row.modified < limits.slot_free_ms).sort((a, b) => b.modified - a.modified);
   const read = await Promise.all(fresh.map(async (row) => {
     try {
-      const object = await store.get(row.name);
-      const record = object && decodePresence(openNamed(keys.directory, row.name, NOTHING, object.bytes));
+      const bytes = await presenceBytes(store, row);
+      const record = bytes && decodePresence(openNamed(keys.directory, row.name, NOTHING, bytes));
       return record && !record.left ? record.address : '';
     } catch (e) {
       if (e instanceof Corrupt) return ''; // not a replica of this cluster

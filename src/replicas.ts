@@ -2,7 +2,7 @@
 import { Corrupt, limits } from './base/index.ts';
 import type { Replica } from './account/index.ts';
 import type { ReplicaSummary } from './cli/admin.ts';
-import { Presence, decodePresence, listAll } from './log/index.ts';
+import { Presence, decodePresence, listAll, presenceBytes } from './log/index.ts';
 import { openNamed } from './seal/index.ts';
 import { REPLICAS } from './store/index.ts';
 
@@ -13,11 +13,12 @@ export async function replicasOf({ stores, keys, identity, logger }: Pick<Replic
   const { home } = stores;
   const { rows, date } = await listAll(home, REPLICAS, limits.list_keys_max);
   const own = identity instanceof Presence ? identity.id : null;
-  const read = await Promise.all(rows.map(async ({ name, modified }): Promise<ReplicaSummary | null> => {
-    const object = await home.get(name);
-    if (!object) return null;
+  const read = await Promise.all(rows.map(async (row): Promise<ReplicaSummary | null> => {
+    const { name, modified } = row;
     try {
-      const { address, version, slot, since, left } = decodePresence(openNamed(keys.directory, name, NOTHING, object.bytes));
+      const bytes = await presenceBytes(home, row);
+      if (!bytes) return null;
+      const { address, version, slot, since, left } = decodePresence(openNamed(keys.directory, name, NOTHING, bytes));
       const lagMs = Math.max(0, date - modified);
       const id = name.slice(REPLICAS.length);
       if (id === own && address === '') return null; // this very command, or a replica without peers of its own

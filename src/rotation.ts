@@ -6,7 +6,7 @@ import { Corrupt, Refused, limits, reason, silent } from './base/index.ts';
 import type { SecretLog, SecretSummary } from './cli/admin.ts';
 import { Directory } from './directory/index.ts';
 import type { UserRecord } from './directory/index.ts';
-import { declareReplaced, decodePresence, formerKeys, listAll, listFormerKeys } from './log/index.ts';
+import { declareReplaced, decodePresence, formerKeys, listAll, listFormerKeys, presenceBytes } from './log/index.ts';
 import type { Reading, ReplicaIdentity } from './log/index.ts';
 import type { Queue } from './queue/index.ts';
 import { authenticatorOf } from './replica.ts';
@@ -138,12 +138,12 @@ export class Rotation {
   async #writers(): Promise<{ id: string; address: string }[]> {
     const { stores, keys } = this.#replica;
     const { rows, date } = await listAll(stores.home, REPLICAS, limits.list_keys_max);
-    const read = await Promise.all(rows.filter((row) => date - row.modified < limits.slot_free_ms).map(async ({ name }) => {
-      const object = await stores.home.get(name);
+    const read = await Promise.all(rows.filter((row) => date - row.modified < limits.slot_free_ms).map(async (row) => {
       try {
-        if (!object || sealedKeyId(object.bytes) === keys.directory[0].id) return null;
-        const { address, left } = decodePresence(openNamed(keys.directory, name, NOTHING, object.bytes));
-        return left ? null : { id: name.slice(REPLICAS.length), address };
+        const bytes = await presenceBytes(stores.home, row);
+        if (!bytes || sealedKeyId(bytes) === keys.directory[0].id) return null;
+        const { address, left } = decodePresence(openNamed(keys.directory, row.name, NOTHING, bytes));
+        return left ? null : { id: row.name.slice(REPLICAS.length), address };
       } catch (e) {
         if (!(e instanceof Corrupt)) throw e;
         return null; // not a replica of this cluster

@@ -285,6 +285,8 @@ export const limits = {
   put_window_ms: 2 * MINUTE,
   give_up_ms: 1 * MINUTE,
   list_age_ms_max: 1 * SECOND,
+  /** Bytes of a replica's presence as stored: it has some hundred. All are read at once, every minute. */
+  presence_bytes_max: 16 * KIB,
   presence_renew_ms: 1 * MINUTE,
   presence_valid_ms: 5 * MINUTE,
   slot_free_ms: 15 * MINUTE,
@@ -311,6 +313,8 @@ export const limits = {
   bundle_bytes_max: 16 * MIB,
   /** Names that a collection writes down for a later pass, about 60 bytes each: what is more waits for that one. */
   candidates_max: 200_000,
+  /** Bytes of a log's objects that are read at once, where it is not one alone that is larger. */
+  log_read_bytes_max: 32 * MIB,
   /** GETs of events at once for one log. */
   event_fetches_max: 16,
   /** From a snapshot's LIST to its manifest's landing; a manifest that landed later counts for nothing. */

@@ -9,7 +9,7 @@ import type { EventRef, Position } from '../base/index.ts';
 import { bundleName, bundlePrefix, eventName, parseEventLeaf, parseSnapshotLeaf } from '../store/index.ts';
 import { eventId, readEvent } from './event.ts';
 import { NotListed, authentic } from './guard.ts';
-import { listAll } from './reading.ts';
+import { listAll, readAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import type { Authenticator } from './types.ts';
 
@@ -74,23 +74,21 @@ export async function readBundles(reading: Reading): Promise<Bundle[]> {
   const { store, root, authenticator, limits, logger } = reading;
   const prefix = bundlePrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
-  const read = await Promise.all(
-    rows.map(async (row) => {
-      if (!parseSnapshotLeaf(row.name.slice(prefix.length))) {
-        logger.error('not the name of a bundle', { name: row.name });
-        return null;
-      }
-      const object = await store.get(row.name);
-      if (!object) return null;
-      try {
-        return await authentic(reading, () => decodeBundle(authenticator, row.name, object.bytes, object.firstModified ?? object.modified));
-      } catch (e) {
-        if (!(e instanceof NotListed)) throw e;
-        logger.error('a bundle counts for nothing', { name: row.name, reason: reason(e) });
-        return null;
-      }
-    }),
-  );
+  const read = await readAll(rows, (row) => row.bytes, limits.log_read_bytes_max, async (row) => {
+    if (!parseSnapshotLeaf(row.name.slice(prefix.length))) {
+      logger.error('not the name of a bundle', { name: row.name });
+      return null;
+    }
+    const object = await store.get(row.name);
+    if (!object) return null;
+    try {
+      return await authentic(reading, () => decodeBundle(authenticator, row.name, object.bytes, object.firstModified ?? object.modified));
+    } catch (e) {
+      if (!(e instanceof NotListed)) throw e;
+      logger.error('a bundle counts for nothing', { name: row.name, reason: reason(e) });
+      return null;
+    }
+  });
   return read.filter((b) => b !== null);
 }
 

@@ -91,14 +91,15 @@ export class Guard implements Authenticator {
     const { rows } = await listAll(store, prefix, limits.list_keys_max);
     const lists: Lists = new Map();
     for (const row of rows) {
-      const object = await store.get(row.name);
-      if (!object) continue;
       try {
+        const object = await store.get(row.name);
+        if (!object) continue;
         const { id, listed } = this.#decode(root, row.name, object.bytes);
         const known = lists.get(id);
         if (known) for (const [name, hash] of listed) known.set(name, hash);
         else lists.set(id, listed);
       } catch (e) {
+        if (!(e instanceof Corrupt)) throw e;
         // What it lists is refused then: nothing is believed because of it.
         logger.error('a list of what is under a former key is not what was written', { name: row.name, reason: reason(e) });
       }
@@ -129,8 +130,8 @@ export async function wasReplaced(store: ObjectStore, authenticator: Authenticat
   if (!keys) return false;
   const { rows } = await listAll(store, `${rotatedPrefix(SECRETS)}${keys.writing}-`, LISTS_MAX);
   for (const { name } of rows) {
-    const object = await store.get(name);
     try {
+      const object = await store.get(name);
       if (object && open(authenticator, name, object.bytes).under !== keys.writing) return true;
     } catch (e) {
       if (!(e instanceof Corrupt)) throw e;

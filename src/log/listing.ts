@@ -13,6 +13,7 @@ import type { StoredEvent } from './event.ts';
 import { Guard, NotListed, authentic } from './guard.ts';
 import { readCovers } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
+import { readAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { covers, needed } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
@@ -228,8 +229,7 @@ export class Listing {
       this.count(stored.header);
       if (this.attached) entry.stored = stored;
     }
-    if (ref.position <= this.closed) entry.over = true;
-    if (stored && this.#landedLate(stored, modified)) entry.over = true;
+    if (ref.position <= this.closed || (stored && this.#landedLate(stored, modified))) entry.over = true;
     this.#add(entry);
     if (stored) this.keep(entry, stored.bytes);
     this.#o.onLearned(entry);
@@ -265,13 +265,13 @@ export class Listing {
         this.#o.logger.error('a stranger among the events', { name: row.name, reason: reason(e) });
         continue;
       }
-      const ofWriter = fresh.get(ref.writer);
-      if (ofWriter) ofWriter.push({ row, ref, leaf });
-      else fresh.set(ref.writer, [{ row, ref, leaf }]);
+      if (!fresh.has(ref.writer)) fresh.set(ref.writer, []);
+      fresh.get(ref.writer)!.push({ row, ref, leaf });
     }
     if (fresh.size === 0) return 'all';
     const sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[] = [];
-    const all = await Promise.all([...fresh.values()].map((list) => this.#certain(list, sure)));
+    const largest = (list: { row: Listed }[]) => list.reduce((most, { row }) => Math.max(most, row.bytes), 0);
+    const all = await readAll([...fresh.values()], largest, this.#o.limits.log_read_bytes_max, (list) => this.#certain(list, sure));
     sure.sort((a, b) => a.ref.position - b.ref.position || (a.leaf < b.leaf ? -1 : 1));
     for (const { ref, leaf, modified, stored } of sure) {
       if (ref.position > this.greatest + this.#o.limits.position_jump_max) {

@@ -13,6 +13,7 @@ import { isElsewhere } from './hollow.ts';
 import { Listing } from './listing.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
+import { sparing } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { covers } from './snapshot.ts';
 import type { Manifest, NamedParts } from './snapshot.ts';
@@ -57,7 +58,7 @@ export class Log<Op> {
   readonly #partsOf = new Map<string, NamedParts>();
 
   constructor(options: LogOptions<Op>) {
-    options = { ...options, authenticator: guarded(options.authenticator) };
+    options = { ...options, authenticator: guarded(options.authenticator), logger: sparing(options.logger, options.clock) };
     this.#o = options;
     this.root = options.root;
     this.#limits = options.limits ?? defaultLimits;

@@ -70,6 +70,12 @@ export function decodePresence(bytes: Uint8Array): PresenceRecord {
   return { slot: r.varint(), address: r.string(), version: r.string(), since: r.varint(), left: r.u8() === 1 };
 }
 
+/** The bytes of an object among the presences, as stored; null when it is gone. Corrupt for what is none, of any size. Unavailable. */
+export async function presenceBytes(store: ObjectStore, { name, bytes }: Listed): Promise<Buffer | null> {
+  if (bytes > defaultLimits.presence_bytes_max) throw new Corrupt(`${bytes} bytes are no presence`);
+  return (await store.get(name))?.bytes ?? null;
+}
+
 export class Presence implements ReplicaIdentity {
   readonly #o: PresenceOptions;
   readonly #limits: Limits;
@@ -248,11 +254,11 @@ export class Presence implements ReplicaIdentity {
     const known = this.#known.get(row.name);
     if (known?.settled && (known.modified === row.modified || (sure && date - known.read < READ_AGAIN_MS))) return known.record;
     if (this.#strangers.get(row.name) === row.modified && date - row.modified > TIME_STEP_MS) return null;
-    const object = await this.#o.store.get(row.name);
-    if (!object) return null;
     let plain: Buffer;
     try {
-      plain = this.#o.open(row.name, object.bytes);
+      const bytes = await presenceBytes(this.#o.store, row);
+      if (!bytes) return null;
+      plain = this.#o.open(row.name, bytes);
     } catch (e) {
       if (!(e instanceof Corrupt)) throw e;
       // Not a replica of this cluster, so it takes no position; whatever version it claims to be of.

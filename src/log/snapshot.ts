@@ -5,7 +5,7 @@ import type { Position } from '../base/index.ts';
 import { parseSnapshotLeaf, snapshotPrefix } from '../store/index.ts';
 import { digestNumber, eventId } from './event.ts';
 import { NotListed, authentic } from './guard.ts';
-import { listAll } from './reading.ts';
+import { listAll, readAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { coveredIds, coversOnly, openManifest, readCovers } from './snapshot-format.ts';
 import type { ManifestBody, OpenedManifest } from './snapshot-format.ts';
@@ -75,22 +75,25 @@ interface SnapshotName {
   name: string;
   floor: Position;
   position: Position;
+  /** Of the object. */
+  bytes: number;
 }
 
 /** By ascending floor and position. */
 async function snapshotNames({ store, root, limits, logger }: Reading): Promise<SnapshotName[]> {
   const prefix = snapshotPrefix(root);
   const { rows } = await listAll(store, prefix, limits.list_keys_max);
-  return rows.flatMap(({ name }) => {
+  return rows.flatMap(({ name, bytes }) => {
     const parsed = parseSnapshotLeaf(name.slice(prefix.length));
-    if (parsed) return { name, ...parsed };
+    if (parsed) return { name, bytes, ...parsed };
     logger.error('not the name of a snapshot', { name });
     return [];
   });
 }
 
 async function opened<T>(reading: Reading, names: readonly SnapshotName[], take: Take<T>, known?: ReadonlyMap<string, T>): Promise<T[]> {
-  const read = await Promise.all(names.map((named) => known?.get(named.name) ?? open(reading, named.name, named, take)));
+  const bytesOf = (named: SnapshotName) => (known?.has(named.name) ? 0 : named.bytes);
+  const read = await readAll(names, bytesOf, reading.limits.log_read_bytes_max, (named) => known?.get(named.name) ?? open(reading, named.name, named, take));
   return read.filter((m) => m !== null);
 }
 

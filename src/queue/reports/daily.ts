@@ -118,10 +118,11 @@ export class DailyReports implements DmarcRecorder {
         const page = await queue.store.list({ prefix: reportPrefix(queue.root, day, kind), startAfter });
         for (const { name } of page.objects) {
           names.push(name);
-          const object = await queue.store.get(name);
           try {
+            const object = await queue.store.get(name);
             if (object) tally.merge(Tally.decode(openNamed(queue.keys.events, name, NOTHING, object.bytes)));
           } catch (e) {
+            if (e instanceof Unavailable) throw e;
             // Whoever can read it makes the report: the day is tried again, at any replica.
             if (/newer version/.test(reason(e))) throw new Unavailable(`${reason(e)}: ${name}`);
             logger.error('counts for reports can not be read', { object: name, why: reason(e) });
