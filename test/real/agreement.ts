@@ -29,7 +29,8 @@ export async function serverShelf(imap: Imap, mailboxes?: readonly string[]): Pr
     await imap.ok(`EXAMINE "${name}"`);
     const rows = await imap.ok('UID FETCH 1:* (FLAGS BODY.PEEK[])');
     await imap.ok('UNSELECT');
-    const lines = rows.map((row) => {
+    // Others may be at work there: what is told of their changes has no body.
+    const lines = rows.filter((row) => row.includes(' BODY[] ')).map((row) => {
       const m = /FLAGS \(([^)]*)\).* BODY\[\] \{(\d+)\}\r\n/.exec(row)!;
       return line(row.slice(m.index + m[0].length, m.index + m[0].length + Number(m[2])), m[1].split(' '));
     });
