@@ -1,11 +1,11 @@
 // One budget for all that is kept in memory.
 import assert from 'node:assert/strict';
-import { limits, owned, seededRandom } from '../../src/base/index.ts';
+import { Corrupt, limits, owned, seededRandom } from '../../src/base/index.ts';
 import { BlobCache, MemoryBudget, RecordCache } from '../../src/account/index.ts';
 import { Cache } from '../../src/account/memory.ts';
 import type { Keeper } from '../../src/account/memory.ts';
 import { MessageScanner, encodeIndex } from '../../src/message/index.ts';
-import { BlobSealer } from '../../src/seal/index.ts';
+import { BlobSealer, openBlob } from '../../src/seal/index.ts';
 import type { Content } from '../../src/state/index.ts';
 import type { ObjectStore } from '../../src/store/index.ts';
 import { WorldClock } from '../log/world.ts';
@@ -137,12 +137,36 @@ describe('one budget of memory', () => {
     assert.equal(owned(small).buffer.byteLength, 5);
   });
 
+  /** A sealed message of `bytes` times the letter x. */
+  function sealedMessage(bytes: number) {
+    const sealer = new BlobSealer(knownPublic().blob, seededRandom(1));
+    const pieces = [...sealer.push(Buffer.alloc(bytes, 'x'))];
+    const { pieces: last, contentKey, plainBytes } = sealer.finish();
+    return { sealed: Buffer.concat([...pieces, ...last]), contentKey, plainBytes };
+  }
+
+  it('an altered message is never read; damage around it costs nobody the mail', async () => {
+    const { sealed, contentKey, plainBytes } = sealedMessage(1000);
+    const read = (at: number) => {
+      const altered = Buffer.from(sealed);
+      altered[at] ^= 1;
+      const store = { get: async () => ({ bytes: altered }) } as unknown as ObjectStore;
+      return new BlobCache(10_000_000).read(store, 'users/u/', { blob: 'b', contentKey, plainBytes }, 0, 1000);
+    };
+    const finalTag = sealed.length - 16;
+    // The message and the tag of its chunk.
+    for (let at = finalTag - 1016; at < finalTag; at += 7) await assert.rejects(read(at), Corrupt, `byte ${at}`);
+    for (const at of [0, 50, 130, finalTag, sealed.length - 1]) {
+      assert.ok((await read(at)).equals(Buffer.alloc(1000, 'x')), `byte ${at}`);
+      const altered = Buffer.from(sealed);
+      altered[at] ^= 1;
+      assert.throws(() => openBlob(contentKey, altered), Corrupt, `check finds byte ${at}`);
+    }
+  });
+
   it('what is read while its user goes is not kept', async () => {
     for (const bytes of [1000, 600 * KIB]) {
-      const sealer = new BlobSealer(knownPublic().blob, seededRandom(1));
-      const pieces = [...sealer.push(Buffer.alloc(bytes, 'x'))];
-      const { pieces: last, contentKey, plainBytes } = sealer.finish();
-      const sealed = Buffer.concat([...pieces, ...last]);
+      const { sealed, contentKey, plainBytes } = sealedMessage(bytes);
       let meanwhile = () => {};
       const store = {
         async get(_name: string, { from = 0, to = sealed.length } = {}) {
