@@ -58,9 +58,12 @@ interface NodemailerError extends Error {
 /** Nothing was sent: another host may be tried. `tls`: it was for want of good TLS. */
 export class NotConnected extends Unavailable {
   readonly tls: TlsFailure | null;
-  constructor(text: string, tls: TlsFailure | null = null) {
+  /** What it answered for good to EHLO and to HELO, or empty. */
+  readonly refusal: string;
+  constructor(text: string, tls: TlsFailure | null = null, refusal = '') {
     super(text);
     this.tls = tls;
+    this.refusal = refusal;
   }
 }
 
@@ -135,7 +138,7 @@ export class Remote {
 
   /** Connects, says EHLO, upgrades, checks what is asked of its TLS, logs in. NotConnected. */
   static async connect(host: Host, port: number, settings: RemoteSettings, demand: Demand = { kind: 'may' }): Promise<Remote> {
-    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`, e instanceof TlsFailure ? e : null);
+    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`, e instanceof TlsFailure ? e : null, refusalOf(e));
     if (demand.kind === 'never') throw say(new TlsFailure(demand.type, demand.why));
     const socket = await dial(host.address, port, settings).catch((e) => Promise.reject(say(e)));
     let failure: TlsFailure;
@@ -328,6 +331,12 @@ export class Remote {
     this.#giveUp(new Unavailable('the connection was cut'));
   }
 }
+
+/** The library says HELO where EHLO was refused. */
+const refusalOf = (e: unknown): string => {
+  const { command, responseCode = 0, response = '' } = e as NodemailerError;
+  return command === 'HELO' && responseCode >= 500 ? response : '';
+};
 
 /** A failure to get TLS, told apart from other failures. */
 function tlsFailureOf(e: unknown, settings: RemoteSettings): unknown {

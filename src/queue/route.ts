@@ -101,6 +101,7 @@ export class Route {
     // Where there are many, those that keep silent must leave an attempt's time to the others.
     const { queue_greeting_ms_max: most, queue_connect_ms_max: least } = limits;
     const greetingMs = Math.max(least, Math.min(most, (2 * most) / targets.length));
+    let refusing = 0;
     for (const target of targets) {
       if (over.aborted || !mayEnd()) break;
       try {
@@ -112,6 +113,8 @@ export class Route {
         last = outcomes;
       } catch (e) {
         if (!(e instanceof NotConnected)) throw e;
+        // Where each server refuses whatever this one calls itself, five days change nothing. One's own smarthost is mended.
+        if (e.refusal !== '' && !this.#o.smarthost && ++refusing === targets.length) return all(e.refusal, target.host.name);
         if (!last.some((o) => NEXT.includes(o.status))) last = all(`451 ${e.tls ? '4.7.5' : '4.4.1'} ${e.message}`);
       }
     }

@@ -51,8 +51,8 @@ describe('queue/answers', () => {
   afterEach(() => {
     for (const x of open.splice(0).reverse()) x.close();
   });
-  const send = async (port: number, to: string[], { hosts = 1, ...more }: { utf8?: boolean; eightBit?: boolean; hosts?: number } = {}) => {
-    const route = keep(new Route({ smarthost: null, dns: { mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => Array<string>(hosts).fill('127.0.0.1'), aaaa: missing, txt: missing, srv: missing }, mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent }));
+  const send = async (port: number, to: string[], { hosts = 1, addresses = Array<string>(hosts).fill('127.0.0.1'), smart = false, ...more }: { utf8?: boolean; eightBit?: boolean; hosts?: number; addresses?: string[]; smart?: boolean } = {}) => {
+    const route = keep(new Route({ smarthost: smart ? { host: '127.0.0.1', port, auth: null } : null, dns: { mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => addresses, aaaa: missing, txt: missing, srv: missing }, mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent }));
     const envelope = { from: 'anna@here.test', to: to.map((address, index) => ({ index, address })), bytes: text.length, eightBit: false, utf8: false, ...more };
     return (await route.send('there.test', envelope, () => (async function* () {
       yield Buffer.from(text);
@@ -147,6 +147,20 @@ describe('queue/answers', () => {
     await until(() => sent.length === 3);
     assert.deepEqual(sent, [5, 3, 1]);
     await world.stop();
+  });
+
+  it('who refuses every name of ours takes no mail, once each of its servers has said so', async () => {
+    const refusing = (code: string, names = /^(EHLO|HELO)/) => server([], (line) => (names.test(line) ? `${code} 5.7.1 not you` : undefined));
+    for (const [code, result] of [['550', '0 failed 5.7.1'], ['450', '0 deferred 4.4.1']]) {
+      const there = keep(await refusing(code));
+      assert.deepEqual(await send(there.port, ['ben@there.test'], { hosts: 2 }), [result]);
+      assert.deepEqual(there.commands, ['EHLO here.test', 'HELO here.test', 'EHLO here.test', 'HELO here.test']);
+    }
+    // Who knows HELO alone takes it.
+    assert.deepEqual(await send(keep(await refusing('550', /^EHLO/)).port, ['ben@there.test']), ['0 delivered 2.0.0']);
+    // One of its servers may come back, and a smarthost is mended.
+    assert.deepEqual(await send(keep(await refusing('550')).port, ['ben@there.test'], { addresses: ['127.0.0.1', '127.0.0.9'] }), ['0 deferred 4.4.1']);
+    assert.deepEqual(await send(keep(await refusing('550')).port, ['ben@there.test'], { smart: true }), ['0 deferred 4.4.1']);
   });
 
   describe('greetings', () => {
