@@ -1,6 +1,7 @@
 // Mail for an address here that leads elsewhere, and failures of such mail: a Receiver in front of the one of the accounts.
 // What is forwarded is sealed and in the queue before its 250, like what users send. What fails afterwards ends here, at the
 // postmaster: its sender has had a 250 and may be anybody.
+import { isAscii } from 'node:buffer';
 import { Malformed, Refused, limits, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
 import { readFields } from '../message/index.ts';
@@ -94,7 +95,7 @@ export class Forwarder implements Receiver {
   #elsewhere(address: string): Recipient | null {
     try {
       const found = this.#o.forwardOf(address);
-      return found && { address, target: new Elsewhere(found.target, found.alias) };
+      return found && { address, target: new Elsewhere(found.target, found.alias), onward: true };
     } catch (e) {
       if (e instanceof Malformed) return null;
       throw e;
@@ -121,7 +122,7 @@ class Forwarding implements Transaction {
   readonly #sealer: BlobSealer;
   readonly #spool: SealedSpool;
   #header: Buffer | null = null;
-  #eightBit = false;
+  #wideHeader = false;
   #bytes = 0;
   received = 0;
 
@@ -151,7 +152,7 @@ class Forwarding implements Transaction {
 
   #head(header: Buffer): void {
     this.#header = header;
-    this.#eightBit = header.some((b) => b > 127);
+    this.#wideHeader = !isAscii(header);
     const fields = readFields(header.toString('latin1'));
     this.received = fields.filter((f) => f.name === 'received').length;
     // It was here before: two that forward to each other.
@@ -187,6 +188,8 @@ class Forwarding implements Transaction {
     await this.#spool.push(sealed.pieces);
     const { plainBytes, sealedBytes } = sealed;
     const contentKey = sealed.contentKey.toString('latin1');
+    const { utf8 = false, wishes } = this.#info;
+    const wide = (text: string) => /[^\x00-\x7f]/.test(text);
     const specs: QueuedSpec[] = [];
     const once = new Map(this.#away.map((r) => [(r.target as Elsewhere).alias, r]));
     for (const recipient of once.values()) {
@@ -194,12 +197,14 @@ class Forwarding implements Transaction {
       const blob = randomId(random, BLOB_ID_BITS);
       await this.#spool.put(queue.store, blobName(queue.root, blob));
       const from = this.#sender(recipient.target as Elsewhere);
-      const eightBit = this.#eightBit || this.#hash.eightBit;
+      // A sender here hears what it asked for (RFC 3461 §5.2.7). Of a stranger's message the postmaster hears when it fails, and nobody of a delay.
+      const wish = wishes?.of.get(recipient.address) ?? { notify: NOTIFY.failure, orcpt: '' };
+      const { user = '', ret = '', envid = '' } = wishes ?? {};
       specs.push({
-        ...plainSpec, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), from, eightBit,
-        utf8: /[^\x00-\x7f]/.test(from + target), blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
-        // A failure is told to a sender who is here, else to the postmaster; a delay to nobody.
-        recipients: [{ address: target, notify: from === '' ? NOTIFY.never : NOTIFY.failure, orcpt: '' }],
+        ...plainSpec, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), user, from, ret, envid,
+        eightBit: this.#wideHeader || this.#hash.eightBit, utf8: wide(from + target) || (utf8 && this.#wideHeader),
+        blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
+        recipients: [{ address: target, notify: from === '' ? NOTIFY.never : wish.notify, orcpt: wish.orcpt }],
       });
     }
     await takeIn(queue, this.#o, specs, { bytes: specs.reduce((n, s) => n + 400 + s.prefix.length, 0) });

@@ -1,13 +1,15 @@
 // Delivery to users here, through the same Receiver as mail from outside. What is repeated is known by its delivery key.
 import { Corrupt, Malformed, Refused, Unavailable, limits, mailDate, reason } from '../base/index.ts';
 import type { Logger } from '../base/index.ts';
-import type { Receiver } from '../smtp/receiver.ts';
+import type { Receiver, TransactionInfo } from '../smtp/receiver.ts';
 import { deliveryStatus, headerOf } from './dsn.ts';
 import type { QueuedMessage } from './fold.ts';
 import { domainOf } from './header.ts';
-import type { Notice, Outcome } from './ops.ts';
+import type { Notice } from './ops.ts';
 import type { Queue } from './queue.ts';
 import { outcomeOf } from './remote.ts';
+import type { RemoteOutcome } from './remote.ts';
+import { wishesOf } from './take-in.ts';
 import { isSrs, srsSender } from './srs.ts';
 import { REPORTS } from './reports/daily.ts';
 
@@ -33,13 +35,16 @@ export class Mailroom {
   }
 
   /** Never rejects: an outcome for each recipient. */
-  async deliver(m: QueuedMessage, recipients: number[], message: () => AsyncIterable<Buffer>): Promise<Outcome[]> {
+  async deliver(m: QueuedMessage, recipients: number[], message: () => AsyncIterable<Buffer>): Promise<RemoteOutcome[]> {
+    const wishes = wishesOf(m);
     return Promise.all(
       recipients.map(async (index) => {
         try {
-          if (m.recipients[index].address === REPORTS) await this.#report(m.id);
-          else await this.#one(m.from, m.recipients[index].address, message());
-          return outcomeOf(index, '250 2.1.5 delivered', '');
+          const outcome = outcomeOf(index, '250 2.1.5 delivered', '');
+          const { address } = m.recipients[index];
+          if (address === REPORTS) await this.#report(m.id);
+          else if (await this.#one(m.from, address, message(), { utf8: m.utf8, wishes })) return { ...outcome, told: true };
+          return outcome;
         } catch (e) {
           return outcomeOf(index, this.#answer(e), '');
         }
@@ -66,9 +71,10 @@ export class Mailroom {
     await this.#o.reports?.send(day);
   }
 
-  async #one(from: string, to: string, message: AsyncIterable<Buffer>): Promise<void> {
+  /** True when it leads elsewhere. */
+  async #one(from: string, to: string, message: AsyncIterable<Buffer>, more: Pick<TransactionInfo, 'utf8' | 'wishes'> = {}): Promise<boolean> {
     const recipient = await this.#o.receiver.recipient(to, null);
-    const transaction = this.#o.receiver.begin({ from, recipients: [recipient], declaredBytes: null });
+    const transaction = this.#o.receiver.begin({ from, recipients: [recipient], declaredBytes: null, ...more });
     try {
       for await (const piece of message) await transaction.write(piece);
     } catch (e) {
@@ -77,6 +83,7 @@ export class Mailroom {
     }
     const [{ error }] = await transaction.commit((r) => Buffer.from(`Return-Path: <${from}>\r\nDelivered-To: ${r.address}\r\n`));
     if (error) throw error;
+    return recipient.onward ?? false;
   }
 
   /** Tells the sender, or of forwarded mail the postmaster, into the INBOX. Refused when there is no such user (any more), Unavailable. */

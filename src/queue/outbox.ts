@@ -4,7 +4,7 @@ import { Malformed, Refused, Unavailable, randomId } from '../base/index.ts';
 import type { Clock, Limits, Random } from '../base/index.ts';
 import { BlobSealer } from '../seal/index.ts';
 import type { Receiver, Transaction } from '../smtp/receiver.ts';
-import type { SentMail, Submission, Submitter } from '../smtp/submission/submitter.ts';
+import type { SentMail, SentTo, Submission, Submitter } from '../smtp/submission/submitter.ts';
 import { blobName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { BodyHash, signDkimWith } from '../verify/index.ts';
@@ -14,9 +14,9 @@ import { HeaderReader, domainOf, rewriteHeader } from './header.ts';
 import type { Rewritten } from './header.ts';
 import type { QueueState } from './fold.ts';
 import { NOTIFY } from './ops.ts';
-import type { QueuedSpec } from './ops.ts';
+import type { QueuedSpec, RecipientSpec } from './ops.ts';
 import type { Queue } from './queue.ts';
-import { takeIn } from './take-in.ts';
+import { takeIn, wishesOf } from './take-in.ts';
 import type { Onward } from './take-in.ts';
 
 /** Keeps sealed bytes until they are stored; the account room has one. */
@@ -97,6 +97,8 @@ function checkRate(state: QueueState, limits: Limits, user: string, now: number,
   if (over(1, limits.submission_recipients_per_hour_max) || over(24, limits.submission_recipients_per_day_max)) throw new Refused('too many recipients, try again later', 'LIMIT', '450 4.7.1');
 }
 
+const asQueued = ({ address, notify, orcpt }: SentTo): RecipientSpec => ({ address, notify: notify.reduce((bits, n) => bits | NOTIFY[n.toLowerCase() as keyof typeof NOTIFY], 0), orcpt });
+
 /** Where the bytes of a message go. */
 interface Sink {
   write(piece: Buffer): Promise<void>;
@@ -157,11 +159,12 @@ class Sending {
 
   async #open(): Promise<Sink> {
     const { senders, receiver } = this.#o;
-    const { recipients, from, declaredBytes, releaseAt = 0 } = this.#mail;
+    const { recipients, from, declaredBytes, utf8, ret, envid, releaseAt = 0 } = this.#mail;
     const local = releaseAt === 0 && recipients.every((r) => senders.hasDomain(domainOf(r.address)) && !r.notify.includes('SUCCESS'));
     if (!local) return new QueueSink(this.#o, this.#who.user, this.#mail);
     const found = await Promise.all(recipients.map((r) => receiver.recipient(r.address, declaredBytes)));
-    return new LocalSink(receiver.begin({ from, recipients: found, declaredBytes }), from);
+    const wishes = wishesOf({ user: this.#who.user, ret, envid, recipients: recipients.map(asQueued) });
+    return new LocalSink(receiver.begin({ from, recipients: found, declaredBytes, utf8, wishes }), from);
   }
 
   async commit(received: string): Promise<void> {
@@ -250,7 +253,7 @@ class QueueSink implements Sink {
       plainBytes: sealed.plainBytes,
       sealedBytes: sealed.sealedBytes,
       prefix: Buffer.from(prefix).toString('latin1'),
-      recipients: recipients.map((r) => ({ address: r.address, notify: r.notify.reduce((bits, n) => bits | NOTIFY[n.toLowerCase() as keyof typeof NOTIFY], 0), orcpt: r.orcpt })),
+      recipients: recipients.map(asQueued),
     };
     try {
       const name = blobName(queue.root, blob);

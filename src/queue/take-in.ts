@@ -1,5 +1,6 @@
 // Messages that others hand over, on their way into the queue: in one event with what this replica sends of them at once.
 import { Refused } from '../base/index.ts';
+import type { Wishes } from '../smtp/receiver.ts';
 import { weightOf } from './fold.ts';
 import type { QueueState } from './fold.ts';
 import type { QueuedSpec } from './ops.ts';
@@ -22,6 +23,9 @@ export interface TakeInOptions {
   /** The message on its way to the store, where it is not there yet: see `Queue.write`. */
   blob?: { put: Promise<unknown>; name: string };
 }
+
+/** What its sender wants to hear, for whoever hands it on. */
+export const wishesOf = ({ user, ret, envid, recipients }: Pick<QueuedSpec, 'user' | 'ret' | 'envid' | 'recipients'>): Wishes => ({ user, ret, envid, of: new Map(recipients.map((r) => [r.address, r])) });
 
 /** Refused when there is no room: the queue's state is read as a whole, by every replica. */
 function checkRoom(queue: Queue, state: QueueState, specs: readonly QueuedSpec[]): void {

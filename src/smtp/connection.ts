@@ -174,6 +174,7 @@ export class Connection extends HostedConnection {
       from: this.#from,
       recipients: [...this.#byAddress.values()],
       declaredBytes: this.#declaredBytes,
+      utf8: this.#utf8,
     };
     const inspection = this.#visit?.begin({ from: info.from, recipients: [...this.#byAddress.keys()], helo: this.hostNameAppearsAs || '', tls: this.secure });
     const incoming = new Incoming(receiver, info, limits, logger, inspection);

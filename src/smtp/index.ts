@@ -18,7 +18,7 @@
  * Failures: the four kinds of error, as answer.ts maps them; a bug answers 421 and closes that connection only.
  */
 export type { Envelope, Inspection, Screen, Verdict, Visit } from './screen.ts';
-export type { Outcome, Receiver, Recipient, Transaction, TransactionInfo } from './receiver.ts';
+export type { Outcome, Receiver, Recipient, Transaction, TransactionInfo, Wishes } from './receiver.ts';
 export { LmtpServer, SmtpServer } from './server.ts';
 export type { MailServerOptions } from './server.ts';
 export { SubmissionServer } from './submission/server.ts';

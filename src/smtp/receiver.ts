@@ -6,6 +6,18 @@ export interface Recipient {
   readonly address: string;
   /** Opaque to smtp/: user, mailbox, keys. */
   readonly target: unknown;
+  /** It leads elsewhere, and what its sender wants to hear comes from there. */
+  readonly onward?: true;
+}
+
+/** What a sender here wants to hear (RFC 3461), for a Receiver that hands the message on to other servers. */
+export interface Wishes {
+  /** Id of the user who sends it; empty: the server itself. */
+  user: string;
+  ret: '' | 'FULL' | 'HDRS';
+  envid: string;
+  /** By address of recipient. `notify`: bits of NOTIFY (queue/ops.ts). */
+  of: ReadonlyMap<string, { notify: number; orcpt: string }>;
 }
 
 export interface TransactionInfo {
@@ -14,6 +26,10 @@ export interface TransactionInfo {
   recipients: Recipient[];
   /** SIZE= of MAIL FROM, or null. */
   declaredBytes: number | null;
+  /** SMTPUTF8 was given. */
+  utf8?: boolean;
+  /** Absent: of a stranger. */
+  wishes?: Wishes;
 }
 
 /** What became of one recipient's copy; `error` is one of the four kinds. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { authenticate } from 'mailauth';
 import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
 import { Forwarder, srsAddress, srsSender } from '../../src/queue/index.ts';
+import { NOTIFY } from '../../src/queue/ops.ts';
 import { createDomainKeys, publicRecord, readSecret } from '../../src/verify/index.ts';
 import type { SigningKey } from '../../src/verify/index.ts';
 import { quiet } from '../log/world.ts';
@@ -68,10 +69,10 @@ describe('queue/forward', () => {
     }
   };
   const found = 'Authentication-Results: mx.here.test;\r\n\tspf=pass smtp.mailfrom=far.test;\r\n\tarc=none\r\n';
-  async function comes(from: string, to: string[], { text = 'From: eve@far.test\r\nSubject: hello\r\n\r\nHi.\r\n', prefix = found, junk = false } = {}) {
+  async function comes(from: string, to: string[], { text = 'From: eve@far.test\r\nSubject: hello\r\n\r\nHi.\r\n', prefix = found, junk = false, utf8 = false } = {}) {
     const recipients = [];
     for (const address of to) recipients.push(await settled(forwarder.recipient(address, null)));
-    const transaction = forwarder.begin({ from, recipients, declaredBytes: null });
+    const transaction = forwarder.begin({ from, recipients, declaredBytes: null, utf8 });
     await settled(transaction.write(Buffer.from(text)));
     const outcomes = await settled(transaction.commit((r) => Buffer.from(`Return-Path: <${from}>\r\nDelivered-To: ${r.address}\r\nReceived: by here\r\n${prefix}`), junk));
     return outcomes.map((o) => o.error);
@@ -97,6 +98,31 @@ describe('queue/forward', () => {
     assert.deepEqual(await comes('eve@far.test', [...forms, 'all@here.test']), [null, null, null, null]);
     await pass(30_000);
     assert.deepEqual(net.sent.map((s) => s.to[0]).sort(), ['Ben@away.test', 'team@else.test']);
+  });
+
+  it('asks for SMTPUTF8 where that came with the message and its header needs it (RFC 6531 §3.6)', async () => {
+    const [wide, plain] = ['From: eve@far.test\r\nSubject: grüße\r\n\r\nHi.\r\n', 'From: eve@far.test\r\nSubject: hello\r\n\r\ngrüße\r\n'];
+    for (const [text, utf8] of [[wide, true], [wide, false], [plain, true]] as const) await comes('eve@far.test', ['info@here.test'], { text, utf8 });
+    await pass(30_000);
+    assert.deepEqual(net.sent.map(({ envelope }) => [envelope.utf8, envelope.eightBit]), [[true, true], [false, true], [false, true]]);
+  });
+
+  it('a sender here hears of an address that leads elsewhere what it asked for (RFC 3461 §5.2.7)', async () => {
+    const send = (to: string[], notify: string[]) => settled(world.submit(member, to, undefined, { notify, ret: 'HDRS', envid: 'e1' }));
+    const asked = () => net.sent.map(({ envelope: { envid, ret, to } }) => [envid, ret, ...to.map((r) => r.notify)]);
+    await send(['info@here.test'], ['SUCCESS']);
+    await send(['info@here.test'], ['NEVER']);
+    await send(['info@here.test'], []);
+    await pass(30_000);
+    assert.deepEqual(asked().sort(), [['e1', 'HDRS', 0], ['e1', 'HDRS', NOTIFY.never], ['e1', 'HDRS', NOTIFY.success]]);
+    // Delivered it is not: the one notice tells that it was handed on.
+    assert.deepEqual(world.inboxes.got.map((g) => [g.to, /^Subject: (.*)\r$/m.exec(g.text)?.[1], /^Final-Recipient: (.*)\r$/m.exec(g.text)?.[1]]), [['anna@here.test', 'Your message was handed on', 'rfc822; Ben@away.test']]);
+    // What fails is told to nobody who did not send it.
+    net.answer = () => '550 5.1.1 nobody';
+    await send(['info@here.test'], ['FAILURE']);
+    world.owns = () => false;
+    await pass(30_000);
+    assert.equal(world.inboxes.got.length, 1);
   });
 
   it('writes what it sends at once in one event with the messages, and none of it when the store does not take that', async () => {

@@ -101,7 +101,7 @@ export class QueueWorld {
     const mailroom = new Mailroom({ receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) }, hasDomain: (d) => d === 'here.test', owns: async (user, address) => this.owns(user, address), hostname, logger: silent, reports });
     const worker = new Worker({ queue, sender, mailroom, hostname, sevenBits: this.sevenBits, clock, random, logger: silent, mutations });
     const outbox = new Outbox({
-      queue, clock, random, receiver: this.inboxes,
+      queue, clock, random, receiver: { recipient: (address, bytes) => this.front.recipient(address, bytes), begin: (info) => this.front.begin(info) },
       senders: {
         login: async (user) => ({ user, address: `${user}@here.test`, holds: () => this.holds }),
         plaintextAllowed: () => true,
@@ -134,13 +134,13 @@ export class QueueWorld {
   }
 
   /** A message of a user here, as submission hands it over. */
-  async submit(at: Member, to: string | string[], text = 'Subject: hello\r\n\r\nHello.\r\n', more: { user?: string; from?: string; notify?: string[]; ret?: '' | 'FULL' | 'HDRS'; releaseAt?: number } = {}): Promise<void> {
+  async submit(at: Member, to: string | string[], text = 'Subject: hello\r\n\r\nHello.\r\n', more: { user?: string; from?: string; notify?: string[]; ret?: '' | 'FULL' | 'HDRS'; envid?: string; releaseAt?: number } = {}): Promise<void> {
     const { user = 'anna', from = `${user}@here.test` } = more;
     const submission = await at.outbox.login(user, 'x', '127.0.0.1');
     await submission.sender(from);
     const recipients = [to].flat().map((address) => ({ address, notify: more.notify ?? [], orcpt: '' }));
     for (const [i, r] of recipients.entries()) await submission.recipient(r.address, i);
-    const sending = submission.begin({ from, recipients, declaredBytes: null, ret: more.ret ?? '', envid: '', utf8: false, releaseAt: more.releaseAt });
+    const sending = submission.begin({ from, recipients, declaredBytes: null, ret: more.ret ?? '', envid: more.envid ?? '', utf8: false, releaseAt: more.releaseAt });
     await sending.write(Buffer.from(`From: ${user}@here.test\r\n${text}`));
     await sending.commit('Received: by test\r\n');
   }
@@ -168,7 +168,7 @@ export function memorySpool() {
 
 /** A network of the test's own: what each transaction becomes. */
 export class FakeNet implements Sender {
-  readonly sent: { destination: string; from: string; to: string[]; text: string }[] = [];
+  readonly sent: { destination: string; from: string; to: string[]; text: string; envelope: Parameters<Sender['send']>[1] }[] = [];
   /** Answers instead; null: accepted. */
   answer: (address: string) => string | null | Promise<string | null> = () => null;
   /** Whether it tells senders of success itself (DSN). */
@@ -194,7 +194,7 @@ export class FakeNet implements Sender {
       if (text === null) to.push(r.address);
       outcomes.push(say(r.index, text ?? '250 2.0.0 taken'));
     }
-    if (to.length > 0) this.sent.push({ destination, from: envelope.from, to, text: Buffer.concat(pieces).toString() });
+    if (to.length > 0) this.sent.push({ destination, from: envelope.from, to, text: Buffer.concat(pieces).toString(), envelope });
     await this.after();
     return outcomes.map((o) => (this.tells && o.result === 'delivered' ? { ...o, told: true } : o));
   }
