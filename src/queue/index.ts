@@ -42,7 +42,7 @@ export { queueKeys } from './keys.ts';
 export { Mailroom } from './mailroom.ts';
 export { decodeQueueOps, encodeQueueOps } from './ops.ts';
 export type { Outcome, QueueOp } from './ops.ts';
-export { dmarcReport, dmarcReportAddresses, permissionName } from './reports/dmarc-report.ts';
+export { dmarcReport, dmarcReportAddresses } from './reports/dmarc-report.ts';
 export type { DmarcRecorder, DmarcSeen } from './reports/dmarc-report.ts';
 export { DailyReports, dayOf } from './reports/daily.ts';
 export { Tally } from './reports/tally.ts';

@@ -27,5 +27,6 @@ export { BodyHash, sealArc, signDkim, signDkimWith } from './dkim.ts';
 export type { SigningKey } from './dkim.ts';
 export { createDomainKeys, publicRecord, readSecret, signingKeys } from './keys.ts';
 export type { NewKey } from './keys.ts';
+export { sameOrganization } from './organization.ts';
 export { checkRecords, recordsOf } from './records.ts';
 export type { DnsRecord, DomainFacts, Lookup, TlsaData, Verdict } from './records.ts';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { simpleParser } from 'mailparser';
 import { seededRandom, silent } from '../../src/base/index.ts';
-import { DailyReports, Tally, dayOf, dmarcReportAddresses, permissionName, tlsReportAddresses } from '../../src/queue/index.ts';
+import { DailyReports, Tally, dayOf, dmarcReportAddresses, tlsReportAddresses } from '../../src/queue/index.ts';
 import type { DmarcSeen, TlsSession } from '../../src/queue/index.ts';
 import { sealNamed } from '../../src/seal/index.ts';
 import { reportName } from '../../src/store/index.ts';
@@ -31,7 +31,6 @@ describe('queue/reports', () => {
       assert.deepEqual(tlsReportAddresses([`v=TLSRPTv1; rua=mailto:${bad}`]), [], bad);
       assert.deepEqual(dmarcReportAddresses([`mailto:${bad}`]), [], bad);
     }
-    assert.deepEqual([permissionName('there.test', 'there.test'), permissionName('a.there.test', 'there.test'), permissionName('there.test', 'else.test')], [null, null, 'there.test._report._dmarc.else.test']);
   });
 
   it('reads the frozen form of counts', () => {
@@ -99,6 +98,27 @@ describe('queue/reports', () => {
     assert.equal(dmarc.report.match(/<record>/g)!.length, 2);
     for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<identifiers><envelope_from>there.test</envelope_from><header_from>', '<identifiers><envelope_from></envelope_from><header_from>', '<scope>mfrom</scope><result>softfail</result>', '<scope>helo</scope><result>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
     for (const r of all) await settled(r.stop());
+    await settled(world.stop());
+  });
+
+  it('go to the organization that asks for them, to another only where that wants them (RFC 7489 §7.1)', async () => {
+    const clock = new WholeClock();
+    const world = new QueueWorld(clock);
+    const net = new FakeNet();
+    const settled = <T>(promise: Promise<T>): Promise<T> => clock.settled(promise);
+    const { queue } = await settled(world.member(net));
+    const asked: string[] = [];
+    const reports = new DailyReports({ queue, dns: { txt: async (name) => (asked.push(name), []) }, hostname: 'mx.here.test', sender: () => ({ domain: 'here.test', keys: [] }), clock, random: seededRandom(7), logger: silent });
+    const day = dayOf(clock.now());
+    reports.record(seen({ domain: 'mail.bank.co.uk', rua: ['mailto:a@bank.co.uk', 'mailto:b@reports.bank.co.uk', 'mailto:c@other.co.uk', 'mailto:d@co.uk'] }));
+    reports.record(seen({ domain: 'joe.github.io', rua: ['mailto:e@github.io', 'mailto:f@joe.github.io'] }));
+    await settled(reports.flush());
+    await settled(reports.send(day));
+    await clock.advance(60_000);
+    for (let k = 0; k < 100 && net.sent.length < 3; k++) await quiet();
+    assert.deepEqual(net.sent.map((s) => s.to[0]).sort(), ['a@bank.co.uk', 'b@reports.bank.co.uk', 'f@joe.github.io']);
+    assert.deepEqual(asked, ['mail.bank.co.uk._report._dmarc.other.co.uk', 'mail.bank.co.uk._report._dmarc.co.uk', 'joe.github.io._report._dmarc.github.io']);
+    await settled(reports.stop());
     await settled(world.stop());
   });
 

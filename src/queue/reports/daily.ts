@@ -6,6 +6,7 @@ import { Unavailable, limits, randomId, reason } from '../../base/index.ts';
 import type { Clock, Logger, Random } from '../../base/index.ts';
 import { openNamed, sealNamed } from '../../seal/index.ts';
 import { reportName, reportPrefix } from '../../store/index.ts';
+import { sameOrganization } from '../../verify/index.ts';
 import type { SigningKey } from '../../verify/index.ts';
 import type { Dns } from '../dns.ts';
 import { enqueue, plainSpec } from '../enqueue.ts';
@@ -179,8 +180,7 @@ export class DailyReports implements DmarcRecorder {
     const begin = Date.parse(`${day}T00:00:00Z`);
     const report = dmarcReport({ organization: hostname, contact: `postmaster@${from.domain}`, id, from: begin, to: begin + DAY_MS, rows });
     for (const { address, domain: where, bytesMax } of dmarcReportAddresses(rows.at(-1)![0].rua)) {
-      const permission = permissionName(domain, where);
-      if (permission !== null && !(await this.#texts(permission)).some((t) => /^v=DMARC1\b/i.test(t))) continue;
+      if (!(await sameOrganization(domain, where)) && !(await this.#texts(permissionName(domain, where))).some((t) => /^v=DMARC1\b/i.test(t))) continue;
       await this.#enqueue(address, id, (at) => ({
         subject: `Report Domain: ${domain} Submitter: ${from.domain} Report-ID: <${id}@${from.domain}>`,
         fields: '', type: 'multipart/mixed',

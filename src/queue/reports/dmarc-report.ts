@@ -37,11 +37,8 @@ export function dmarcReportAddresses(rua: readonly string[]): ReportTarget[] {
   return rua.map(mailtoOf).filter((to) => to !== null).slice(0, 5);
 }
 
-/** The record by which another domain says that it wants reports about this one (§7.1), or null where none is needed. */
-export function permissionName(about: string, to: string): string | null {
-  if (to === about || about.endsWith(`.${to}`) || to.endsWith(`.${about}`)) return null;
-  return `${about}._report._dmarc.${to}`;
-}
+/** The record by which another organization's domain says that it wants reports about this one (§7.1). */
+export const permissionName = (about: string, to: string): string => `${about}._report._dmarc.${to}`;
 
 export interface DmarcReportOptions {
   organization: string;
