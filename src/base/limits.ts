@@ -46,10 +46,10 @@ export const limits = {
   imap_line_bytes_max: 1 * MIB,
   /** A literal that is not a message (a name, a password, a search text). */
   imap_literal_bytes_max: 1 * MIB,
-  /** Larger literals of all connections together: of a hundred connections one user could fill the memory by halves of commands. */
-  imap_literals_bytes_max: 64 * MIB,
-  /** Up to here a literal is not counted. */
-  imap_literal_small_bytes: 64 * KIB,
+  /** What is in memory of all connections' long commands together: of a hundred connections one user could fill the memory by halves of commands. */
+  imap_commands_bytes_max: 64 * MIB,
+  /** Up to here a command is not long, and nothing of it is counted. */
+  imap_command_small_bytes: 64 * KIB,
   /** All literals and lines of one command that is not APPEND. */
   imap_command_bytes_max: 4 * MIB,
   /** A line before authentication: nobody needs more. */
@@ -118,12 +118,16 @@ export const limits = {
   imap_notify_entries_max: 10_000,
   /** Event groups of one NOTIFY: every mailbox is looked at by each. */
   imap_notify_groups_max: 100,
+  /** Bytes of a NOTIFY: what it names is in memory as long as the connection. */
+  imap_notify_bytes_max: 128 * KIB,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
   /** Messages of a mailbox for which what SORT and THREAD compare is kept: about 60 bytes each for each criterion in use, 250 for threads. */
   sort_kept_messages_max: 100_000,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
   search_contexts_max: 16,
+  /** Bytes of such a search as the client wrote it: its keys are in memory as long as the connection. */
+  search_context_bytes_max: 16 * KIB,
   /** Bytes of one part of a search index: about 2,000 messages, one request to the store. */
   search_index_part_bytes: 1 * MIB,
   /** Bytes of all users' search indexes in memory: about 130,000 messages of 4 KB; beyond it parts are read again when they are asked for. */

@@ -54,7 +54,7 @@ export class Connection implements Context, Owner, Told {
     const secureContext = implicitTls ? host.secureContext() : null;
     if (implicitTls && secureContext === null) throw new Error('no certificate');
     this.#begun = host.clock.monotonic();
-    this.transport = new Transport(this, socket, secureContext, this.#begun, host.literals);
+    this.transport = new Transport(this, socket, secureContext, this.#begun, host.commandRoom);
     if (!implicitTls) this.secured();
   }
 

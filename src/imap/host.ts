@@ -4,7 +4,7 @@ import type { Clock, Limits, Logger } from '../base/index.ts';
 import type { Connection } from './conn.ts';
 import type { Backend } from './session.ts';
 import type { Turns } from './turns.ts';
-import type { LiteralRoom } from './wire/index.ts';
+import type { CommandRoom } from './wire/index.ts';
 
 export interface Host {
   readonly backend: Backend;
@@ -16,7 +16,7 @@ export interface Host {
   /** Capabilities that are not offered, in upper case. */
   readonly withheld: ReadonlySet<string>;
   readonly turns: Turns;
-  readonly literals: LiteralRoom;
+  readonly commandRoom: CommandRoom;
   /** Null: no TLS here. */
   secureContext(): SecureContext | null;
   closed(connection: Connection): void;

@@ -38,7 +38,7 @@ export class ImapServer implements Host {
   readonly limits: Limits;
   readonly withheld: ReadonlySet<string>;
   readonly turns: Turns;
-  readonly literals = { used: 0 };
+  readonly commandRoom = { used: 0 };
   readonly secureContext: () => SecureContext | null;
   /** Connections that a bug has ended. */
   bugs = 0;

@@ -8,7 +8,7 @@ import { limits } from '../base/index.ts';
 import { Deflated } from './deflated.ts';
 import type { Ending } from './deflated.ts';
 import { CommandReader, Writer } from './wire/index.ts';
-import type { Arrival, LiteralRoom } from './wire/index.ts';
+import type { Arrival, CommandRoom } from './wire/index.ts';
 
 /** Bytes that may wait in the reader before the socket is no longer read. */
 const INPUT_BYTES_MAX = 256 * 1024;
@@ -55,7 +55,7 @@ export class Transport {
   #taken = 0;
 
   /** `secureContext`: TLS from the first byte. `now` is monotonic. */
-  constructor(owner: Owner, socket: Socket, secureContext: SecureContext | null, now: number, room?: LiteralRoom) {
+  constructor(owner: Owner, socket: Socket, secureContext: SecureContext | null, now: number, room?: CommandRoom) {
     this.#owner = owner;
     this.reader = new CommandReader(room);
     this.secure = this.handshaking = secureContext !== null;

@@ -99,35 +99,48 @@ describe('imap: bounds', () => {
     wire.close();
   });
 
-  it('large literals of all connections together, which are free again when their commands are done or gone', async () => {
-    const kept = limits.imap_literals_bytes_max;
-    limits.imap_literals_bytes_max = 300_000;
+  it('long commands of all connections together, which are free again when their commands are done or gone', async () => {
+    const kept = limits.imap_commands_bytes_max;
+    limits.imap_commands_bytes_max = 200_000;
     try {
+      const used = async (right: (bytes: number) => boolean) => {
+        for (let i = 0; i < 500 && !right(world.server.commandRoom.used); i++) await turn();
+        assert.ok(right(world.server.commandRoom.used), String(world.server.commandRoom.used));
+      };
       const [first, second] = [await dial(world.port, { login: true }), await dial(world.port, { login: true })];
       const half = `SEARCH SUBJECT {200000+}\r\n${'x'.repeat(150_000)}`;
+      const long = 'a SEARCH SUBJECT {200000+}'.length + 200_000 - limits.imap_command_small_bytes;
       const rest = `${'x'.repeat(50_000)}\r\n`;
       for (const wire of [first, second]) await wire.command('s', 'SELECT INBOX');
       first.send(`a ${half}`);
-      await turn();
-      assert.equal(world.server.literals.used, 200_000);
-      assert.deepEqual(await second.command('a', 'SEARCH SUBJECT {200000}'), ['a BAD [TOOBIG] too many large literals at once, try again']);
+      await used((n) => n === long);
+      assert.deepEqual(await second.command('a', 'SEARCH SUBJECT {200000}'), ['a BAD [TOOBIG] too many long commands at once, try again']);
       second.send(`b ${half}${rest}`);
-      assert.deepEqual(await second.until('b'), ['b BAD [TOOBIG] too many large literals at once, try again']);
+      assert.deepEqual(await second.until('b'), ['b BAD [TOOBIG] too many long commands at once, try again']);
       assert.match((await second.command('c', `SEARCH SUBJECT {3+}\r\nabc`)).at(-1)!, /^c OK/);
       first.send(rest);
       assert.match((await first.until('a')).at(-1)!, /^a OK/);
-      await turn();
-      assert.equal(world.server.literals.used, 0);
+      await used((n) => n === 0);
       second.send(`d ${half}`);
-      await turn();
-      assert.equal(world.server.literals.used, 200_000);
+      await used((n) => n === long);
       second.close();
-      await turn();
-      assert.equal(world.server.literals.used, 0);
+      await used((n) => n === 0);
       assert.match((await first.command('e', `${half}${rest.trimEnd()}`)).at(-1)!, /^e OK/);
       first.close();
+      await turn();
+      // A line that has not ended, and many small literals.
+      const [line, small] = [await dial(world.port, { login: true }), await dial(world.port, { login: true })];
+      line.send(`a SEARCH SUBJECT ${'x'.repeat(150_000)}`);
+      await used((n) => n > 80_000);
+      await small.command('s', 'SELECT INBOX');
+      small.send(`b SEARCH ${`SUBJECT {60000+}\r\n${'x'.repeat(60_000)} `.repeat(6)}ALL\r\n`);
+      assert.deepEqual(await small.until('b'), ['b BAD [TOOBIG] too many long commands at once, try again']);
+      small.send(`c SEARCH SUBJECT ${'x'.repeat(300_000)}`);
+      assert.equal(await small.rest(), 'c BAD [TOOBIG] too many long commands at once, try again\r\n* BYE too many long commands at once, try again\r\n');
+      line.close();
+      await used((n) => n === 0);
     } finally {
-      limits.imap_literals_bytes_max = kept;
+      limits.imap_commands_bytes_max = kept;
     }
   });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { limits } from '../../src/base/index.ts';
 import { dial, play, startWorld } from './dialogue.ts';
 import type { Wire, World } from './dialogue.ts';
 
@@ -142,6 +143,8 @@ describe('imap: searches kept up to date (CONTEXT=SEARCH, CONTEXT=SORT)', () => 
     const last = await wire.command('C1', 'SEARCH RETURN (UPDATE COUNT) ALL');
     assert.match(last[1], /^\* NO \[NOUPDATE "C1"\]/);
     await wire.command('C2', 'SELECT INBOX');
+    const long = await wire.command('D1', `SEARCH RETURN (UPDATE COUNT) SUBJECT "${'x'.repeat(limits.search_context_bytes_max)}"`);
+    assert.match(long[1], /^\* NO \[NOUPDATE "D1"\]/);
     assert.equal((await wire.command('C3', 'CANCELUPDATE "A2"'))[0].startsWith('C3 BAD'), true);
   });
 });

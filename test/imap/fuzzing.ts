@@ -119,7 +119,7 @@ export class Fuzzer {
   #connect(): Memory {
     const socket = new Memory({ allowHalfOpen: true });
     const logger = createLogger('error', (line) => this.#bugs.push(line));
-    const host = { backend: new FakeBackend(this.#user), clock: systemClock, logger, hostname: 'h', withheld: new Set<string>(), literals: { used: 0 }, turns: new Turns(systemClock), secureContext: () => null, closed() {}, failed: () => void this.#bugs.push('failed') };
+    const host = { backend: new FakeBackend(this.#user), clock: systemClock, logger, hostname: 'h', withheld: new Set<string>(), commandRoom: { used: 0 }, turns: new Turns(systemClock), secureContext: () => null, closed() {}, failed: () => void this.#bugs.push('failed') };
     new Connection(host, socket as unknown as Socket, '127.0.0.1', false);
     return socket;
   }

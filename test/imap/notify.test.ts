@@ -367,5 +367,6 @@ describe('imap: NOTIFY', () => {
     }
     assert.match(await refused('ESEARCH IN (selected-delayed) ALL'), /^x BAD /);
     assert.match(await refused(`NOTIFY SET${' (personal NONE)'.repeat(101)}`), /^x NO \[NOTIFICATIONOVERFLOW\] /);
+    assert.match(await refused(`NOTIFY SET (mailboxes (${`${'x'.repeat(900)} `.repeat(150)}y) NONE)`), /^x NO \[NOTIFICATIONOVERFLOW\] /);
   });
 });

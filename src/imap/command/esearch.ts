@@ -107,7 +107,7 @@ async function one(context: Context, { tag, returned, key }: Parsed, selected: S
   // §2.1: nothing of mailboxes without a match.
   if (text !== '') out.line(`* ESEARCH (${correlator}) UID${text}`);
   if (returned.options.has('UPDATE') && context.isOpen && view === context.view) {
-    const kept = view.contexts.add(view, { tag, correlator, byUid: true, key, order: null, items: returned.items ?? [] }, version, found);
+    const kept = view.contexts.add(view, { tag, correlator, byUid: true, key, order: null, items: returned.items ?? [], bytes: returned.bytes ?? 0 }, version, found);
     if (!kept) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
   }
   if (out.full) await out.drain();

@@ -49,6 +49,7 @@ export const NOTHING: NotifyRequest = { status: false, selected: null, groups: [
 
 /** Everything behind SET. Throws Malformed, Refused(BADEVENT). */
 export function parseRequest(args: Args): NotifyRequest {
+  if (args.bytes > limits.imap_notify_bytes_max) throw new Refused('more is asked for than is kept', 'NOTIFICATIONOVERFLOW');
   const request: NotifyRequest = { status: false, selected: null, groups: [] };
   args.sp();
   if (args.skip('STATUS ')) request.status = true;

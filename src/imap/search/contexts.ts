@@ -30,6 +30,8 @@ interface Asked {
   order: readonly SortKey[] | null;
   /** Of new messages that come into the result (RFC 5465 §7); empty: nothing. */
   items: readonly Item[];
+  /** Of its command. */
+  bytes: number;
 }
 
 interface Updating extends Asked {
@@ -52,11 +54,12 @@ export class Contexts {
     return this.#all.has(tag);
   }
 
-  /** False when this search can't be kept up to date: too many are, or it changes with the clock, with numbers or with how well messages match. */
+  /** False when this search can't be kept up to date: too many are, it is too long, or it changes with the clock, with numbers or with how well messages match. */
   add(view: View, asked: Asked, version: number, found: Found): boolean {
     const moving = (['older', 'younger', 'seq'] as const).some((op) => uses(asked.key, op));
     const weighed = asked.order?.some(({ criterion }) => criterion === 'RELEVANCY') === true;
-    if (moving || weighed || this.#all.size >= limits.search_contexts_max) return false;
+    const tooMuch = this.#all.size >= limits.search_contexts_max || asked.bytes > limits.search_context_bytes_max;
+    if (moving || weighed || tooMuch) return false;
     this.#all.set(asked.tag, { ...asked, uids: found.uids, ordered: found.ordered, version, last: lastUid(view) });
     return true;
   }

@@ -18,6 +18,8 @@ export interface Returned {
   partial: Partial | null;
   /** UPDATE: what to give of new messages that come into the result (RFC 5465 §7). */
   items?: Item[];
+  /** UPDATE: of the command, with all that is kept with the search. */
+  bytes?: number;
 }
 
 /** What was found: UIDs ascending, and in the order to be told (the same where nothing sorts). */
@@ -52,7 +54,7 @@ export function parseReturn(args: Args): Returned {
   if (partial !== null && options.has('ALL')) throw new Malformed('ALL and PARTIAL exclude each other');
   const tells = partial !== null || [...options].some((option) => option !== 'UPDATE' && option !== 'CONTEXT' && option !== 'RELEVANCY');
   if (!tells) options.add('ALL');
-  return { options, partial, items };
+  return { options, partial, items, bytes: args.bytes };
 }
 
 /** UIDs ascending that SAVE keeps, and whose MODSEQs count (RFC 5182 §2.4, RFC 7162 §3.1.10, RFC 9394 §3.2). */

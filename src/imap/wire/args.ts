@@ -49,6 +49,11 @@ export class Args {
     return this.text.slice(0, this.text.indexOf(' '));
   }
 
+  /** Of the whole command, literals included. */
+  get bytes(): number {
+    return this.literals.reduce((sum, literal) => sum + literal.bytes.length, this.text.length);
+  }
+
   /** Whether nothing is left. */
   get done(): boolean {
     return this.at >= this.text.length;

@@ -9,7 +9,7 @@ export type { Literal } from './args.ts';
 export { formatDateTime, parseDate, parseDateTime } from './date.ts';
 export { isAtom, nstring, oldName, quote, quoteMailbox, quoteUtf8 } from './quote.ts';
 export { CommandReader } from './reader.ts';
-export type { Arrival, LiteralRoom } from './reader.ts';
+export type { Arrival, CommandRoom } from './reader.ts';
 export { SAVED_RESULT, SequenceSet, formatSet, parseSequenceSet } from './sequence-set.ts';
 export { decodeUtf7, decodeUtf8, encodeUtf7, encodeUtf8 } from './utf7.ts';
 export { Writer } from './writer.ts';

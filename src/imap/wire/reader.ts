@@ -21,14 +21,16 @@ export type Arrival =
 
 const NONE: Literal[] = [];
 
+const NO_ROOM = 'too many long commands at once, try again';
+
 const HEADER = /(~?)\{([0-9]{1,16})(\+?)\}$/;
 /** What stands before a message literal at least: a literal directly behind it is the mailbox. */
 const APPEND = /^[^ ]+ (?:APPEND |(?:UID )?REPLACE [^ ]+ )/i;
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Bytes of larger literals that are in memory, of all connections of a server. */
-export interface LiteralRoom {
+/** Bytes of long commands that are in memory, of all connections of a server. */
+export interface CommandRoom {
   used: number;
 }
 
@@ -60,12 +62,12 @@ export class CommandReader {
   #inMessages = false;
   /** Where the mailbox begins in a command that takes a message; -1: it is another. Known from its first literal on. */
   #append = -1;
-  readonly #room: LiteralRoom;
+  readonly #room: CommandRoom;
   /** What this connection has of it, for the command that is read or runs. */
   #held = 0;
   #over = false;
 
-  constructor(room: LiteralRoom = { used: 0 }) {
+  constructor(room: CommandRoom = { used: 0 }) {
     this.#room = room;
   }
 
@@ -164,16 +166,16 @@ export class CommandReader {
       const end = chunk.indexOf(LF);
       const n = end < 0 ? chunk.length : end + 1;
       if (this.#used + n > this.#lineMax() + 2) {
-        const text = this.#text + (this.#partial?.toString('latin1', 0, Math.min(this.#used, 100)) ?? chunk.toString('latin1', 0, 100));
-        this.clear();
-        return { kind: 'lost', text, literals: NONE, why: 'line too long' };
+        return this.#lost('line too long');
       }
       let line: string | null = null;
       if (end >= 0 && this.#used === 0) {
         line = chunk.toString('latin1', 0, end > 0 && chunk[end - 1] === CR ? end - 1 : end);
       } else {
         if (this.#partial === null || this.#partial.length < this.#used + n) {
-          const bigger = Buffer.allocUnsafeSlow(Math.max((this.#partial?.length ?? 0) * 2, this.#used + n));
+          const bytes = Math.max((this.#partial?.length ?? 0) * 2, this.#used + n);
+          if (!this.#fits(this.#bytes + bytes)) return this.#lost(NO_ROOM);
+          const bigger = Buffer.allocUnsafeSlow(bytes);
           this.#partial?.copy(bigger, 0, 0, this.#used);
           this.#partial = bigger;
         }
@@ -196,6 +198,7 @@ export class CommandReader {
     const header = !this.lines && line.charCodeAt(line.length - 1) === 0x7d ? HEADER.exec(line.length > 40 ? line.slice(-40) : line) : null;
     this.#bytes += line.length;
     if (this.#bytes > limits.imap_command_bytes_max) this.#refused ??= 'command too long';
+    else if (!this.#fits(this.#bytes)) this.#refused ??= NO_ROOM;
     // The text of a command that is only skipped is not kept, but for its tag.
     if (this.#refused === null || this.#text === '') this.#text += line;
     if (header === null) return this.#ended();
@@ -211,7 +214,7 @@ export class CommandReader {
     }
     const most = this.authenticated ? limits.imap_literal_bytes_max : limits.imap_line_unauthenticated_bytes_max;
     if (bytes > most || this.#bytes + bytes > (this.authenticated ? limits.imap_command_bytes_max : 2 * most)) this.#refused ??= 'literal too large';
-    else if (bytes > limits.imap_literal_small_bytes) this.#hold(bytes);
+    else if (!this.#fits(this.#bytes + bytes)) this.#refused ??= NO_ROOM;
     if (this.#refused !== null) {
       if (synchronizing) return this.#ended();
       if (bytes > limits.message_bytes_max) return this.#lost('literal too large');
@@ -227,12 +230,14 @@ export class CommandReader {
     return synchronizing ? { kind: 'continue', text: '', literals: NONE } : null;
   }
 
-  #hold(bytes: number): void {
-    if (this.#room.used + bytes > limits.imap_literals_bytes_max) this.#refused ??= 'too many large literals at once, try again';
-    else {
-      this.#room.used += bytes;
-      this.#held += bytes;
-    }
+  /** Takes room for a command of so many bytes; false when there is none. */
+  #fits(bytes: number): boolean {
+    const more = bytes - limits.imap_command_small_bytes - this.#held;
+    if (more <= 0) return true;
+    if (this.#room.used + more > limits.imap_commands_bytes_max) return false;
+    this.#room.used += more;
+    this.#held += more;
+    return true;
   }
 
   #message(bytes: number, synchronizing: boolean, eight: boolean): Arrival {
@@ -258,7 +263,8 @@ export class CommandReader {
   }
 
   #lost(why: string): Arrival {
-    const text = this.#text.slice(0, 200);
+    const begun = this.#partial?.toString('latin1', 0, Math.min(this.#used, 100)) ?? this.#queue[0]?.toString('latin1', 0, 100) ?? '';
+    const text = (this.#text + begun).slice(0, 200);
     this.clear();
     return { kind: 'lost', text, literals: NONE, why };
   }
