@@ -8,7 +8,7 @@ import type { ObjectStore } from '../store/index.ts';
 import { Cache, MemoryBudget } from './memory.ts';
 
 /** Messages up to this size are read and kept whole. */
-const WHOLE_BYTES_MAX = 256 * 1024;
+export const WHOLE_BYTES_MAX = 256 * 1024;
 /** Chunks of larger ones. Who asks for more at once reads on and won't ask again: such a read is neither kept nor found. */
 const CHUNKS_MAX = 4;
 
@@ -37,6 +37,16 @@ export class BlobCache {
     this.#forgotten++;
     const prefix = blobName(root, '');
     this.#kept.forget((key) => key.startsWith(prefix));
+  }
+
+  /** A small message whose text is at hand, of a user who is logged in here: mail apps and the search index ask for new mail at once. */
+  hold(root: string, blob: string, plain: Buffer): void {
+    if (plain.length <= WHOLE_BYTES_MAX) this.#kept.set(blobName(root, blob), plain, plain.length);
+  }
+
+  /** The whole of a small message, if it is kept. */
+  held(root: string, blob: string): Buffer | null {
+    return this.#kept.get(blobName(root, blob)) ?? null;
   }
 
   /** Bytes [from, to) of the message as received. Corrupt when the blob is gone or altered; Unavailable. */

@@ -9,6 +9,7 @@ import type { AddedMessage } from '../state/index.ts';
 import { blobName } from '../store/index.ts';
 import { threadIdOf } from './appender.ts';
 import { storeBeside } from './beside.ts';
+import { WHOLE_BYTES_MAX } from './blobs.ts';
 import { Incoming } from './incoming.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
 import type { Replica } from './replica.ts';
@@ -22,6 +23,9 @@ interface Target {
   /** The address as the directory has it, for the delivery key. */
   address: string;
 }
+
+/** Then its mail may be in memory here. */
+const isLoggedIn = (user: UserLog): boolean => user.codec.ring !== null;
 
 const recordOf = (recipient: Recipient): UserRecord => (recipient.target as Target).record;
 
@@ -88,7 +92,9 @@ class Delivery implements Transaction {
     this.#info = info;
     this.#counts = counts;
     this.#records = [...new Map(info.recipients.map((r) => [recordOf(r).id, recordOf(r)])).values()];
-    this.#incoming = new Incoming(this.#records.map((record) => options.logOf(record).keys.blob), options.replica.random, options.replica.spoolBudget);
+    const users = this.#records.map(options.logOf);
+    const { random, spoolBudget } = options.replica;
+    this.#incoming = new Incoming(users.map((user) => user.keys.blob), random, spoolBudget, users.some(isLoggedIn) ? WHOLE_BYTES_MAX : -1);
   }
 
   get received(): number {
@@ -132,6 +138,7 @@ class Delivery implements Transaction {
     user.writers++;
     try {
       await this.#deliver(user, arrived, copy, recipient, prefix(recipient), junk);
+      if (arrived.plain !== null && isLoggedIn(user)) this.#o.replica.blobs.hold(user.root, copy.blob, arrived.plain);
     } finally {
       user.writers--;
     }

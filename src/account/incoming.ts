@@ -1,6 +1,6 @@
 // One message while it arrives, by SMTP, LMTP or APPEND: scanned once, hashed once, sealed for each user as it comes.
 import { createHash } from 'node:crypto';
-import { Refused, limits, randomId } from '../base/index.ts';
+import { Refused, limits, owned, randomId } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
 import { MessageScanner, encodeIndex } from '../message/index.ts';
 import type { MessageIndex } from '../message/index.ts';
@@ -27,6 +27,8 @@ export interface Arrived {
   /** SHA-256 of the bytes as received. */
   digest: Buffer;
   plainBytes: number;
+  /** The message itself, where it was to be held and is small enough. */
+  plain: Buffer | null;
 }
 
 export class Incoming {
@@ -36,10 +38,14 @@ export class Incoming {
   readonly #spools: Spool[];
   readonly #random: Random;
   #bytes = 0;
+  readonly #plainBytesMax: number;
+  /** What has come so far; null: it is too much to be held. */
+  #plain: Buffer[] | null = [];
 
-  /** `keys`: one for each user that gets a copy, in order. */
-  constructor(keys: BlobPublicKey[], random: Random, budget: SpoolBudget) {
+  /** `keys`: one for each user that gets a copy, in order. A message of up to `plainBytesMax` is told as it came too. */
+  constructor(keys: BlobPublicKey[], random: Random, budget: SpoolBudget, plainBytesMax = -1) {
     this.#random = random;
+    this.#plainBytesMax = plainBytesMax;
     this.#sealers = keys.map((key) => new BlobSealer(key, random));
     this.#spools = keys.map(() => new Spool(random, budget));
   }
@@ -55,6 +61,8 @@ export class Incoming {
     if (this.#bytes > limits.message_bytes_max) throw new Refused('Message too large', 'TOOBIG', '552 5.3.4');
     this.#scanner.push(piece);
     this.#hash.update(piece);
+    if (this.#bytes > this.#plainBytesMax) this.#plain = null;
+    else this.#plain?.push(piece);
     for (let i = 0; i < this.#sealers.length; i++) await this.#spools[i].push(this.#sealers[i].push(piece));
   }
 
@@ -67,7 +75,7 @@ export class Incoming {
       await this.#spools[i].push(sealed.pieces);
       copies.push({ blob: randomId(this.#random, BLOB_ID_BITS), contentKey: sealed.contentKey, sealedBytes: sealed.sealedBytes, spool: this.#spools[i] });
     }
-    return { arrived: { index, stored: encodeIndex(index), digest: this.#hash.digest(), plainBytes: this.#bytes }, copies };
+    return { arrived: { index, stored: encodeIndex(index), digest: this.#hash.digest(), plainBytes: this.#bytes, plain: this.#plain && owned(Buffer.concat(this.#plain)) }, copies };
   }
 
   dispose(): void {

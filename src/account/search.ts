@@ -5,18 +5,18 @@ import { Corrupt, Refused, reason } from '../base/index.ts';
 import type { Clock, Logger, MailboxId, Random, Uid } from '../base/index.ts';
 import { decodeIndex, foldedHeader, readTexts } from '../message/index.ts';
 import type { ReadBytes } from '../message/index.ts';
-import { openBlob, openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
+import { openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
 import type { UserState } from '../state/index.ts';
 import type { Content, Wanted } from '../state/index.ts';
 import { blobName } from '../store/index.ts';
+import { WHOLE_BYTES_MAX } from './blobs.ts';
+import type { BlobCache } from './blobs.ts';
 import { SearchIndex } from './search-index.ts';
 import { SearchStore } from './search-store.ts';
 import type { SearchMemory } from './search-memory.ts';
 import type { UserLog } from './user-log.ts';
 
 const NOTHING = Buffer.alloc(0);
-/** What is read whole, for its final tag is checked too. */
-const WHOLE_BYTES_MAX = 256 * 1024;
 
 /** After something changed: whatever comes with it comes first. */
 const LOOK_MS = 3_000;
@@ -45,6 +45,7 @@ export interface SearchTools {
   random: Random;
   logger: Logger;
   memory: SearchMemory;
+  blobs: BlobCache;
 }
 
 export class UserSearch {
@@ -212,17 +213,18 @@ export class UserSearch {
     return (await readTexts(index, prefix.length, read))!;
   }
 
-  /** Without the cache of opened messages: what passes here once is not asked for again soon. */
+  /** What is in memory is not read again, and what is read is not kept: what passes here once is not asked for again soon. */
   async #read(content: Content, from: number, to: number): Promise<Buffer> {
     const { store, root } = this.#user.at;
     const name = blobName(root, content.blob);
     const end = Math.min(to, content.plainBytes);
     if (from >= end) return NOTHING;
-    const whole = content.plainBytes <= WHOLE_BYTES_MAX;
-    const range = whole ? undefined : sealedRange(from, end, content.plainBytes);
+    const held = this.#tools.blobs.held(root, content.blob);
+    if (held !== null) return held.subarray(from, end);
+    const range = content.plainBytes <= WHOLE_BYTES_MAX ? undefined : sealedRange(from, end, content.plainBytes);
     const object = await store.get(name, range);
     if (!object) throw new Corrupt(`${name}: the blob is missing`);
-    return whole ? openBlob(content.contentKey, object.bytes).subarray(from, end) : openRange(content.contentKey, object.bytes, range!.from, from, end);
+    return openRange(content.contentKey, object.bytes, range?.from ?? 0, from, end);
   }
 }
 

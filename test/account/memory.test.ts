@@ -104,6 +104,25 @@ describe('one budget of memory', () => {
       assert.deepEqual(await contents(session, 'Archive'), before[1]);
     });
 
+    it('new mail of who is logged in here is at hand; of who is not, or too large, it is not', async () => {
+      const kept = () => budget.parts.messages;
+      await a.deliver(bob.address, mail('before', 'somebody is not there\r\n'));
+      assert.equal(kept(), 0, 'nobody is logged in');
+      const session = await world.settled(a.login(bob));
+      const box = await session.select('INBOX', true);
+      const text = mail('now', 'here is a text\r\n');
+      await a.deliver(bob.address, text);
+      assert.ok(kept() >= text.length && kept() < 2 * text.length, `${kept()} bytes for ${text.length}`);
+      await a.deliver(bob.address, mail('large', 'x'.repeat(70).concat('\r\n').repeat(4000)));
+      assert.ok(kept() < 2 * text.length, 'what is larger than is kept whole is not held');
+      const gets = a.mail.counts.get;
+      assert.ok((await box.read(box.index.uids[1], 0, Infinity))!.toString('latin1').endsWith(text));
+      assert.equal(a.mail.counts.get, gets, 'read without the store');
+      session.close();
+      await world.advance(2 * limits.user_linger_ms);
+      assert.equal(kept(), 0, 'who has left takes nothing');
+    });
+
     it('slices of a large message are fetched once', async () => {
       const bytes = Buffer.alloc(900 * KIB, 'abcdefghi\r\n');
       bytes.write('Subject: large\r\n\r\n');

@@ -50,6 +50,21 @@ describe('account: search index', () => {
   const written = (replica: TestReplica) => world.settled(indexAt(replica).write());
   const fill = async (session: Session, from = 0, to = 20) => append(session, 'INBOX', Array.from({ length: to - from }, (_, k) => mail(`letter ${from + k}`, `A ${BIRDS[(from + k) % 10]} and nothing else, ${'ab'.repeat(from + k)}.\r\n`)));
 
+  it('learns new mail of who is logged in here without the store', async () => {
+    const session = await a.login(bob);
+    await world.settled(session.select('INBOX', true));
+    await a.deliver(bob.address, mail('new', 'a heron\r\n'));
+    const gets = a.mail.counts.get;
+    const learnt = () => world.settled(a.users.find(bob.id)!.search!.catchUp());
+    await learnt();
+    assert.equal(a.mail.counts.get, gets, 'nothing was read');
+    assert.deepEqual(await find(a, session, 'BODY heron'), { places: [0], read: 1 });
+    assert.deepEqual(await find(a, session, 'BODY pelican'), { places: [], read: 0 }, 'it was learnt');
+    await append(session, 'INBOX', [mail('of another', 'a pelican\r\n')]);
+    await learnt();
+    assert.equal(a.mail.counts.get, gets + 1, 'what came another way is read');
+  });
+
   it('what one replica has read, another need not read; names and bytes say nothing', async () => {
     const session = await a.login(bob);
     await fill(session);
