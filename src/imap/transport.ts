@@ -10,8 +10,9 @@ import type { Ending } from './deflated.ts';
 import { CommandReader, Writer } from './wire/index.ts';
 import type { Arrival, CommandRoom } from './wire/index.ts';
 
-/** Bytes that may wait in the reader before the socket is no longer read. */
+/** Bytes that may wait in the reader before the socket is no longer read; from a stranger a command or two. */
 const INPUT_BYTES_MAX = 256 * 1024;
+const STRANGER_INPUT_BYTES_MAX = 32 * 1024;
 
 /** Thrown inside a command when the client has gone: nothing is left to answer. */
 export class Gone extends Error {
@@ -110,10 +111,14 @@ export class Transport {
     if (this.closed || this.ending) throw new Gone('the connection is gone');
   }
 
+  get #inputMax(): number {
+    return this.reader.authenticated ? INPUT_BYTES_MAX : STRANGER_INPUT_BYTES_MAX;
+  }
+
   /** Reads the socket again when enough was taken. */
   resume(): void {
     if (this.reader.buffered === 0) this.#deflated?.more();
-    if (this.reader.buffered <= INPUT_BYTES_MAX / 2 && this.#socket.isPaused()) this.#socket.resume();
+    if (this.reader.buffered <= this.#inputMax / 2 && this.#socket.isPaused()) this.#socket.resume();
   }
 
   #woken(): void {
@@ -235,7 +240,7 @@ export class Transport {
     this.reader.push(chunk);
     // Before log-in only finished commands count as a sign of life: a drip of bytes does not.
     if (this.reader.authenticated) this.#heard = true;
-    if (this.reader.buffered > INPUT_BYTES_MAX) this.#socket.pause();
+    if (this.reader.buffered > this.#inputMax) this.#socket.pause();
     if (this.#wake !== null) this.#woken();
     else this.#owner.received();
   }
