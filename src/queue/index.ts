@@ -57,7 +57,7 @@ export { SevenBitForms } from './seven-bit-forms.ts';
 export { inSevenBits } from './seven-bits.ts';
 export { srsAddress, srsSender } from './srs.ts';
 export { StsPolicies, decodePolicy, encodePolicy, parseStsPolicy, stsAllows, stsRecordId } from './sts.ts';
-export type { KeptPolicy, PolicyShelf, StsPolicy } from './sts.ts';
+export type { KeptPolicy, PolicyShelf, StsPolicy, UnreadPolicy } from './sts.ts';
 export { targetsFor } from './tls-policy.ts';
 export type { Demand } from './tls-policy.ts';
 export type { Onward } from './take-in.ts';

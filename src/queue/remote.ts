@@ -60,10 +60,13 @@ export class NotConnected extends Unavailable {
   readonly tls: TlsFailure | null;
   /** What it answered for good to EHLO and to HELO, or empty. */
   readonly refusal: string;
-  constructor(text: string, tls: TlsFailure | null = null, refusal = '') {
+  /** Own address of the connection, or empty. */
+  readonly from: string;
+  constructor(text: string, { tls = null, refusal = '', from = '' }: Partial<Pick<NotConnected, 'tls' | 'refusal' | 'from'>> = {}) {
     super(text);
     this.tls = tls;
     this.refusal = refusal;
+    this.from = from;
   }
 }
 
@@ -138,9 +141,11 @@ export class Remote {
 
   /** Connects, says EHLO, upgrades, checks what is asked of its TLS, logs in. NotConnected. */
   static async connect(host: Host, port: number, settings: RemoteSettings, demand: Demand = { kind: 'may' }): Promise<Remote> {
-    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`, e instanceof TlsFailure ? e : null, refusalOf(e));
+    let from = '';
+    const say = (e: unknown) => new NotConnected(`${host.name} [${host.address}]: ${reason(e)}`, { tls: e instanceof TlsFailure ? e : null, refusal: refusalOf(e), from });
     if (demand.kind === 'never') throw say(new TlsFailure(demand.type, demand.why));
     const socket = await dial(host.address, port, settings).catch((e) => Promise.reject(say(e)));
+    from = socket.localAddress ?? '';
     let failure: TlsFailure;
     try {
       return await Remote.#connect(host, port, settings, demand, socket, false);
@@ -201,6 +206,11 @@ export class Remote {
       throw e;
     }
     return remote;
+  }
+
+  /** Own address of the connection, or empty. */
+  get from(): string {
+    return this.#socket?.localAddress ?? '';
   }
 
   get #socket(): Socket | null {

@@ -6,8 +6,9 @@ import type { Dns, Host } from './dns.ts';
 import { domainOf } from './header.ts';
 import { NotConnected, Remote, outcomeOf } from './remote.ts';
 import type { Envelope, RemoteOutcome, RemoteSettings } from './remote.ts';
-import type { StsPolicy } from './sts.ts';
+import type { StsPolicy, UnreadPolicy } from './sts.ts';
 import { NO_POLICY, targetsFor } from './tls-policy.ts';
+import type { TlsFailure } from './tls-check.ts';
 import type { AppliedPolicy, Demand, Target } from './tls-policy.ts';
 import type { SignedDns } from './validating.ts';
 
@@ -28,7 +29,7 @@ export interface RouteOptions {
   /** For DANE; null: no resolver whose word counts. */
   signed?: SignedDns | null;
   /** For MTA-STS: the policy of a domain, or null. */
-  sts?: ((domain: string) => Promise<StsPolicy | null>) | null;
+  sts?: ((domain: string) => Promise<StsPolicy | UnreadPolicy | null>) | null;
   /** Own addresses that a sender's domain uses; none: as the machine likes. */
   from?: (domain: string) => readonly string[];
   /** Hears of each connection to a server that DNS names, for TLS-RPT. */
@@ -40,6 +41,8 @@ export interface TlsSession {
   domain: string;
   policy: AppliedPolicy;
   host: Host;
+  /** Own address of the connection, or empty. */
+  from: string;
   failure: { type: string; why: string } | null;
 }
 
@@ -121,19 +124,20 @@ export class Route {
     return last;
   }
 
-  async #connect(destination: string, { host, demand, policy }: Target, anyTls: boolean, from: readonly string[], greetingMs: number): Promise<Remote> {
+  async #connect(destination: string, { host, demand, policy, fault }: Target, anyTls: boolean, from: readonly string[], greetingMs: number): Promise<Remote> {
     const { smarthost, mxPort, onSession, hostname, clock } = this.#o;
     const settings: RemoteSettings = { hostname, clock, auth: smarthost?.auth ?? null, trusted: smarthost !== null && smarthost.auth !== null, implicitTls: smarthost?.port === 465, from, plain: this.#plain.has(host.name), greetingMs };
-    const counted = (failure: TlsSession['failure']) => {
-      if (!smarthost && !anyTls) onSession?.({ domain: destination, policy, host, failure });
+    const counted = (from: string, tls: TlsFailure | null) => {
+      const failure = tls ? { type: tls.type, why: tls.message } : fault ? { type: fault.type, why: fault.why } : null;
+      if (!smarthost && !anyTls) onSession?.({ domain: destination, policy, host, from, failure });
     };
     const asked: Demand = anyTls ? { kind: 'may' } : demand;
     try {
       const remote = await Remote.connect(host, smarthost?.port ?? mxPort, settings, asked);
-      counted(remote.tlsFailure && { type: remote.tlsFailure.type, why: remote.tlsFailure.message });
+      counted(remote.from, remote.tlsFailure);
       return remote;
     } catch (e) {
-      if (e instanceof NotConnected && e.tls) counted({ type: e.tls.type, why: e.tls.message });
+      if (e instanceof NotConnected && e.tls) counted(e.from, e.tls);
       throw e;
     }
   }

@@ -11,6 +11,13 @@ export interface StsPolicy {
   maxAgeMs: number;
 }
 
+/** A policy that a domain says it has and that could not be read; none is kept of former days. `type` as RFC 8460 §4.3.2 calls it. */
+export interface UnreadPolicy {
+  mode: 'unread';
+  type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
+  why: string;
+}
+
 /** A policy as it is kept. `id`: of the TXT record that led to it. Times: ms since 1970. */
 export interface KeptPolicy extends StsPolicy {
   domain: string;
@@ -58,6 +65,15 @@ export function parseStsPolicy(text: string): StsPolicy {
   return { mode, mx, maxAgeMs: Math.min(Number(age), MAX_AGE_S) * 1000 };
 }
 
+/** What OpenSSL and Node say of a certificate. */
+const CERTIFICATE = /CERT|SIGNATURE|UNABLE_TO_|CRL/;
+
+function unread(e: unknown): UnreadPolicy {
+  const { code = '' } = e as { code?: unknown };
+  const type = e instanceof Malformed ? 'sts-policy-invalid' : CERTIFICATE.test(String(code)) ? 'sts-webpki-invalid' : 'sts-policy-fetch-error';
+  return { mode: 'unread', type, why: reason(e) };
+}
+
 /** §4.1: `*` stands for one label, the first. */
 export function stsAllows(policy: StsPolicy, host: string): boolean {
   const name = host.toLowerCase().replace(/\.$/, '');
@@ -93,21 +109,23 @@ interface Known {
   policy: KeptPolicy | null;
   askedAt: number;
   triedAt: number;
+  /** What went wrong with HTTPS the last time. */
+  fault: UnreadPolicy | null;
 }
 
 export class StsPolicies {
   readonly #o: StsOptions;
   readonly #known = new Map<string, Known>();
-  readonly #asking = new Map<string, Promise<StsPolicy | null>>();
+  readonly #asking = new Map<string, Promise<StsPolicy | UnreadPolicy | null>>();
 
   constructor(options: StsOptions) {
     this.#o = options;
   }
 
-  /** The policy in force, or null. Never rejects but with Unavailable of the store: a kept policy must not be overlooked. */
-  policyOf(domain: string): Promise<StsPolicy | null> {
+  /** The policy in force, or null; or why it is not known. Never rejects but with Unavailable of the store: a kept policy must not be overlooked. */
+  policyOf(domain: string): Promise<StsPolicy | UnreadPolicy | null> {
     const known = this.#known.get(domain);
-    if (known && this.#o.clock.monotonic() - known.askedAt < limits.sts_ask_ms && this.#isValid(known.policy)) return Promise.resolve(known.policy);
+    if (known && this.#o.clock.monotonic() - known.askedAt < limits.sts_ask_ms && this.#isValid(known.policy)) return Promise.resolve(known.policy ?? known.fault);
     let asking = this.#asking.get(domain);
     if (!asking) {
       asking = this.#ask(domain).finally(() => this.#asking.delete(domain));
@@ -121,7 +139,7 @@ export class StsPolicies {
     return p === null || this.#o.clock.now() - p.fetchedAt < p.maxAgeMs;
   }
 
-  async #ask(domain: string): Promise<StsPolicy | null> {
+  async #ask(domain: string): Promise<StsPolicy | UnreadPolicy | null> {
     const { dns, clock, logger } = this.#o;
     const known = this.#known.get(domain) ?? (await this.#load(domain));
     known.askedAt = clock.monotonic();
@@ -132,16 +150,19 @@ export class StsPolicies {
     } catch {
       // No record, or no answer: what is kept stays in force until its time is over (§3.3).
     }
+    if (id === null) known.fault = null;
     const old = known.policy !== null && clock.now() - known.policy.fetchedAt > limits.sts_refresh_ms;
     if (id !== null && (known.policy?.id !== id || old) && clock.monotonic() - known.triedAt > limits.sts_fetch_again_ms) {
       known.triedAt = clock.monotonic();
       try {
         await this.#fetch(domain, id, known);
+        known.fault = null;
       } catch (e) {
+        known.fault = unread(e);
         logger.info('a policy of MTA-STS was not read', { domain, why: reason(e) });
       }
     }
-    return known.policy;
+    return known.policy ?? known.fault;
   }
 
   async #load(domain: string): Promise<Known> {
@@ -156,7 +177,7 @@ export class StsPolicies {
       this.#o.logger.error('a kept policy of MTA-STS can not be read', { domain, why: reason(e) });
       policy = null;
     }
-    const known: Known = { policy, askedAt: -Infinity, triedAt: -Infinity };
+    const known: Known = { policy, askedAt: -Infinity, triedAt: -Infinity, fault: null };
     if (this.#known.size >= limits.sts_policies_max) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(domain, known);
     return known;

@@ -10,7 +10,7 @@ import { usableRecords } from './dane.ts';
 import { bareName } from './dns-message.ts';
 import type { DnsAnswer, Tlsa } from './dns-message.ts';
 import { stsAllows } from './sts.ts';
-import type { StsPolicy } from './sts.ts';
+import type { StsPolicy, UnreadPolicy } from './sts.ts';
 import type { SignedDns } from './validating.ts';
 
 /** What a server must show. */
@@ -36,7 +36,11 @@ export interface Target {
   host: Host;
   demand: Demand;
   policy: AppliedPolicy;
+  /** What is wrong with the policy itself, for the report. */
+  fault?: UnreadPolicy | null;
 }
+
+type Asked = Omit<Target, 'host'>;
 
 export const NO_POLICY: AppliedPolicy = { type: 'no-policy-found', strings: [], mx: [] };
 
@@ -44,7 +48,7 @@ export interface TlsPolicyOptions {
   dns: Dns;
   signed: SignedDns | null;
   /** The policy of a domain, or null; null: MTA-STS is off. */
-  sts: ((domain: string) => Promise<StsPolicy | null>) | null;
+  sts: ((domain: string) => Promise<StsPolicy | UnreadPolicy | null>) | null;
   random: Random;
   /** Port of mail servers, in the names of TLSA records. */
   port: number;
@@ -82,7 +86,7 @@ export async function targetsFor(domain: string, o: TlsPolicyOptions): Promise<T
   const answers = new Map<string, DnsAnswer>();
   const name = domainToASCII(domain);
   const [hosts, sts] = await Promise.all([hostsFor(domain, o.signed ? plainDns(o.signed, o.dns, answers) : o.dns, o.random), o.sts?.(name) ?? null]);
-  const dane = new Map<string, Promise<{ demand: Demand; policy: AppliedPolicy } | null>>();
+  const dane = new Map<string, Promise<Asked | null>>();
   return Promise.all(
     hosts.map(async (host): Promise<Target> => {
       let found = dane.get(host.name);
@@ -93,7 +97,7 @@ export async function targetsFor(domain: string, o: TlsPolicyOptions): Promise<T
 }
 
 /** Null: the domain or its server has no signed DNS, or no TLSA. */
-async function byDane(domain: string, host: string, answers: Map<string, DnsAnswer>, signed: SignedDns, port: number): Promise<{ demand: Demand; policy: AppliedPolicy } | null> {
+async function byDane(domain: string, host: string, answers: Map<string, DnsAnswer>, signed: SignedDns, port: number): Promise<Asked | null> {
   const mx = answers.get(`MX ${domain}`);
   const addresses = ['A', 'AAAA'].map((type) => answers.get(`${type} ${bareName(host)}`)).filter((a) => a !== undefined && a.addresses.length > 0);
   if (isIP(host) || !mx?.signed || addresses.length === 0 || !addresses.every((a) => a!.signed)) return null;
@@ -114,8 +118,9 @@ async function byDane(domain: string, host: string, answers: Map<string, DnsAnsw
   return null;
 }
 
-function bySts(host: string, sts: StsPolicy | null): { demand: Demand; policy: AppliedPolicy } {
+function bySts(host: string, sts: StsPolicy | UnreadPolicy | null): Asked {
   if (!sts || sts.mode === 'none') return { demand: { kind: 'may' }, policy: NO_POLICY };
+  if (sts.mode === 'unread') return { demand: { kind: 'may' }, policy: { ...NO_POLICY, type: 'sts' }, fault: sts };
   const policy: AppliedPolicy = { type: 'sts', strings: ['version: STSv1', `mode: ${sts.mode}`, ...sts.mx.map((m) => `mx: ${m}`), `max_age: ${sts.maxAgeMs / 1000}`], mx: sts.mx };
   const enforce = sts.mode === 'enforce';
   if (stsAllows(sts, host)) return { demand: { kind: 'pkix', enforce }, policy };

@@ -6,6 +6,7 @@ import { simpleParser } from 'mailparser';
 import { seededRandom, silent } from '../../src/base/index.ts';
 import { DailyReports, Tally, dayOf, dmarcReportAddresses, tlsReportAddresses } from '../../src/queue/index.ts';
 import type { DmarcSeen, TlsSession } from '../../src/queue/index.ts';
+import { tlsRow } from '../../src/queue/reports/tls-report.ts';
 import { sealNamed } from '../../src/seal/index.ts';
 import { reportName } from '../../src/store/index.ts';
 import { quiet } from '../log/world.ts';
@@ -14,9 +15,9 @@ import { FakeNet, QueueWorld } from './world.ts';
 
 const HOUR = 3_600_000;
 const sts = { type: 'sts' as const, strings: ['version: STSv1', 'mode: enforce'], mx: ['mx.there.test'] };
-const session = (failure: TlsSession['failure'] = null): TlsSession => ({ domain: 'there.test', policy: sts, host: { name: 'mx.there.test', address: '192.0.2.1' }, failure });
+const session = (failure: TlsSession['failure'] = null): TlsSession => ({ domain: 'there.test', policy: sts, host: { name: 'mx.there.test', address: '192.0.2.1' }, from: '192.0.2.25', failure });
 const seen = (more: Partial<DmarcSeen> = {}): DmarcSeen => ({
-  domain: 'there.test', published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 100 }, rua: ['mailto:dmarc@there.test', 'mailto:all@reports.test!10m', 'mailto:small@there.test!1k', 'mailto:evil@victim.test'], ip: '192.0.2.7', headerFrom: 'there.test', envelopeFrom: 'there.test',
+  domain: 'there.test', published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 100, fo: '1:s' }, rua: ['mailto:dmarc@there.test', 'mailto:all@reports.test!10m', 'mailto:small@there.test!1k', 'mailto:evil@victim.test'], ip: '192.0.2.7', headerFrom: 'there.test', envelopeFrom: 'there.test',
   disposition: 'reject', dkim: 'fail', spf: 'fail', override: null, dkimResults: [{ domain: '<&"', selector: 's1', result: 'fail' }], spfResult: { domain: 'there.test', result: 'softfail' }, ...more,
 });
 
@@ -31,6 +32,12 @@ describe('queue/reports', () => {
       assert.deepEqual(tlsReportAddresses([`v=TLSRPTv1; rua=mailto:${bad}`]), [], bad);
       assert.deepEqual(dmarcReportAddresses([`mailto:${bad}`]), [], bad);
     }
+  });
+
+  it('names no own address that others do not see', () => {
+    const from = (address: string) => tlsRow({ ...session({ type: 'x', why: 'y' }), from: address }).failure?.from;
+    assert.deepEqual(['203.0.113.1', '2001:db8::1'].map(from), ['203.0.113.1', '2001:db8::1']);
+    for (const own of ['', '10.1.2.3', '192.168.1.2', '172.31.0.1', '100.64.0.1', '127.0.0.1', '::1', 'fd00::1', 'fe80::1', '::ffff:10.0.0.1']) assert.equal(from(own), undefined, own);
   });
 
   it('reads the frozen form of counts', () => {
@@ -92,11 +99,11 @@ describe('queue/reports', () => {
     assert.deepEqual(json.policies, [{
       policy: { 'policy-type': 'sts', 'policy-string': sts.strings, 'policy-domain': 'there.test', 'mx-host': sts.mx },
       summary: { 'total-successful-session-count': 3, 'total-failure-session-count': 3 },
-      'failure-details': [{ 'result-type': 'certificate-expired', 'receiving-mx-hostname': 'mx.there.test', 'receiving-ip': '192.0.2.1', 'failed-session-count': 3, 'failure-reason-code': 'it has' }],
+      'failure-details': [{ 'result-type': 'certificate-expired', 'sending-mta-ip': '192.0.2.25', 'receiving-mx-hostname': 'mx.there.test', 'receiving-ip': '192.0.2.1', 'failed-session-count': 3, 'failure-reason-code': 'it has' }],
     }]);
     const dmarc = await open('dmarc@there.test');
     assert.equal(dmarc.report.match(/<record>/g)!.length, 2);
-    for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<identifiers><envelope_from>there.test</envelope_from><header_from>', '<identifiers><envelope_from></envelope_from><header_from>', '<scope>mfrom</scope><result>softfail</result>', '<scope>helo</scope><result>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>']) assert.ok(dmarc.report.includes(part), part);
+    for (const part of ['<count>3</count>', '<source_ip>2001:db8::1</source_ip>', '<reason><type>mailing_list</type></reason>', '<domain>&#60;&#38;&#34;</domain>', '<identifiers><envelope_from>there.test</envelope_from><header_from>', '<identifiers><envelope_from></envelope_from><header_from>', '<scope>mfrom</scope><result>softfail</result>', '<scope>helo</scope><result>', '<policy_published><domain>there.test</domain><adkim>r</adkim><aspf>s</aspf><p>reject</p>', '<pct>100</pct><fo>1:s</fo>']) assert.ok(dmarc.report.includes(part), part);
     for (const r of all) await settled(r.stop());
     await settled(world.stop());
   });

@@ -98,6 +98,35 @@ describe('queue/sts', () => {
     assert.equal(world.names.length, 1);
   });
 
+  it('says why a policy is not known, in the words of the report (RFC 8460 §4.3.2)', async () => {
+    const clock = new WorldClock();
+    let answer: () => Promise<string> = () => Promise.reject(new Unavailable('https://mta-sts.there.test: 404'));
+    let record = ['v=STSv1; id=1'];
+    const kept: { bytes: Uint8Array | null } = { bytes: null };
+    const policies = new StsPolicies({ dns: { txt: async () => record }, fetch: () => answer(), shelf: { get: async () => kept.bytes, put: async (_, __, bytes) => void (kept.bytes = bytes) }, clock, logger: silent });
+    const told = async () => {
+      await clock.advance(limits.sts_ask_ms + limits.sts_fetch_again_ms + 1);
+      const found = await policies.policyOf('there.test');
+      // Again, from memory.
+      assert.deepEqual(await policies.policyOf('there.test'), found);
+      return found && (found.mode === 'unread' ? found.type : found.mode);
+    };
+    assert.equal(await told(), 'sts-policy-fetch-error');
+    answer = async () => 'version: STSv1';
+    assert.equal(await told(), 'sts-policy-invalid');
+    for (const code of ['CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE']) {
+      answer = () => Promise.reject(Object.assign(new Error(code), { code }));
+      assert.equal(await told(), 'sts-webpki-invalid', code);
+    }
+    record = [];
+    assert.equal(await told(), null);
+    [record, answer] = [['v=STSv1; id=2'], async () => text()];
+    assert.equal(await told(), 'enforce');
+    // What is kept is in force, whatever happens to a newer one.
+    [record, answer] = [['v=STSv1; id=3'], () => Promise.reject(new Unavailable('away'))];
+    assert.equal(await told(), 'enforce');
+  });
+
   describe('fetch', function () {
     this.timeout(30_000);
     const roots = getCACertificates('default');
@@ -126,8 +155,8 @@ describe('queue/sts', () => {
     });
     it('refuses other names, expired certificates, redirects, other types and errors', async () => {
       const right = ['mta-sts.there.test'];
-      await assert.rejects(fetches(['there.test'], (res) => good(res)));
-      await assert.rejects(fetches(right, (res) => good(res), -2));
+      await assert.rejects(fetches(['there.test'], (res) => good(res)), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+      await assert.rejects(fetches(right, (res) => good(res), -2), { code: 'CERT_HAS_EXPIRED' });
       await assert.rejects(fetches(right, (res) => res.writeHead(302, { location: '/y.txt' }).end()), /302/);
       await assert.rejects(fetches(right, (res) => good(res, text(), 'text/html')), /text\/html/);
       await assert.rejects(fetches(right, (res) => res.writeHead(404).end()), /404/);

@@ -5,7 +5,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { Unavailable, seededRandom, silent, systemClock } from '../../src/base/index.ts';
 import { Route, targetsFor } from '../../src/queue/index.ts';
-import type { Dns, DnsAnswer, SignedDns, StsPolicy, Tlsa, TlsSession } from '../../src/queue/index.ts';
+import type { Dns, DnsAnswer, SignedDns, StsPolicy, Tlsa, TlsSession, UnreadPolicy } from '../../src/queue/index.ts';
 import { Authority, tlsaData } from './authority.ts';
 import type { Certificate } from './authority.ts';
 
@@ -66,7 +66,7 @@ describe('queue/tls', function () {
     return { port: ((server.server as unknown as Server).address() as AddressInfo).port, got, named };
   }
 
-  function send(port: number, more: { signed?: SignedDns; sts?: StsPolicy | null }, envelope: { requireTls?: boolean; anyTls?: boolean } = {}) {
+  function send(port: number, more: { signed?: SignedDns; sts?: StsPolicy | UnreadPolicy | null }, envelope: { requireTls?: boolean; anyTls?: boolean } = {}) {
     const route = new Route({ smarthost: null, dns: plain, mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent, signed: more.signed ?? null, sts: async () => more.sts ?? null, onSession: (s) => sessions.push(s) });
     open.push(route);
     const message = () => (async function* () {
@@ -89,13 +89,17 @@ describe('queue/tls', function () {
     assert.equal(await delivers(null, { sts }), false, 'without TLS');
     assert.equal(await delivers(certificates.good, { sts: policy('enforce', ['other.there.test']) }), false, 'not named');
     assert.deepEqual(sessions.map((s) => s.failure?.type ?? 'none'), ['none', 'certificate-host-mismatch', 'certificate-expired', 'certificate-not-trusted', 'certificate-not-trusted', 'starttls-not-supported', 'validation-failure']);
+    // The last one was not connected to.
+    assert.deepEqual(sessions.map((s) => s.from), [...Array<string>(6).fill('127.0.0.1'), '']);
     assert.deepEqual(sessions.map((s) => s.policy.type), Array(7).fill('sts'));
   });
 
   it('a policy that is tested, or none, delivers all the same, and the report tells', async () => {
     for (const certificate of [certificates.expired, certificates.good, null]) assert.equal(await delivers(certificate, { sts: policy('testing') }), true);
     assert.equal(await delivers(certificates.self, { sts: policy('none') }), true);
-    assert.deepEqual(sessions.map((s) => s.failure?.type ?? 'none'), ['certificate-expired', 'none', 'starttls-not-supported', 'none']);
+    assert.equal(await delivers(certificates.self, { sts: { mode: 'unread', type: 'sts-policy-invalid', why: 'not a policy' } }), true);
+    assert.deepEqual(sessions.map((s) => s.failure?.type ?? 'none'), ['certificate-expired', 'none', 'starttls-not-supported', 'none', 'sts-policy-invalid']);
+    assert.deepEqual(sessions.map((s) => [s.policy.type, s.from]), ['sts', 'sts', 'sts', 'no-policy-found', 'sts'].map((type) => [type, '127.0.0.1']));
   });
 
   it('a policy that came since a connection was made counts for the next message', async () => {

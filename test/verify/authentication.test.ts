@@ -118,7 +118,7 @@ describe('verify/authentication', () => {
       await world.send(plain('a@no-record.test'));
       assert.deepEqual(world.reported, [{
         domain: 'strict.test',
-        published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 50 },
+        published: { adkim: 'r', aspf: 's', p: 'reject', sp: 'none', pct: 50, fo: '1:d' },
         rua: ['mailto:dmarc@strict.test!10m', 'https://x.test'],
         headerFrom: 'strict.test',
         dkim: 'fail',

@@ -22,7 +22,7 @@ export const zone = (): Zone => ({
   'TXT _dmarc.bob.test': ['v=DMARC1; p=reject'],
   'TXT strict.test': ['v=spf1 -all'],
   'TXT s._domainkey.strict.test': [published],
-  'TXT _dmarc.strict.test': ['v=DMARC1; p=reject; sp=none; aspf=s; pct=50; rua=mailto:dmarc@strict.test!10m , https://x.test'],
+  'TXT _dmarc.strict.test': ['v=DMARC1; p=reject; sp=none; aspf=s; pct=50; fo=1:d; rua=mailto:dmarc@strict.test!10m , https://x.test'],
   'TXT _dmarc.mild.test': ['v=DMARC1; p=quarantine'],
   'TXT _dmarc.none.test': ['v=DMARC1; p=none'],
   'TXT s._domainkey.list.test': [published],

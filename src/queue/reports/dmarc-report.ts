@@ -9,7 +9,7 @@ export interface DmarcSeen {
   /** Whose record applied: the author's domain, or the one above it. */
   domain: string;
   /** As published; `rua`: its addresses for reports, `mailto:` and all. */
-  published: { adkim: string; aspf: string; p: string; sp: string; pct: number };
+  published: { adkim: string; aspf: string; p: string; sp: string; pct: number; fo?: string };
   rua: string[];
   ip: string;
   headerFrom: string;
@@ -65,7 +65,7 @@ export function dmarcReport(o: DmarcReportOptions): string {
     '<feedback>',
     '<version>1.0</version>',
     `<report_metadata>${tag('org_name', o.organization)}${tag('email', o.contact)}${tag('report_id', o.id)}<date_range>${tag('begin', Math.floor(o.from / 1000))}${tag('end', Math.floor(o.to / 1000) - 1)}</date_range></report_metadata>`,
-    `<policy_published>${tag('domain', domain)}${tag('adkim', published.adkim)}${tag('aspf', published.aspf)}${tag('p', published.p)}${tag('sp', published.sp)}${tag('pct', published.pct)}</policy_published>`,
+    `<policy_published>${tag('domain', domain)}${tag('adkim', published.adkim)}${tag('aspf', published.aspf)}${tag('p', published.p)}${tag('sp', published.sp)}${tag('pct', published.pct)}${tag('fo', published.fo ?? '0')}</policy_published>`,
     ...o.rows.map(record),
     '</feedback>',
     '',

@@ -1,17 +1,25 @@
 // Reports of how TLS went with a domain's servers (RFC 8460): what is counted, and the JSON of one day.
+import { BlockList, isIP } from 'node:net';
 import type { TlsSession } from '../route.ts';
 import type { AppliedPolicy } from '../tls-policy.ts';
 import { mailtoOf } from './mailto.ts';
 
 export interface TlsRow {
   policy: AppliedPolicy;
-  failure: { type: string; why: string; mx: string; ip: string } | null;
+  /** `from`: own address; absent: none that tells others anything. */
+  failure: { type: string; why: string; mx: string; ip: string; from?: string } | null;
 }
 
 const WHY_CHARS_MAX = 200;
 
-export function tlsRow({ policy, host, failure }: TlsSession): TlsRow {
-  return { policy, failure: failure && { type: failure.type, why: failure.why.slice(0, WHY_CHARS_MAX), mx: host.name, ip: host.address } };
+/** Behind them others see another address. */
+const PRIVATE = new BlockList();
+for (const [net, bits] of [['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.168.0.0', 16]] as const) PRIVATE.addSubnet(net, bits, 'ipv4');
+for (const [net, bits] of [['::1', 128], ['fc00::', 7], ['fe80::', 10]] as const) PRIVATE.addSubnet(net, bits, 'ipv6');
+const isPublic = (address: string): boolean => isIP(address) !== 0 && !PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+export function tlsRow({ policy, host, from, failure }: TlsSession): TlsRow {
+  return { policy, failure: failure && { type: failure.type, why: failure.why.slice(0, WHY_CHARS_MAX), mx: host.name, ip: host.address, ...(isPublic(from) ? { from } : {}) } };
 }
 
 /** Where reports go: addresses of the record at `_smtp._tls` (§3). Reports by https are not sent. */
@@ -33,11 +41,20 @@ export interface TlsReportOptions {
   rows: readonly (readonly [TlsRow, number])[];
 }
 
+interface FailureDetails {
+  'result-type': string;
+  'sending-mta-ip'?: string;
+  'receiving-mx-hostname': string;
+  'receiving-ip': string;
+  'failed-session-count': number;
+  'failure-reason-code': string;
+}
+
 const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
 /** §4.4. */
 export function tlsReport(o: TlsReportOptions): object {
-  const policies = new Map<string, { policy: AppliedPolicy; good: number; bad: number; failures: Map<string, { 'result-type': string; 'receiving-mx-hostname': string; 'receiving-ip': string; 'failed-session-count': number; 'failure-reason-code': string }> }>();
+  const policies = new Map<string, { policy: AppliedPolicy; good: number; bad: number; failures: Map<string, FailureDetails> }>();
   for (const [row, n] of o.rows) {
     const key = JSON.stringify(row.policy);
     let p = policies.get(key);
@@ -47,11 +64,11 @@ export function tlsReport(o: TlsReportOptions): object {
       continue;
     }
     p.bad += n;
-    const { type, mx, ip, why } = row.failure;
-    const what = `${type} ${mx} ${ip} ${why}`;
+    const { type, mx, ip, from = '', why } = row.failure;
+    const what = `${type} ${mx} ${ip} ${from} ${why}`;
     const was = p.failures.get(what);
     if (was) was['failed-session-count'] += n;
-    else p.failures.set(what, { 'result-type': type, 'receiving-mx-hostname': mx, 'receiving-ip': ip, 'failed-session-count': n, 'failure-reason-code': why });
+    else p.failures.set(what, { 'result-type': type, ...(from === '' ? {} : { 'sending-mta-ip': from }), 'receiving-mx-hostname': mx, 'receiving-ip': ip, 'failed-session-count': n, 'failure-reason-code': why });
   }
   return {
     'organization-name': o.organization,

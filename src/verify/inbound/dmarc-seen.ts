@@ -8,7 +8,7 @@ type PassFail = 'pass' | 'fail';
 export interface DmarcFacts {
   /** Whose record applied. */
   domain: string;
-  published: { adkim: string; aspf: string; p: string; sp: string; pct: number };
+  published: { adkim: string; aspf: string; p: string; sp: string; pct: number; fo: string };
   /** As published, `mailto:` and all. */
   rua: string[];
   headerFrom: string;
@@ -35,8 +35,9 @@ export function recordTags(text: string): { published: DmarcFacts['published']; 
   const one = (name: string, of: readonly string[], otherwise: string): string => of.find((v) => v === tags.get(name)?.toLowerCase()) ?? otherwise;
   const policies = ['none', 'quarantine', 'reject'];
   const p = one('p', policies, 'none');
+  const fo = tags.get('fo')?.toLowerCase() ?? '';
   const pct = Number(tags.get('pct') ?? 100);
-  const published = { adkim: one('adkim', ['r', 's'], 'r'), aspf: one('aspf', ['r', 's'], 'r'), p, sp: one('sp', policies, p), pct: Number.isInteger(pct) && pct >= 0 && pct <= 100 ? pct : 100 };
+  const published = { adkim: one('adkim', ['r', 's'], 'r'), aspf: one('aspf', ['r', 's'], 'r'), p, sp: one('sp', policies, p), pct: Number.isInteger(pct) && pct >= 0 && pct <= 100 ? pct : 100, fo: /^[01ds](:[01ds]){0,3}$/.test(fo) ? fo : '0' };
   return { published, rua: (tags.get('rua') ?? '').split(',').map((u) => u.trim()).filter((u) => u !== '').slice(0, RUA_MAX) };
 }
 
