@@ -122,8 +122,12 @@ export const limits = {
   imap_notify_bytes_max: 128 * KIB,
   /** Mailboxes named one by one in ESEARCH or NOTIFY. */
   imap_sources_max: 1000,
-  /** Messages of a mailbox for which what SORT and THREAD compare is kept: about 60 bytes each for each criterion in use, 250 for threads. */
+  /** Messages of a mailbox for which what SORT and THREAD compare is kept: about 60 bytes each for each criterion in use, 400 at most for threads. */
   sort_kept_messages_max: 100_000,
+  /** Ids of References of one message by which THREAD links: the first and the last ones. */
+  thread_references_max: 20,
+  /** Characters of a text by which SORT and THREAD compare. */
+  sort_text_chars_max: 500,
   /** Searches of one session that are kept up to date (RFC 5267): each is looked at after every change. */
   search_contexts_max: 16,
   /** Bytes of such a search as the client wrote it: its keys are in memory as long as the connection. */

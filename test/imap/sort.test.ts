@@ -4,7 +4,9 @@ import { splitSubject } from '../../src/message/index.ts';
 import { inOrder } from '../../src/imap/sort/order.ts';
 import { dense } from '../../src/imap/sort/ranks.ts';
 import { threadByReferences } from '../../src/imap/sort/references.ts';
+import { numberOf } from '../../src/imap/sort/threads.ts';
 import { threadText } from '../../src/imap/sort/tree.ts';
+import { keptColumn } from '../../src/imap/kept.ts';
 import { Client, Mailbox, mail } from './fetch-mailbox.ts';
 
 const at = (day: number) => Date.UTC(2024, 1, day);
@@ -148,6 +150,15 @@ const thread = async (client: Client, algorithm = 'REFERENCES') => {
 describe('imap THREAD', () => {
   it('links by references', async () => {
     assert.equal(await thread(threaded(['a', '', 's'], ['b', 'a', 'Re: s'], ['c', 'a b', 'Re: s'], ['d', 'a', 'Re: s'], ['e', '', 'other'])), '(1 (2 3)(4))(5)');
+  });
+  it('keeps of very many references the first and the last, as numbers that no two ids have', async () => {
+    const far = Array.from({ length: 60 }, (_, k) => `${k}.${'x'.repeat(60)}`).join(' ');
+    const client = threaded(['a', '', 'one'], ['b', `a ${far}`, 'two'], ['c', `a ${far} b`, 'three'], ['d', `a ${far} gone`, 'four']);
+    assert.equal(await thread(client), '(1 (2 3)(4))');
+    const { column } = keptColumn<{ references: unknown[] }[]>(client.view.index, 'thread')!;
+    for (const { references } of column.values) assert.ok(references.length <= 20 && references.every((one) => typeof one === 'number'));
+    const ids = Array.from({ length: 100_000 }, (_, k) => `${k.toString(36)}.${k % 7}@mail.example.org`);
+    assert.equal(new Set(ids.map(numberOf)).size, ids.length);
   });
   it('puts replies below what is not there any more', async () => {
     assert.equal(await thread(threaded(['b', 'gone', 'Re: s'], ['c', 'gone', 'Re: s'], ['d', 'gone', 'Re: s'])), '((1)(2)(3))');

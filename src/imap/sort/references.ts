@@ -3,11 +3,14 @@
 import type { HeaderText } from '../../base/index.ts';
 import type { Forest } from './tree.ts';
 
+/** A message id, or a number that stands for it. */
+export type LinkId = HeaderText | number;
+
 /** What is asked of one message. */
 export interface Linked {
-  id: HeaderText | null;
+  id: LinkId | null;
   /** References, else the first id of In-Reply-To. */
-  references: readonly HeaderText[];
+  references: readonly LinkId[];
   /** Folded base subject. */
   subject: string;
   reply: boolean;
@@ -31,7 +34,7 @@ class Links {
   #n: number;
   /** -1: none. */
   #parent: number[];
-  #nodes = new Map<HeaderText, number>();
+  #nodes = new Map<LinkId, number>();
   /** Nodes that something was put under: the others can close no loop. */
   #parents = new Set<number>();
   #steps: number;
@@ -63,7 +66,7 @@ class Links {
     }
   }
 
-  #node(id: HeaderText): number {
+  #node(id: LinkId): number {
     let node = this.#nodes.get(id);
     if (node === undefined) this.#nodes.set(id, (node = this.#parent.push(-1) - 1));
     return node;

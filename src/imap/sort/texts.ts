@@ -1,4 +1,5 @@
 // The texts by which messages are compared (RFC 5256 §2, §3; RFC 5957 §3), worked out from the record alone.
+import { limits } from '../../base/index.ts';
 import type { Address } from '../../base/index.ts';
 import { decodeWords, splitSubject } from '../../message/index.ts';
 import type { MessageIndex } from '../../message/index.ts';
@@ -49,7 +50,7 @@ function displayOf(addresses: Address[] | null): string {
  * surrogates meet characters above them, so those two ranges change places.
  */
 function comparable(text: string): string {
-  const folded = fold(text);
+  const folded = fold(text.slice(0, limits.sort_text_chars_max));
   if (!/[\ud800-\uffff]/.test(folded)) return folded;
   return folded.replace(/[\ud800-\uffff]/g, (unit) => {
     const code = unit.charCodeAt(0);

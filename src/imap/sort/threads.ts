@@ -1,6 +1,7 @@
 // Threads of what a search found, as text. The text of a whole mailbox is kept until a message comes or goes: nothing
 // else changes it, and mail apps ask again and again; what each message says of its thread is kept longer, so after new mail
 // only that is read.
+import { limits } from '../../base/index.ts';
 import type { HeaderText } from '../../base/index.ts';
 import type { Context } from '../command/command.ts';
 import { column, worthKeeping } from '../kept.ts';
@@ -10,7 +11,7 @@ import { inOrder } from './order.ts';
 import { threadBySubject } from './ordered-subject.ts';
 import { dense, eachRecord } from './ranks.ts';
 import { threadByReferences } from './references.ts';
-import type { Linked } from './references.ts';
+import type { Linked, LinkId } from './references.ts';
 import { subjectOf } from './texts.ts';
 import { threadText } from './tree.ts';
 import type { Forest } from './tree.ts';
@@ -56,7 +57,7 @@ interface Dated extends Linked {
   /** ms since 1970. */
   date: number;
 }
-const NONE: readonly HeaderText[] = [];
+const NONE: readonly LinkId[] = [];
 const GONE: Dated = { date: 0, id: null, references: NONE, subject: '', reply: false };
 
 /** What is kept of `uids` (ascending). */
@@ -71,20 +72,40 @@ function chosen({ uids: all, column: { values } }: KeptColumn<Dated[]>, uids: Ui
 async function linksOf(context: Context, uids: Uint32Array): Promise<Dated[]> {
   const { index } = context.view;
   const messages = new Array<Dated>(uids.length).fill(GONE);
-  const ids = new Map<HeaderText, HeaderText>();
-  // The messages of a thread name the same ids again and again: each is kept once, apart from the header that it was cut from.
-  const once = (id: HeaderText): HeaderText => {
-    let one = ids.get(id);
-    if (one === undefined) ids.set((one = Buffer.from(id, 'latin1').toString('latin1')), one);
-    return one;
-  };
   await eachRecord(context, uids, (record, k) => {
     const i = record === null ? -1 : index.find(uids[k]);
     if (record === null || i < 0) return;
     const { messageId: id, references, inReplyTo, sentAt } = record.index;
     const { subject, reply } = subjectOf(record.index);
-    const before = references.length > 0 ? references.map(once) : inReplyTo === null ? NONE : [once(inReplyTo)];
-    messages[k] = { date: sentAt ?? index.internalDate(i), id: id && once(id), references: before, subject, reply };
+    const before = references.length > 0 ? nearest(references).map(numberOf) : inReplyTo === null ? NONE : [numberOf(inReplyTo)];
+    messages[k] = { date: sentAt ?? index.internalDate(i), id: id === null ? null : numberOf(id), references: before, subject, reply };
   });
   return messages;
+}
+
+/** The first id and the last ones: threads hang on those. */
+function nearest(references: HeaderText[]): HeaderText[] {
+  const most = limits.thread_references_max;
+  return references.length <= most ? references : [references[0], ...references.slice(1 - most)];
+}
+
+/**
+ * 52 bits that stand for an id: kept of a whole mailbox, the texts would take ten times as much, and as much as senders like.
+ * In a mailbox of a hundred thousand ids two have one number once in a million times, and then two threads hang together.
+ */
+export function numberOf(id: HeaderText): number {
+  let high = 0;
+  let low = 0;
+  for (let k = 0; k < id.length; k++) {
+    const c = id.charCodeAt(k);
+    high = Math.imul(high ^ c, 0x9e3779b1) ^ (high >>> 15);
+    low = Math.imul(low ^ c, 0x85ebca77) ^ (low >>> 13);
+  }
+  return mixed(high) * 2 ** 26 + mixed(low);
+}
+
+/** 26 bits, each of which depends on all 32. */
+function mixed(bits: number): number {
+  const half = Math.imul(bits ^ (bits >>> 16), 0xc2b2ae3d);
+  return (half ^ (half >>> 15)) >>> 6;
 }
