@@ -36,6 +36,8 @@ const ENDS_SOON_MS = 10 * 86_400_000;
 const WARN_EVERY_MS = 86_400_000;
 /** Keys of session tickets live as long as what makes connections: with old ones everything that was said under TLS 1.2 could be read (RFC 9325 §3.4). */
 const TICKET_KEYS_MS = 86_400_000;
+/** Of PKCS #8 (RFC 7468 §11), and of the older form (RFC 1421 §4.6.1.1). */
+const HAS_PASSPHRASE = /^(-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: *4, *ENCRYPTED)/m;
 
 /** Opens or makes the certificate. Throws Malformed with one clear line when a given file can't be used. */
 export async function openCertificate(config: Needs, clock: Clock, random: Random, logger: Logger): Promise<Certificate> {
@@ -53,10 +55,11 @@ export async function openCertificate(config: Needs, clock: Clock, random: Rando
   let warned = -Infinity;
   const warn = () => {
     const now = clock.now();
-    const { ends, names } = loaded;
-    const [soon, strange] = [ends <= now + ENDS_SOON_MS, !loaded.isFor(config.hostname)];
-    if (!(soon || strange) || now < warned + WARN_EVERY_MS) return;
+    const { begins, ends, names } = loaded;
+    const [early, soon, strange] = [begins > now, ends <= now + ENDS_SOON_MS, !loaded.isFor(config.hostname)];
+    if (!(early || soon || strange) || now < warned + WARN_EVERY_MS) return;
     warned = now;
+    if (early) log.warn('the certificate is not valid yet, by the clock of this machine: mail apps and servers refuse it', { from: new Date(begins).toISOString(), file: files.cert });
     if (soon) log.warn(ends > now ? 'the certificate ends soon' : 'the certificate has ended: mail apps and servers refuse it', { at: new Date(ends).toISOString(), file: files.cert });
     if (strange) log.warn('the certificate is not for the name of this server: mail apps that connect to it refuse it', { hostname: config.hostname, names, file: files.cert });
   };
@@ -137,6 +140,7 @@ interface Loaded {
   context: SecureContext;
   fingerprint: string;
   /** ms since 1970. */
+  begins: number;
   ends: number;
   /** As the certificate lists them. */
   names: string;
@@ -154,12 +158,14 @@ async function load(files: Files): Promise<Loaded> {
   const cert = await read('tls-cert', files.cert);
   // One file is read once: another process that starts now may put its own in its place.
   const key = files.key === files.cert ? cert : await read('tls-key', files.key);
+  if (HAS_PASSPHRASE.test(key.toString('latin1'))) throw new Malformed(`tls-key: ${files.key} has a passphrase, which nobody could type at each start; without one: openssl pkey -in ${files.key} -out NEW`);
   try {
     const x = new X509Certificate(cert);
     return {
       // Who may ask for one handshake after the other on one connection keeps everybody else waiting, at little cost.
       context: createSecureContext({ cert, key, minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION }),
       fingerprint: x.fingerprint256,
+      begins: x.validFromDate.getTime(),
       ends: x.validToDate.getTime(),
       names: x.subjectAltName ?? '',
       // The subject counts for no client any more (RFC 9525 §2).

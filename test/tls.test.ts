@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { TLSSocket, createServer, connect } from 'node:tls';
 import { createServer as createPlainServer } from 'node:net';
@@ -157,6 +157,37 @@ describe('tls', () => {
     write(now);
     assert.deepEqual(await at(VALID_MS + 3 * day), []);
     c.close();
+  });
+
+  it('says once a day that a given one is not valid yet', async () => {
+    const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
+    const start = Date.now();
+    const { cert, key } = selfSigned(['mx.example.org'], start + 7 * 86_400_000, systemRandom);
+    writeFileSync(files.cert, cert);
+    writeFileSync(files.key, key);
+    let now = start;
+    let look = () => Promise.resolve();
+    const said: string[] = [];
+    const clock: Clock = { ...systemClock, now: () => now, after: (_ms, run) => ((look = run as never), () => {}) };
+    const c = await openCertificate(needs(files), clock, systemRandom, createLogger('warn', (line) => said.push(line)));
+    const at = async (days: number) => {
+      now = start + days * 86_400_000;
+      await look();
+      return said.splice(0).map((line) => /is not valid yet/.exec(line)?.[0] ?? line);
+    };
+    assert.deepEqual([await at(0), await at(0.5), await at(1.5), await at(8)], [['is not valid yet'], [], ['is not valid yet'], []]);
+    c.close();
+  });
+
+  it('says of a key with a passphrase what it has, and how to take it off', async () => {
+    const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
+    const { cert, key } = selfSigned(['mx.example.org'], Date.now(), systemRandom);
+    writeFileSync(files.cert, cert);
+    for (const type of ['pkcs8', 'sec1'] as const) {
+      const older = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+      writeFileSync(files.key, (type === 'pkcs8' ? createPrivateKey(key) : older).export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' }));
+      await assert.rejects(openCertificate(needs(files), systemClock, systemRandom, silent), (e) => e instanceof Malformed && e.message === `tls-key: ${files.key} has a passphrase, which nobody could type at each start; without one: openssl pkey -in ${files.key} -out NEW`, type);
+    }
   });
 
   it('says once a day that it is not for the name of this server, until another is there', async () => {
