@@ -1,7 +1,7 @@
 // What administrators do with domains, users, addresses and secrets. Works at any replica, while others run.
 import { ByteWriter, Malformed, Refused, randomId } from '../base/index.ts';
 import type { Clock, Random } from '../base/index.ts';
-import { normaliseAddress, normaliseDomain, elsewhere, leadingTo } from '../directory/index.ts';
+import { normaliseAddress, normaliseDomain, writtenDomain, elsewhere, leadingTo } from '../directory/index.ts';
 import type { Directory, DirectoryOp, DirectoryState, SpamScores, StoredWrap, UserRecord } from '../directory/index.ts';
 import { createAppPassword, createRecoveryCode, createRootKey, createUserSecrets, decodeUserPublic, encodeUserPublic, exportSecretKey, openRing, sealRing, wrapInfo, wrapWithPassword, wrapWithToken } from '../seal/index.ts';
 import type { Token } from '../seal/index.ts';
@@ -42,6 +42,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]/u;
 function written(address: string): string {
   const local = address.slice(0, address.lastIndexOf('@'));
   if (!address.startsWith('@') && (!LOCAL.test(local) || UNSEEN.test(local))) throw new Malformed(`not an address: ${address.slice(0, 100)}`);
+  writtenDomain(address.slice(address.lastIndexOf('@') + 1));
   return address;
 }
 
@@ -90,7 +91,7 @@ export class Administration {
   // ---- domains ----
 
   async domainAdd(domain: string): Promise<void> {
-    const name = normaliseDomain(domain);
+    const name = writtenDomain(domain);
     await this.#fresh(); // a write's own LIST may be a second old
     await this.#o.directory.write((state) => {
       if (state.hasDomain(name)) throw new Refused(`${name} is there already`, 'ALREADYEXISTS');

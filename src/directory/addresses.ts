@@ -19,6 +19,15 @@ export function normaliseDomain(domain: string): string {
   return ascii;
 }
 
+/** Characters that nobody sees, which domainToASCII leaves out; the two joiners are letters of some scripts, and it knows where. */
+const LEFT_OUT = /(?![\u200c\u200d])\p{Default_Ignorable_Code_Point}/u;
+
+/** A domain that is to be. What only looks like another one, since nobody sees all of it, was not meant. Throws Malformed. */
+export function writtenDomain(domain: string): string {
+  if (LEFT_OUT.test(domain)) throw new Malformed(`not a domain: ${domain.slice(0, 100).replace(/[^ -~]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)} has characters that nobody sees`);
+  return normaliseDomain(domain);
+}
+
 /** Splits at the last `@`, removes the quotes that the local part doesn't need. Throws Malformed. */
 export function normaliseAddress(address: string): { local: string; domain: string } {
   const at = address.lastIndexOf('@');

@@ -16,7 +16,7 @@ export { Directory } from './directory.ts';
 export type { DirectoryOptions } from './directory.ts';
 export { DirectoryState } from './fold.ts';
 export type { Claim, UserRecord } from './fold.ts';
-export { candidatesFor, normaliseAddress, normaliseDomain } from './addresses.ts';
+export { candidatesFor, normaliseAddress, normaliseDomain, writtenDomain } from './addresses.ts';
 export { decodeDirectoryOps, elsewhere, encodeDirectoryOps, leadingTo } from './ops.ts';
 export type { DirectoryOp, DomainKey, SpamScores, StoredWrap } from './ops.ts';
 export { directoryCodec } from './codec.ts';

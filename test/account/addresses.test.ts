@@ -34,6 +34,19 @@ describe('addresses that are made', () => {
   for (const name of ['1.2', '127.0.0.1', '0x7f.1', 'x.1', 'ex%61mple.org', 'ex%2dample.org'])
     it(`${name} is no domain`, () => refused(a.admin.domainAdd(name), name));
 
+  for (const unseen of ['\u200b', '\ufeff', '\u00ad', '\u200f', '\u202e', '\u2060', '\ufe0f', '\u3164'])
+    it(`a domain with ${JSON.stringify(unseen).replace(/[^ -~]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`)}, which nobody sees, is not the one that it looks like`, async () => {
+      await refused(a.admin.domainAdd(`ex${unseen}ample.org`), 'a domain');
+      await refused(a.admin.userAdd(`info@x${unseen}.test`, 'a-long-password'), 'a user');
+      await refused(a.admin.addressAdd(`info@x${unseen}.test`, bob.address), 'an alias');
+      await refused(a.admin.addressAdd('away@x.test', `info@f${unseen}ar.test`), 'an address elsewhere');
+    });
+
+  it('a joiner is a letter where a script has it', async () => {
+    await world.settled(a.admin.domainAdd('\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example'));
+    assert.ok(a.directory.state.hasDomain('xn--mgba3gch31f060k.example'));
+  });
+
   it('other names are, as they are written', async () => {
     for (const [name, is] of [['in.fo', 'in.fo'], ['büro', 'büro'], ["o'neill", "o'neill"], ['"the office"', 'the office'], ['"a..b"', 'a..b']]) await world.settled(a.admin.addressAdd(`${name}@x.test`, bob.address)).then(() => assert.equal(a.directory.state.owner(`${is}@x.test`)!.id, bob.id));
     await world.settled(a.admin.addressAdd('@x.test', bob.address));
