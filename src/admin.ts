@@ -109,7 +109,8 @@ export class LocalAdmin implements Admin {
   }
 
   async check(user: string | null, found: (finding: Finding) => void, proof?: Proof, repair = false): Promise<CheckSummary> {
-    const records = user === null ? await this.#a.records() : [await this.#a.record(user)];
+    if (user === null && repair) for (const id of await this.#replica.directory.endBegun()) found({ user: id, object: null, problem: 'a user whose user add was broken off is removed', mended: true });
+    const records = user === null ? await this.#whole() : [await this.#a.record(user)];
     const sum: CheckSummary = { users: records.length, objects: 0, bytes: 0, findings: 0 };
     for (const record of records) {
       if (repair) await this.#repair(record, found, proof);
@@ -124,6 +125,13 @@ export class LocalAdmin implements Admin {
       sum.bytes += one.bytes;
     }
     return sum;
+  }
+
+  /** All users but those who are being made, or whose making was broken off. */
+  async #whole(): Promise<UserRecord[]> {
+    const records = await this.#a.records();
+    const begun = new Set(this.#replica.directory.state.begun().map((c) => c.user));
+    return records.filter(({ id }) => !begun.has(id));
   }
 
   #named({ id }: UserRecord): { user: string; address?: string } {

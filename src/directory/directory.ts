@@ -311,6 +311,19 @@ export class Directory {
     await this.write((state) => stale(state).flatMap((c) => ending(state, c)));
   }
 
+  /** Users whose `user add` was broken off more than an hour ago go; gives their ids. Unavailable. */
+  async endBegun(): Promise<string[]> {
+    await this.caughtUp();
+    const { date } = await this.#o.store.list({ prefix: DIRECTORY_LOG, maxKeys: 1 });
+    let ended: string[] = [];
+    await this.write((state) => {
+      const stale = state.begun().filter((c) => date - c.at > limits.claim_end_ms);
+      ended = stale.map((c) => c.user);
+      return stale.flatMap((c) => ending(state, c));
+    });
+    return ended;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelPoll();

@@ -231,6 +231,10 @@ export class DirectoryState {
     const mine = [...this.#claims.values()].filter((c) => c.user === user && this.#confirmed.has(c.id));
     return mine.sort((a, b) => Number(b.primary) - Number(a.primary) || (a.address < b.address ? -1 : 1));
   }
+  /** Claims by which users are to begin who have no address yet. */
+  begun(): Claim[] {
+    return [...this.#claims.values()].filter((c) => c.primary && !this.#confirmed.has(c.id) && this.users.has(c.user) && this.addressesOf(c.user).length === 0);
+  }
   /** All confirmed addresses in order. */
   addresses(): Claim[] {
     const all = [...this.#claims.values()].filter((c) => this.#confirmed.has(c.id) && (this.users.has(c.user) || elsewhere(c.user) !== null));

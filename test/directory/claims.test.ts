@@ -63,6 +63,20 @@ describe('directory', () => {
     assert.equal(owner(b), 'u2');
   });
 
+  it('a user whose making was broken off is told apart, and can go an hour later, and nobody else', async () => {
+    const [a, b] = await make(1, 2);
+    await world.settled(a.directory.claim('whole@x.test', 'whole', true, () => [user('whole')]));
+    await world.settled(a.directory.write(() => [{ kind: 'AddressClaimed', address: ADDRESS, user: 'cut', primary: true, at: 0 }, user('cut')]));
+    a.die();
+    await world.settled(b.directory.caughtUp());
+    assert.deepEqual(b.directory.state.begun().map((c) => c.user), ['cut']);
+    await world.advance(limits.claim_end_ms - 60_000);
+    assert.deepEqual(await world.settled(b.directory.endBegun()), []);
+    await world.advance(120_000);
+    assert.deepEqual(await world.settled(b.directory.endBegun()), ['cut']);
+    assert.deepEqual([[...b.directory.state.users.keys()].sort(), b.directory.state.begun()], [['u0', 'u1', 'u2', 'whole'], []]);
+  });
+
   it('of an ending and a confirmation that have not seen each other the ending wins, everywhere', async () => {
     const [a, b, c] = await make(1, 3);
     world.hints = false;
