@@ -45,7 +45,7 @@ export interface Host {
 const MX_MAX = 20;
 /** With names that can't be in DNS, as in an MX that says "::1". */
 const MISSING = ['ENOTFOUND', 'ENODATA', 'ENONAME', 'EBADNAME'];
-const isMissing = (e: unknown): boolean => MISSING.includes((e as NodeJS.ErrnoException).code ?? '');
+export const isMissing = (e: unknown): boolean => MISSING.includes((e as NodeJS.ErrnoException).code ?? '');
 const away = (domain: string, e: unknown) => new Unavailable(`no answer from DNS about ${domain}: ${(e as NodeJS.ErrnoException).code ?? 'error'}`);
 
 /** Empty where there is no such name or record. Unavailable. */

@@ -7,7 +7,7 @@ import type { QueuedMessage } from './fold.ts';
 import { domainOf } from './header.ts';
 import type { Notice } from './ops.ts';
 import type { Queue } from './queue.ts';
-import { outcomeOf } from './remote.ts';
+import { nameless, outcomeOf } from './remote.ts';
 import type { RemoteOutcome } from './remote.ts';
 import { wishesOf } from './take-in.ts';
 import { isSrs, srsSender } from './srs.ts';
@@ -59,6 +59,8 @@ export class Mailroom {
       return `${/^\d{3}$/.test(code) ? `${code} ${code[0]}.0.0` : code} ${e.message}`;
     }
     if (e instanceof Malformed) return `554 5.6.0 ${e.message}`;
+    // People read that in notices; what the store said is for the log.
+    if (e instanceof Corrupt || e instanceof Unavailable) this.#o.logger.warn('a delivery here is put off', { why: nameless(reason(e)) });
     if (e instanceof Corrupt) return '451 4.3.5 the message can not be read';
     if (e instanceof Unavailable) return '451 4.3.0 the store does not answer';
     this.#o.logger.error('bug', { reason: reason(e) });

@@ -102,6 +102,7 @@ export class HostedConnection<H extends Host = Host> extends SMTPConnection {
   protected answer(e: unknown, malformed?: { code: number; status: string }): Answer {
     const a = answerOf(e, e instanceof Malformed ? malformed : undefined);
     if (a === null || a === answers.broken) this.host.logger.error(a === null ? 'bug' : 'message refused', { reason: reason(e), remote: this.remoteAddress });
+    else if (a === answers.later) this.host.logger.warn('put off', { reason: reason(e), remote: this.remoteAddress });
     return a ?? { ...answers.broken, code: 421 };
   }
 

@@ -109,7 +109,7 @@ describe('smtp/submission', () => {
   it('refuses wrong passwords, and hangs up after three', async () => {
     const d = await open();
     for (let i = 0; i < 2; i++) await d.say(`AUTH PLAIN ${token('anna@x.test', 'bad')}`, '535 5.7.8');
-    await d.say(`AUTH PLAIN ${token('anna@x.test', 'away')}`, '451');
+    await d.say(`AUTH PLAIN ${token('anna@x.test', 'away')}`, '454 4.7.0');
     await d.say(`AUTH PLAIN ${token('anna@x.test', 'bad')}`, '535');
     await d.expect('421');
     await d.closed();

@@ -8,6 +8,7 @@ import { openNamed, sealNamed } from '../../seal/index.ts';
 import { reportName, reportPrefix } from '../../store/index.ts';
 import { sameOrganization } from '../../verify/index.ts';
 import type { SigningKey } from '../../verify/index.ts';
+import { isMissing } from '../dns.ts';
 import type { Dns } from '../dns.ts';
 import { enqueue, plainSpec } from '../enqueue.ts';
 import type { Queue } from '../queue.ts';
@@ -147,7 +148,10 @@ export class DailyReports implements DmarcRecorder {
   }
 
   async #texts(name: string): Promise<string[]> {
-    return this.#o.dns.txt(name).catch(() => []);
+    return this.#o.dns.txt(name).catch((e) => {
+      if (!isMissing(e)) this.#o.logger.info('no report where DNS does not say who wants one', { name, why: reason(e) });
+      return [];
+    });
   }
 
   async #sendTls(day: string, domain: string, rows: (readonly [TlsRow, number])[]): Promise<void> {

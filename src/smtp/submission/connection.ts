@@ -24,6 +24,8 @@ const own = {
   accepted: { code: 250, status: '2.6.0', text: 'message accepted' },
   authentication: { code: 530, status: '5.7.0', text: 'log in first' },
   tls: { code: 538, status: '5.7.11', text: 'STARTTLS first' },
+  /** RFC 4954 §6. */
+  away: { code: 454, status: '4.7.0', text: 'the password can not be checked now, try again later' },
   failures: { code: 421, status: '4.7.0', text: 'too many wrong passwords' },
 } satisfies Record<string, Answer>;
 
@@ -81,8 +83,9 @@ export class SubmissionConnection extends HostedConnection<SubmissionHost> {
         verdict(null, { user: submission.address });
       },
       (e) => {
-        const a = this.answer(e);
-        this.host.logger.info('log-in refused', { remote: this.remoteAddress, why: a.text });
+        const said = this.answer(e);
+        const a = said === answers.later ? own.away : said;
+        if (a !== own.away) this.host.logger.info('log-in refused', { remote: this.remoteAddress, why: a.text });
         // The library puts the enhanced status before it.
         verdict(Object.assign(new Error(a.text), { responseCode: a.code }));
         if (e instanceof Refused && ++this.#failures >= this.host.limits.submission_failures_max) this.leave(own.failures);
