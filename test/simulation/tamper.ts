@@ -27,13 +27,13 @@ const alterations: Record<string, (bytes: Buffer, other: Buffer, random: () => n
 interface Shown {
   print: string | null;
   read: boolean;
-  /** Blobs of the messages that were read. */
-  blobs: Set<string>;
+  /** Of each blob what was read as its message. */
+  messages: Map<string, Buffer | null>;
 }
 
 /** All that a user can be shown, messages read whole too. Null: refused with one of the kinds of error. */
 async function look(h: History, process: Process, player: Player): Promise<Shown> {
-  const shown: Shown = { print: null, read: false, blobs: new Set() };
+  const shown: Shown = { print: null, read: false, messages: new Map() };
   const work = async () => {
     const session = await process.login(player);
     const open = process.open(player)!;
@@ -41,8 +41,8 @@ async function look(h: History, process: Process, player: Player): Promise<Shown
     shown.print = open.state.fingerprint();
     const selected = await session.select('INBOX', true);
     for (const uid of selected.index.uids.subarray(0, selected.index.count)) {
-      await selected.read(uid, 0, 1e6);
-      shown.blobs.add(selected.index.emailId(selected.index.find(uid)));
+      const bytes = await selected.read(uid, 0, 1e6);
+      shown.messages.set(selected.index.emailId(selected.index.find(uid)), bytes);
     }
     shown.read = true;
     session.close();
@@ -93,7 +93,7 @@ export async function tamper(h: History): Promise<void> {
     const process = await newcomer(h);
     const found = await look(h, process, victim);
     if (found.print !== null && found.print !== before.print) throw new Violation('8 what was altered is never shown', `${name}, ${how}`);
-    if (kind === 'blobs' && found.read && before.blobs.has(name.split('/').at(-1)!)) throw new Violation('8 an altered message is never shown', `${name}, ${how}`);
+    for (const [blob, bytes] of found.messages) if (!before.messages.get(blob)?.equals(bytes ?? Buffer.alloc(0))) throw new Violation('8 an altered message is never shown', `${name}, ${how}`);
     const others = await look(h, process, bystander);
     if (others.print !== theirs.print || !others.read) throw new Violation('8 nobody else is harmed', `${name}, ${how}`);
     process.crash();
