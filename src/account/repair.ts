@@ -9,7 +9,7 @@ import type { EventRef } from '../base/index.ts';
 import type { UserRecord } from '../directory/index.ts';
 import { authentic, check, listAll, readBundles, readEvent, readManifests } from '../log/index.ts';
 import type { CheckOptions, Reading } from '../log/index.ts';
-import { bundlePrefix, damagedName, keyName, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
+import { bundlePrefix, damagedName, eventName, keyName, logPrefix, parseEventLeaf, partName, snapshotPrefix } from '../store/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
 import type { Op } from '../state/index.ts';
 import { isNewerKeyObject, keyObject } from './admin.ts';
@@ -82,7 +82,7 @@ export async function repairUser(o: RepairOptions): Promise<void> {
     for (const name of covers.keys()) if (await isWhole(o, reading, new Set([name]))) await putAside(reading, name, `${covers.get(name)}; all that it says is elsewhere, so it was taken out of the way`, o.mended);
   }
   await makeCertain(o, reading, damaged);
-  if (o.secret) await o.secret.borrow((open) => mendOpened(o, open, dropped));
+  if (o.secret) await o.secret.borrow((open) => mendOpened(o, open, dropped ? damaged : null));
 }
 
 /** What a user with a recovery code opens the mailbox with is in the directory too. */
@@ -188,13 +188,15 @@ async function makeCertain({ mended }: RepairOptions, reading: Reading, damaged:
   if (count > 0) mended(null, `${count} objects of the log were stored once more, so that every node can have them`);
 }
 
-/** With the mailboxes open: gives up what is lost, and writes a snapshot in place of those that went. */
-async function mendOpened(o: RepairOptions, open: OpenUser, dropped: boolean): Promise<void> {
+/** With the mailboxes open: gives up what is lost, and writes a snapshot in place of those that went (`dropped`). */
+async function mendOpened(o: RepairOptions, open: OpenUser, dropped: ReadonlySet<string> | null): Promise<void> {
   try {
     await open.fresh();
   } catch (e) {
     if (!(e instanceof Unavailable) || !open.at.log.attached) throw e;
-    const lost = await longMissed(o, open.at.log.lost(0));
+    const missing = open.at.log.lost(0);
+    const longMissed = await missedForLong(o, missing);
+    const lost = missing.filter((ref) => longMissed.includes(ref) || dropped?.has(eventName(open.at.root, ref)));
     if (lost.length === 0) throw e;
     await open.write(() => lost.map((ref) => ({ kind: 'EventLost', lost: ref })), { positions: lost.length, must: true });
     for (const { position, writer, seq } of lost) o.mended(null, `the event ${writer}#${seq} at ${position} is nowhere: it is given up, and others no longer wait for it`);
@@ -205,7 +207,7 @@ async function mendOpened(o: RepairOptions, open: OpenUser, dropped: boolean): P
 }
 
 /** Those that an event has seen which is itself an hour old: whoever wrote it had it, and it has not been found since. */
-async function longMissed(o: RepairOptions, missing: EventRef[]): Promise<EventRef[]> {
+async function missedForLong(o: RepairOptions, missing: EventRef[]): Promise<EventRef[]> {
   const reading = readingOf(o.replica, o.record);
   const { store, root } = reading;
   const old = new Set<EventRef>();

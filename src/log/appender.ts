@@ -250,7 +250,7 @@ export class Appender<Op> {
     const named = mutations.firstPositionInName ? { ...ref, position: header.first } : ref;
     const tail = this.#o.tail();
     const id = eventId(ref.writer, ref.seq);
-    if (!listing.started) return listing.sure(id);
+    if (!listing.started) return listing.sure(id, named);
     let entry = listing.entries.get(id);
     if (!entry && !tail) listing.count(header);
     if (!entry) entry = listing.learn(named, modified, tail ? stored : null, false, leaf);

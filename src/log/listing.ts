@@ -4,6 +4,8 @@ import { Corrupt, Unavailable, reason } from '../base/index.ts';
 import type { Clock, EventRef, Position } from '../base/index.ts';
 import { afterPosition, logPrefix, parseEventLeaf } from '../store/index.ts';
 import type { Listed, StoredObject } from '../store/index.ts';
+import { Acknowledged } from './acknowledged.ts';
+import type { Withheld } from './acknowledged.ts';
 import type { Bundle } from './bundle.ts';
 import { Arrivals } from './arrivals.ts';
 import { DigestSet } from './digest.ts';
@@ -13,7 +15,7 @@ import type { StoredEvent } from './event.ts';
 import { Guard, NotListed, authentic } from './guard.ts';
 import { readCovers } from './hollow.ts';
 import type { LogMutations } from './mutations.ts';
-import { readAll } from './reading.ts';
+import { listAll, readAll } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { covers, needed } from './snapshot.ts';
 import type { Manifest } from './snapshot.ts';
@@ -69,7 +71,7 @@ export class Listing {
   /** What the store told last, where it can leave out what it told: all of that was taken. */
   #told: number | undefined;
   #leaves = new Map<string, Entry>();
-  #sure = new Set<string>();
+  readonly #sure = new Acknowledged();
   #arrivals = new Arrivals();
   #running: Running | null = null;
   #next: Running | null = null;
@@ -115,7 +117,7 @@ export class Listing {
   /** Forgets all but what is known to be acknowledged; the next LIST begins with the snapshots. */
   restart(): void {
     this.restarts++;
-    for (const id of this.entries.keys()) this.#sure.add(id);
+    for (const { id, ref } of this.entries.values()) this.#sure.add(id, ref);
     this.entries = new Map();
     this.#leaves = new Map();
     this.names = new DigestSet();
@@ -132,8 +134,12 @@ export class Listing {
   }
 
   /** An event is known to be acknowledged, at a time when nothing else is known: the first LIST will show it. */
-  sure(id: string): void {
-    this.#sure.add(id);
+  sure(id: string, ref: EventRef): void {
+    this.#sure.add(id, ref);
+  }
+  /** Events that were known or told of, and that whole LISTs did not show since then. */
+  get withheld(): Withheld[] {
+    return this.#sure.withheld((id) => this.entries.has(id));
   }
 
   /** For quota: what an event that no snapshot lists has added. */
@@ -148,20 +154,10 @@ export class Listing {
     if (!this.started) await this.#start();
     const closes = this.#arrivals.greatestAt(began.mono - (mutations.noWindow ? 0 : limits.put_window_ms));
     const from = mutations.listFromGreatest ? closes : this.closed;
-    const rows: Listed[] = [];
-    let date: number | null = null;
-    let told: number | undefined;
-    let startAfter = full ? undefined : afterPosition(root, from);
-    for (;;) {
-      const page = await store.list({ prefix: logPrefix(root), startAfter, maxKeys: full || rows.length > 0 ? limits.list_keys_max : limits.list_tail_keys_max, told: full ? undefined : this.#told });
-      date ??= page.date;
-      told ??= page.told;
-      rows.push(...page.objects);
-      if (!page.truncated || page.objects.length === 0) break;
-      startAfter = page.objects[page.objects.length - 1].name;
-    }
+    const { rows, date, told } = await listAll(store, logPrefix(root), limits.list_keys_max, full ? {} : { startAfter: afterPosition(root, from), keysFirst: limits.list_tail_keys_max, told: this.#told });
     if (this.listed && date - this.listed.date > limits.forget_ms && !mutations.neverForget) {
       this.restart();
+      this.#sure.clear();
       this.#o.onForgotten();
       return this.#list(true);
     }
@@ -174,6 +170,7 @@ export class Listing {
     if (!full) return;
     if (this.#o.authenticator instanceof Guard) this.#o.authenticator.forget();
     this.fullAt = began.mono;
+    this.#sure.listed((id, { position }) => position <= this.names.base || this.entries.has(id), began.mono);
     if (this.attached) await this.#vanished(generation, began.mono);
   }
 
@@ -188,7 +185,7 @@ export class Listing {
       this.greatest = Math.max(this.greatest, m.position, m.floor);
       for (const e of m.covers) {
         const id = eventId(e.ref.writer, e.ref.seq);
-        this.#sure.add(id);
+        this.#sure.add(id, e.ref);
         const below = e.ref.position <= base!.floor;
         // Not in the greatest snapshot by name: it was collected before that one, or that one has passed it over. If it is
         // still there, a whole LIST shows it.

@@ -150,7 +150,7 @@ export class Log<Op> {
       const { ref } = stored.header;
       const id = eventId(ref.writer, ref.seq);
       // At or below the base it may have been collected long ago: only a LIST can tell.
-      if (!this.#listing.started || ref.position <= this.#listing.names.base) return this.#listing.sure(id);
+      if (!this.#listing.started || ref.position <= this.#listing.names.base) return this.#listing.sure(id, ref);
       if (this.#listing.entries.has(id)) return;
       if (ref.position > this.#listing.greatest + this.#limits.position_jump_max) return;
       const named = this.#mutations.firstPositionInName ? { ...ref, position: stored.header.first } : ref;
@@ -329,7 +329,7 @@ export class Log<Op> {
   /** Everything that was acknowledged before the call is applied. Throws Unavailable while an event waits. */
   async caughtUp(): Promise<void> {
     this.#open();
-    await this.#listing.refresh(0);
+    await this.#listing.refresh(0, this.#listing.withheld.length > 0);
     const tail = this.#open();
     await tail.settle();
     tail.check();

@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter, Corrupt, Unavailable, limits as defaultLimits, 
 import type { Clock, Limits, Logger, Position, Random, Writer } from '../base/index.ts';
 import { REPLICAS, replicaName } from '../store/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
-import { listAll } from './reading.ts';
+import { listAll, sparing } from './reading.ts';
 import { noMutations } from './mutations.ts';
 import type { LogMutations } from './mutations.ts';
 import type { ReplicaIdentity } from './types.ts';
@@ -96,7 +96,7 @@ export class Presence implements ReplicaIdentity {
   #renewing: Promise<void> | null = null;
 
   constructor(options: PresenceOptions) {
-    this.#o = options;
+    this.#o = { ...options, logger: sparing(options.logger, options.clock) };
     this.#limits = options.limits ?? defaultLimits;
     this.#mutations = { ...noMutations, ...options.mutations };
     this.id = randomId(options.random, 65);
@@ -178,7 +178,7 @@ export class Presence implements ReplicaIdentity {
       await this.#put(slot, false);
       if (sure) this.#acked = began;
       else await this.#admitted();
-      const taken = await this.#read(sure);
+      const taken = await this.#read(sure, true);
       if (!taken.has(slot)) {
         this.#held = true;
         this.#slot = slot;
@@ -228,10 +228,25 @@ export class Presence implements ReplicaIdentity {
     return null;
   }
 
-  /** Reads all presences; the slots of others that were seen within `slot_free_ms`. */
-  async #read(sure = false): Promise<Set<number>> {
+  /**
+   * Right after its PUT the own presence is there, and young. Where the store shows it not at all, or as one that is about to lose
+   * its slot, the others' slots can't be told either. Throws Unavailable.
+   */
+  #checkTimes(rows: readonly Listed[], date: number): void {
+    const own = rows.find((row) => row.name === replicaName(this.id));
+    if (!own) throw new Unavailable('the store does not show what it has just acknowledged');
+    const ago = date - own.modified;
+    const { put_window_ms, slot_free_ms, presence_valid_ms } = this.#limits;
+    if (Math.abs(ago) < put_window_ms / 2) return;
+    this.#o.logger.error("the store's own times contradict each other (Date and LastModified): look at the clocks of its machines, and of a proxy before it", { minutes: Math.round(ago / 60_000) });
+    if (ago >= slot_free_ms - presence_valid_ms) throw new Unavailable('by the times that the store tells nobody knows which replicas are there');
+  }
+
+  /** Reads all presences; the slots of others that were seen within `slot_free_ms`. `put`: the own one was just stored. */
+  async #read(sure = false, put = false): Promise<Set<number>> {
     const { store, logger } = this.#o;
     const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max);
+    if (put) this.#checkTimes(rows, date);
     const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
     const read = await Promise.all(fresh.map((row) => this.#record(row, date, sure)));
     const names = new Set(rows.map((row) => row.name));

@@ -1,6 +1,6 @@
 // What reading one log's objects needs.
 import type { Clock, Limits, Logger } from '../base/index.ts';
-import type { ListPage, Listed, ObjectStore } from '../store/index.ts';
+import type { Listed, ObjectStore } from '../store/index.ts';
 import type { Authenticator } from './types.ts';
 
 /** What reading a log's objects needs. */
@@ -12,17 +12,23 @@ export interface Reading {
   limits: Limits;
 }
 
-/** All rows under a prefix. Throws Unavailable. `date`: the store's own time of the first answer. */
-export async function listAll(store: ObjectStore, prefix: string, maxKeys: number): Promise<{ rows: Listed[]; date: number }> {
-  const rows: Listed[] = [];
-  let date: number | null = null;
-  for (let startAfter: string | undefined; ; ) {
-    const page: ListPage = await store.list({ prefix, startAfter, maxKeys });
-    date ??= page.date;
+/** Where a LIST of many pages begins, how many rows the first page has, and what the store told before (ListOptions). */
+export interface ListFrom {
+  startAfter?: string;
+  keysFirst?: number;
+  told?: number;
+}
+
+/** All rows under a prefix. Throws Unavailable. `date` and `told`: of the first answer. */
+export async function listAll(store: ObjectStore, prefix: string, maxKeys: number, from: ListFrom = {}): Promise<{ rows: Listed[]; date: number; told: number | undefined }> {
+  const { told } = from;
+  const first = await store.list({ prefix, startAfter: from.startAfter, maxKeys: from.keysFirst ?? maxKeys, told });
+  const rows = [...first.objects];
+  for (let page = first; page.truncated && page.objects.length > 0; ) {
+    page = await store.list({ prefix, startAfter: page.objects[page.objects.length - 1].name, maxKeys, told });
     rows.push(...page.objects);
-    if (!page.truncated || page.objects.length === 0) return { rows, date };
-    startAfter = page.objects[page.objects.length - 1].name;
   }
+  return { rows, date: first.date, told: first.told };
 }
 
 /** Reads side by side, but of large objects (whoever holds the bucket may make any number of them) only so many as fit into the memory. */

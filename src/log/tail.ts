@@ -1,6 +1,8 @@
 // The tail of an opened log: fetches what became known, waits until all that an event has seen is there, and applies it.
 import { Unavailable } from '../base/index.ts';
 import type { Clock, EventRef, Limits, Logger, Position } from '../base/index.ts';
+import { eventLeaf } from '../store/index.ts';
+import type { Withheld } from './acknowledged.ts';
 import { DigestSet } from './digest.ts';
 import type { Entry } from './entry.ts';
 import { digestNumber, eventId, placeOps } from './event.ts';
@@ -224,15 +226,25 @@ export class Tail<Op> {
     for (const id of this.#missing.keys()) if (!still.has(id)) this.#missing.delete(id);
   }
 
-  /** Events that others have seen, that the last whole LIST didn't show, and that were waited for `ms`. */
+  /** Known to be acknowledged, shown by no LIST since, and not given up. */
+  #withheld(): Withheld[] {
+    const { withheld } = this.#o.listing;
+    return withheld.filter(({ ref }) => !this.#lost.has(eventId(ref.writer, ref.seq)));
+  }
+
+  /** Events that others have seen or that this replica knew, that the last whole LIST didn't show, and that were waited for `ms`. */
   missing(ms: number): EventRef[] {
     const now = this.#o.clock.monotonic();
-    return [...this.#missing.values()].filter((m) => now - m.since >= ms).map((m) => m.ref);
+    const waited = new Map(this.#missing);
+    for (const m of this.#withheld()) waited.set(eventId(m.ref.writer, m.ref.seq), m);
+    return [...waited.values()].filter((m) => now - m.since >= ms).map((m) => m.ref);
   }
 
   /** Throws what keeps the state from being shown: Unavailable while an event waits, or what broke the fold. */
   check(): void {
     if (this.#broken) throw this.#broken;
+    const [withheld] = this.#withheld();
+    if (withheld) throw new Unavailable(`the store does not show an event that was there: ${eventLeaf(withheld.ref)}`);
     if (this.pending.size === 0) return;
     const first = this.pending.values().next().value!;
     throw new Unavailable(`${this.pending.size} events wait for another, the first is ${first.leaf}`);

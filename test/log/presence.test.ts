@@ -132,6 +132,41 @@ describe('presence', () => {
     void b;
   });
 
+  it('takes no slot from a store that does not show what it has acknowledged, or by its own times takes it for old', async () => {
+    for (const change of [() => null, (modified: number) => modified - 11 * MINUTE]) {
+      const h = house();
+      const a = h.presence();
+      const list = a.store.list.bind(a.store);
+      a.store.list = async (options) => {
+        const page = await list(options);
+        return { ...page, objects: page.objects.flatMap((row) => (change(row.modified) === null ? [] : [{ ...row, modified: change(row.modified)! }])) };
+      };
+      await assert.rejects(a.join(), Unavailable);
+      assert.equal(a.mayWrite(), false);
+      a.store.list = list;
+      await a.join();
+      assert.equal(a.mayWrite(), true);
+    }
+  });
+
+  it('says when the times of the store contradict each other, once an hour', async () => {
+    const h = house();
+    const said: string[] = [];
+    const store = new WorldStore(h.world, () => false);
+    const list = store.list.bind(store);
+    store.list = async (options) => {
+      const page = await list(options);
+      return { ...page, date: page.date - 3 * MINUTE };
+    };
+    const logger = { ...silent, error: (message: string) => void said.push(message) };
+    const a = new Presence({ store, clock: h.clock, random: seededRandom(1), logger, address: 'x:1', version: '0', seal: (_n, b) => b, open: (_n, b) => b });
+    await a.join();
+    await h.clock.advance(30 * MINUTE);
+    assert.equal(said.length, 1);
+    assert.match(said[0], /look at the clocks/);
+    await a.leave({ unanswered: false });
+  });
+
   it('a store that does not answer keeps it from joining, and it can try again', async () => {
     const h = house();
     const a = h.presence();

@@ -40,6 +40,7 @@ export class Commands {
     const [{ error }] = await transaction.commit(() => PREFIX);
     if (error) throw error;
     mail.acked = true;
+    process.shown.add(mail.tag);
     this.#ledger.acks++;
     return true;
   }
@@ -58,7 +59,10 @@ export class Commands {
         await appender.end();
       }
       await appender.commit();
-      for (const mail of mails) mail.acked = true;
+      for (const mail of mails) {
+        mail.acked = true;
+        process.shown.add(mail.tag);
+      }
       this.#ledger.acks++;
     });
   }

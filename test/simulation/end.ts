@@ -41,8 +41,10 @@ async function insist<T>(h: History, what: string, command: () => Promise<T>): P
 async function heal(h: History): Promise<void> {
   h.tell('all is well again');
   h.calm = true;
+  h.world.sickness = null;
   for (const p of h.processes) {
     p.store.faults.cut = false;
+    p.store.stuckAt = null;
     p.clock.resume(false);
   }
   // Everything on its way arrives, who was killed is up again, who lost the slot has another.

@@ -1,6 +1,6 @@
 // One history: a world made from a seed, in which replicas, senders and clients live for a while, things go wrong, and
 // in the end all is well again and looked at. Throws at the first property that doesn't hold.
-import { Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
+import { Corrupt, Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
 import type { Random } from '../../src/base/index.ts';
 import { players } from './cast.ts';
 import type { Player } from './cast.ts';
@@ -56,6 +56,7 @@ export class History {
     this.#preparesPuts = seed % 2 === 1;
     this.tell = (text) => tell(`${(this.clock.elapsed / SECOND).toFixed(3).padStart(12)}  ${text}`);
     this.world = new SimWorld(this.clock, this.random);
+    this.world.sickness = profile.sick ?? null;
     this.observer = new Observer(this.world, switches.log.firstPositionInName ?? false);
     const checked = this.world.onLanding;
     this.world.onLanding = (name, bytes, full) => {
@@ -131,7 +132,7 @@ export class History {
       },
       (e) => {
         this.tell(`${n} ${what}: ${e}`);
-        if (!(e instanceof Refused || e instanceof Unavailable)) this.fail(e);
+        if (!(e instanceof Refused || e instanceof Unavailable || (this.profile.sick && e instanceof Corrupt))) this.fail(e);
       },
     );
   }
@@ -178,7 +179,7 @@ export class History {
   step(): void | Promise<void> {
     const action = this.#action();
     const delivery = action === 'deliver' || action === 'again';
-    const mishap = ['crash', 'stop', 'cut', 'wall'].includes(action);
+    const mishap = ['crash', 'stop', 'cut', 'stuck', 'wall'].includes(action);
     const process = this.pick(delivery || mishap ? this.processes : this.processes.slice(this.profile.deliverers ?? 0));
     const player = this.pick(this.players);
     const c = this.commands;
@@ -266,6 +267,13 @@ export class History {
         this.tell(`${n} is cut off`);
         process.store.faults.cut = true;
         this.clock.after(this.random.unit() * (this.chance(0.3) ? 400 : 60) * SECOND, () => (process.store.faults.cut = false));
+        return;
+      }
+      case 'stuck': {
+        const { store } = process;
+        this.tell(`${n} is shown the past`);
+        store.stuckAt = this.clock.now();
+        this.clock.after(this.random.unit() * (this.chance(0.3) ? 400 : 60) * SECOND, () => (store.stuckAt = null));
         return;
       }
       case 'wall':

@@ -50,6 +50,8 @@ export class Process {
   readonly receiver: MailReceiver;
   readonly upkeep: Upkeep | null;
   ready = false;
+  /** Messages that it has shown or stored. */
+  readonly shown = new Set<number>();
 
   constructor(o: ProcessOptions) {
     this.o = o;

@@ -1,5 +1,7 @@
 // What kinds of histories there are: how many replicas, what is done how often, and what goes wrong.
 
+import type { Sickness } from './sick.ts';
+
 export interface Rates {
   deliver: number;
   /** A sender that wasn't told 250 (or didn't hear it) sends again. */
@@ -22,6 +24,8 @@ export interface Rates {
   stop: number;
   /** A replica loses its way to the store for a while. */
   cut: number;
+  /** A replica is shown nothing but what was there, for a while. */
+  stuck?: number;
   /** A wall clock is set. */
   wall: number;
   snapshot: number;
@@ -67,6 +71,8 @@ export interface Profile {
   forgets?: boolean;
   /** Two users instead of one. */
   two?: boolean;
+  /** The store does not keep its promises until the end. */
+  sick?: Sickness;
   /** Objects are altered at the end. */
   tamper?: boolean;
 }
@@ -156,5 +162,7 @@ export const profiles: Record<string, Profile> = {
     upkeep: false,
     forgets: true,
   },
+  /** A store that answers out of the past, mixes objects up, and does not know the time. */
+  sick: { ...mail, rates: { ...mail.rates, stuck: 4, snapshot: 5, bundle: 2 }, badPuts: 0.05, sick: { replays: 0.03, oldest: 600_000, swaps: 0.01, times: 0 } },
   tamper: { ...mail, replicas: [2, 2], steps: [10, 25], rates: { ...mail.rates, snapshot: 5, bundle: 3, crash: 0, stop: 0 }, two: true, tamper: true },
 };

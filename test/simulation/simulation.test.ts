@@ -21,6 +21,7 @@ const COUNTS: Record<string, [fixed: number, fresh: number]> = {
   boxes: [500, 80],
   days: [600, 80],
   forget: [400, 60],
+  sick: [300, 50],
   tamper: [300, 40],
 };
 /** Fresh histories that once showed a fault (docs/design.md tells of each). */
