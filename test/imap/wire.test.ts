@@ -156,6 +156,7 @@ describe('imap: wire', () => {
 
   it('dates go there and back', () => {
     assert.deepEqual(parseDateTime(' 1-Feb-1994 12:00:00 +0130'), { at: Date.UTC(1994, 1, 1, 10, 30), zone: 90 });
+    assert.deepEqual(parseDateTime('1-Feb-1994 12:00:00 +0130'), { at: Date.UTC(1994, 1, 1, 10, 30), zone: 90 });
     assert.equal(formatDateTime(Date.UTC(1994, 1, 1, 10, 30), 90), '" 1-Feb-1994 12:00:00 +0130"');
     assert.equal(formatDateTime(0, -450), '"31-Dec-1969 16:30:00 -0730"');
   });

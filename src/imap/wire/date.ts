@@ -3,7 +3,8 @@ import { Malformed } from '../../base/index.ts';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DATE = /^([ 0-9]?[0-9])-([A-Za-z]{3})-([0-9]{4})$/;
-const DATE_TIME = /^([ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})$/;
+// The standard has a space before a day of one digit; some apps leave it out.
+const DATE_TIME = /^([ 0-9]?[0-9]-[A-Za-z]{3}-[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})$/;
 
 /** Midnight UTC of the day, milliseconds since 1970. Throws Malformed. */
 export function parseDate(text: string): number {
