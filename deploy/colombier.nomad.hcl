@@ -142,12 +142,14 @@ job "colombier" {
         COLOMBIER_DRAIN_SECONDS       = "10"
       }
 
+      # None restarts the task: a changed variable reaches all replicas within seconds, and all would be away at once. The
+      # certificate is read again by itself; for the others see nomad.md.
       template {
         destination = "secrets/cluster-secret"
         perms       = "0400"
         uid         = 65532
         gid         = 65532
-        change_mode = "restart"
+        change_mode = "noop"
         data        = "{{ with nomadVar \"nomad/jobs/colombier\" }}{{ .cluster_secret }}{{ end }}"
       }
 
@@ -156,7 +158,7 @@ job "colombier" {
         perms       = "0400"
         uid         = 65532
         gid         = 65532
-        change_mode = "restart"
+        change_mode = "noop"
         data        = "{{ with nomadVar \"nomad/jobs/colombier\" }}{{ .s3_access_key }}{{ end }}"
       }
 
@@ -165,11 +167,10 @@ job "colombier" {
         perms       = "0400"
         uid         = 65532
         gid         = 65532
-        change_mode = "restart"
+        change_mode = "noop"
         data        = "{{ with nomadVar \"nomad/jobs/colombier\" }}{{ .s3_secret_key }}{{ end }}"
       }
 
-      # The certificate is read again by itself when it changes.
       template {
         destination = "secrets/tls-cert.pem"
         perms       = "0400"
