@@ -40,7 +40,7 @@ export function filtered(header: Buffer, item: SectionItem): Buffer {
 const prefixFields = new WeakMap<Buffer, ReturnType<typeof readFields>>();
 
 /** The fields of the prefix, in order. */
-export function ownFields(record: MessageRecord): ReturnType<typeof readFields> {
+function ownFields(record: MessageRecord): ReturnType<typeof readFields> {
   if (record.prefix.length === 0) return [];
   let fields = prefixFields.get(record.prefix);
   if (!fields) prefixFields.set(record.prefix, (fields = readFields(record.prefix.toString('latin1'))));

@@ -68,7 +68,7 @@ async function compute(context: Searching, criterion: TextCriterion | 'DATE', ui
 }
 
 /** Date fields in UTC; INTERNALDATE where there is none that can be read (RFC 5256 §2.2). */
-export async function datesOf(context: Searching, uids: Uint32Array): Promise<Float64Array> {
+async function datesOf(context: Searching, uids: Uint32Array): Promise<Float64Array> {
   const { index } = context.view;
   const arrival = fromIndex(index, uids, (i) => index.internalDate(i));
   await eachRecord(context, uids, (record, k) => {
