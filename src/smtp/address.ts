@@ -17,26 +17,38 @@ export class BadParameter extends Malformed {}
 const PATH_BYTES_MAX = 254;
 const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-]";
 const DOT_STRING = new RegExp(`^${ATEXT}+(\\.${ATEXT}+)*$`, 'u');
+/** What others write without the quotes that it needs: `ben..2@`, `ben.@` (old addresses of mobile phones), `bounce:1;2@`. */
+const UNQUOTED = new RegExp(`^(${ATEXT}|[.,:;])+$`, 'u');
 const LABEL = /^[A-Za-z0-9_\u0080-\u{10ffff}]([A-Za-z0-9_\u0080-\u{10ffff}-]*[A-Za-z0-9_\u0080-\u{10ffff}])?$/u;
 // Control characters and the invisible ones that make one address look like another.
 const UNSAFE = /[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\ufeff]/;
 
 /**
  * The path and parameters of a command whose verb is `verb` (`MAIL FROM` or `RCPT TO`). Throws Malformed, of which BadParameter is one kind. A domain's case and
- * form are kept, a source route is dropped (§4.1.1.3), `postmaster` may stand alone (§4.1.1.3).
+ * form are kept, a source route is dropped (§4.1.1.3), `postmaster` may stand alone (§4.1.1.3). Angle brackets and quotes may
+ * be missing: scanners and old programs leave them out.
  */
 export function parsePath(verb: 'MAIL FROM' | 'RCPT TO', line: Buffer): Path {
   if (!isUtf8(line)) throw new Malformed('not UTF-8');
   const text = line.toString();
   const colon = text.indexOf(':');
   if (colon < 0 || text.slice(0, colon).trim().replace(/ +/, ' ').toUpperCase() !== verb) throw new Malformed(`syntax: ${verb}:<address>`);
-  let at = colon + 1;
-  while (text[at] === ' ') at++;
-  if (text[at] !== '<') throw new Malformed('the address must stand in angle brackets');
-  const close = endOfPath(text, at + 1);
-  const address = parseAddress(text.slice(at + 1, close), verb === 'RCPT TO');
+  const rest = text.slice(colon + 1).replace(/^[ \t]+/, '');
+  const { path, after } = rest.startsWith('<') ? inBrackets(rest) : bare(rest);
+  const address = parseAddress(path, verb === 'RCPT TO');
   if (address === '' && verb === 'RCPT TO') throw new Malformed('no address');
-  return { address, parameters: parseParameters(text.slice(close + 1)) };
+  return { address, parameters: parseParameters(after) };
+}
+
+function bare(text: string): { path: string; after: string } {
+  const path = /^\S*/.exec(text)![0];
+  if (path === '' || /[<>"]/.test(path)) throw new Malformed('the address must stand in angle brackets');
+  return { path, after: text.slice(path.length) };
+}
+
+function inBrackets(text: string): { path: string; after: string } {
+  const close = endOfPath(text, 1);
+  return { path: text.slice(1, close), after: text.slice(close + 1) };
 }
 
 /** Where the `>` stands: not one inside a quoted local part. */
@@ -64,7 +76,7 @@ function parseAddress(path: string, recipient: boolean): string {
   if (recipient && text.toLowerCase() === 'postmaster') return text;
   const { local, rest } = text.startsWith('"') ? quotedLocal(text) : { local: text.slice(0, Math.max(0, text.indexOf('@'))), rest: text.slice(text.indexOf('@')) };
   if (!rest.startsWith('@') || rest.length < 2) throw new Malformed('the address has no domain');
-  if (!text.startsWith('"') && !DOT_STRING.test(local)) throw new Malformed('bad local part');
+  if (!text.startsWith('"') && !UNQUOTED.test(local)) throw new Malformed('bad local part');
   const domain = rest.slice(1);
   if (!isDomain(domain)) throw new Malformed('bad domain');
   // "john"@x and john@x are one address (§4.1.2): one form only goes on.

@@ -10,6 +10,9 @@ import { Parser } from './parser.ts';
 
 export type Done = () => void;
 
+/** `EHLO Anna's old PC`: of a name with spaces the first word counts; it proves nothing anyway. */
+const hello = (command: Buffer): Buffer => Buffer.from(command.toString('latin1').split(/[ \t]+/, 2).join(' '), 'latin1');
+
 export class HostedConnection<H extends Host = Host> extends SMTPConnection {
   protected readonly host: H;
   readonly #closed: () => void;
@@ -81,6 +84,14 @@ export class HostedConnection<H extends Host = Host> extends SMTPConnection {
   override _onClose(): void {
     super._onClose();
     this.#closed();
+  }
+
+  override handler_EHLO(command: Buffer, callback: Done): void {
+    super.handler_EHLO(hello(command), callback);
+  }
+
+  override handler_HELO(command: Buffer, callback: Done): void {
+    super.handler_HELO(hello(command), callback);
   }
 
   override handler_STARTTLS(command: Buffer, callback: Done): void {

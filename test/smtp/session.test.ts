@@ -94,11 +94,15 @@ describe('smtp/session', () => {
     await d.say('DATA now', '501 5.5.4');
     await d.say('EHLO y', '250');
     await d.say('DATA', '503');
+    // Old machines say their names with spaces.
+    for (const hello of ["EHLO Anna's old PC", 'HELO my scanner', 'EHLO à']) await d.say(hello, '250');
+    for (const hello of ['EHLO', 'EHLO ', 'HELO']) await d.say(hello, '501');
     assert.equal(house.post.begun, 0);
   });
 
   const bad: [string, string][] = [
-    ['MAIL FROM:bob@example.com', '501 5.1.7'],
+    ['MAIL FROM:bob@example.com>', '501 5.1.7'],
+    ['MAIL FROM:', '501 5.1.7'],
     ['MAIL FROM:<bob@>', '501 5.1.7'],
     ['MAIL FROM:<bob', '501 5.1.7'],
     ['MAIL FROM:<a@b.example> SIZE=', '501'],
