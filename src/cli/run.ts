@@ -51,7 +51,8 @@ const KINDS = ['Malformed', 'Refused', 'Unavailable', 'Corrupt'];
 
 function oneLine(e: unknown): string {
   const text = e instanceof Error && KINDS.includes(e.name) ? e.message : reason(e);
-  const kind = e instanceof Error && (e.name === 'Unavailable' ? 'store not available: ' : e.name === 'Corrupt' ? 'store damaged: ' : '');
+  // What fails on the way to a replica says nothing of the store.
+  const kind = e instanceof Error && (e.name === 'Unavailable' && !text.startsWith('the replica ') ? 'store not available: ' : e.name === 'Corrupt' ? 'store damaged: ' : '');
   return `${kind || ''}${text}`.replace(/[\x00-\x1f\x7f]+/g, ' ').trim();
 }
 

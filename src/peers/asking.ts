@@ -25,7 +25,7 @@ interface Waiting {
 }
 
 const CONNECT_MS_MAX = 2_000;
-const ended = (): Unavailable => new Unavailable('the replica ended the connection before it answered');
+const ended = (): Unavailable => new Unavailable('the replica ended the connection before it answered: it may have done what was asked, so look before you ask again');
 
 export class Asking {
   readonly #waiting = new Map<number, Waiting>();

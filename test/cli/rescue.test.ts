@@ -51,5 +51,7 @@ describe('cli/restored', () => {
     assert.match(ran.err, /run it again/);
     system.answers.restored = new Unavailable('no quorum');
     assert.match((await system.run('restored')).err, /store not available: no quorum/);
+    system.answers.restored = new Unavailable('the replica is starting or stopping');
+    assert.equal((await system.run('restored')).err, 'colombier: the replica is starting or stopping\n');
   });
 });
