@@ -14,8 +14,8 @@ export function normaliseDomain(domain: string): string {
   // What is far too long is not even turned: that takes quadratic time.
   if (domain.length > 4 * DOMAIN_BYTES_MAX) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   const ascii = domainToASCII(domain.normalize('NFC').toLowerCase()).replace(/\.$/, '');
-  // As of a URL, "1.2" would be turned into an IPv4 address, and "%61" into a letter.
-  if (!ascii || ascii.length > DOMAIN_BYTES_MAX || domain.includes('%') || /(^|\.)\d+$/.test(ascii) || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
+  // As of a URL, "1.2" would be turned into an IPv4 address, "%61" into a letter, and what comes from a slash on would be left out.
+  if (!ascii || ascii.length > DOMAIN_BYTES_MAX || /[%/\\?#\s]/.test(domain) || /(^|\.)\d+$/.test(ascii) || !ascii.split('.').every((l) => LABEL.test(l))) throw new Malformed(`not a domain: ${domain.slice(0, 100)}`);
   return ascii;
 }
 
