@@ -1,5 +1,6 @@
 // What senders and mail clients do at one replica, through the same seams as SMTP and IMAP. The ledger is told before
 // anything is tried and after it was answered.
+import { undelete } from '../../src/account/index.ts';
 import { Refused, limits } from '../../src/base/index.ts';
 import type { Flag, Random, Uid } from '../../src/base/index.ts';
 import type { Selected, Session } from '../../src/imap/session.ts';
@@ -125,6 +126,21 @@ export class Commands {
     });
   }
 
+  async subscribe(process: Process, player: Player, name: string): Promise<void> {
+    await this.#session(process, player, async (session) => {
+      await session.subscribe(name, this.#random.unit() < 0.6);
+      this.#ledger.acks++;
+    });
+  }
+  /** Everything that was removed comes back, as copies. */
+  async undelete(process: Process, player: Player): Promise<void> {
+    await this.#session(process, player, async () => {
+      this.#ledger.stray();
+      await undelete(process.open(player)!, 'all');
+      this.#ledger.acks++;
+    });
+  }
+
   async create(process: Process, player: Player, name: string): Promise<void> {
     await this.#session(process, player, async (session) => {
       const id = await session.create(name, null);
@@ -141,10 +157,7 @@ export class Commands {
   }
   async rename(process: Process, player: Player, from: string, to: string): Promise<void> {
     await this.#session(process, player, async (session) => {
-      if (from === 'INBOX') {
-        this.#ledger.inboxMoves = true;
-        for (const mail of this.#ledger.mails) mail.moved = mail.doubled = mail.strayed = true;
-      }
+      if (from === 'INBOX') this.#ledger.stray();
       await session.rename(from, to);
       this.#ledger.acks++;
     });

@@ -2,6 +2,7 @@
 // in the end all is well again and looked at. Throws at the first property that doesn't hold.
 import { Corrupt, Refused, Unavailable, seededRandom } from '../../src/base/index.ts';
 import type { Random } from '../../src/base/index.ts';
+import { markRestored } from '../../src/account/index.ts';
 import { players } from './cast.ts';
 import type { Player } from './cast.ts';
 import { Client } from './client.ts';
@@ -209,6 +210,12 @@ export class History {
       }
       case 'note':
         return this.run('note', process, () => c.note(process, player, 'INBOX'));
+      case 'subscribe':
+        return this.run('subscribe', process, () => c.subscribe(process, player, box()));
+      case 'undelete':
+        return this.run('undelete', process, () => c.undelete(process, player));
+      case 'restored':
+        return this.run('restored', process, () => markRestored(process.users.logs.of(player.record), process.clock));
       case 'copy':
       case 'move': {
         const from = box();

@@ -40,8 +40,8 @@ export class Ledger {
   readonly mails: Mail[] = [];
   readonly created = new Map<string, string>();
   deletes = 0;
-  /** RENAME INBOX was tried: it moves whatever it finds, now or later. */
-  inboxMoves = false;
+  /** What moves or copies whatever it finds was tried (RENAME INBOX, undelete): now or later, any message may be anywhere, and twice. */
+  strays = false;
   acks = 0;
 
   mail(player: Player, kind: Mail['kind'], home: string): Mail {
@@ -49,9 +49,14 @@ export class Ledger {
     const head = `From: <Zugvogel@elsewhere.example>\r\nTo: <${player.address}>\r\nSubject: Geheimsache ${tag}\r\nMessage-ID: <${tag}@elsewhere.example>\r\n\r\n`;
     const body = `Zugvogel ${tag} `.padEnd(PLAIN_BYTES + tag - head.length - 2, '.');
     const bytes = Buffer.from(`${head}${body}\r\n`);
-    const mail: Mail = { tag, player, bytes, kind, home, acked: false, tries: 0, firstTry: null, apart: false, moved: this.inboxMoves, doubled: this.inboxMoves, moves: 0, doomed: false, strayed: this.inboxMoves, removed: false, keywords: new Set() };
+    const mail: Mail = { tag, player, bytes, kind, home, acked: false, tries: 0, firstTry: null, apart: false, moved: this.strays, doubled: this.strays, moves: 0, doomed: false, strayed: this.strays, removed: false, keywords: new Set() };
     this.mails.push(mail);
     return mail;
+  }
+
+  stray(): void {
+    this.strays = true;
+    for (const mail of this.mails) mail.moved = mail.doubled = mail.strayed = true;
   }
 
   /** By RFC822.SIZE. A delivery has a prefix, an append has none. */

@@ -19,6 +19,10 @@ export interface Rates {
   noop: number;
   /** An annotation of a mailbox is changed. */
   note?: number;
+  subscribe?: number;
+  undelete?: number;
+  /** The store is said to be restored from a backup. */
+  restored?: number;
   crash: number;
   /** A process is stopped for a while, or its machine sleeps. */
   stop: number;
@@ -145,6 +149,12 @@ export const profiles: Record<string, Profile> = {
   notes: { ...mail, rates: { ...mail.rates, note: 10, crash: 3, cut: 2 }, badPuts: 0.2, hintsLost: 0.5 },
   /** Mailboxes are made, renamed and deleted under everybody's feet. */
   boxes: { ...mail, rates: { ...mail.rates, create: 8, remove: 5, rename: 6, append: 8, move: 8 }, mortal: true },
+  /** What is rare in a user's life, between all else: removed messages come back, a backup is said to have been restored. */
+  rare: {
+    ...mail,
+    rates: { ...mail.rates, create: 4, remove: 2, rename: 4, note: 4, subscribe: 6, undelete: 3, restored: 1, snapshot: 5, bundle: 2, expunge: 8 },
+    mortal: true,
+  },
   /** Snapshots, bundles, collection, and absences of days. */
   days: {
     ...mail,

@@ -19,6 +19,7 @@ const COUNTS: Record<string, [fixed: number, fresh: number]> = {
   edges: [400, 60],
   notes: [200, 30],
   boxes: [500, 80],
+  rare: [300, 50],
   days: [600, 80],
   forget: [400, 60],
   sick: [300, 50],
