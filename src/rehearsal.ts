@@ -48,7 +48,7 @@ class Stage {
     const identity = { slot, mayWrite: () => true, spent: new Map() };
     const authenticator = authenticatorOf(keys);
     this.directory = new Directory({ store, keys, identity, authenticator, clock, random, logger: silent });
-    const stores = { bucket: () => store, home: store, names: [null], close: async () => {} };
+    const stores = { bucket: () => store, home: store, names: [null], place: 'rehearsal', close: async () => {} };
     const replica: Replica = {
       stores, keys, clock, random, logger: silent, identity, authenticator,
       directory: this.directory,

@@ -115,6 +115,7 @@ export async function openCore(config: Config, logger: Logger, options: CoreOpti
       writer: () => presence.id,
       release: options.release,
       key: keys.peerKey(),
+      place: stores.place,
       clock,
       random,
       logger: logger.room('peers'),
@@ -201,7 +202,7 @@ export async function askReplica(config: Config, release: string, logger: Logger
     const keys = ClusterKeys.parse(found.secret.split(/[\s,]+/));
     for (const address of await replicaAddresses(stores.home, keys)) {
       try {
-        return await Asking.open({ address, key: keys.peerKey(), release, clock, logger: logger.room('peers') });
+        return await Asking.open({ address, key: keys.peerKey(), place: stores.place, release, clock, logger: logger.room('peers') });
       } catch (e) {
         if (!(e instanceof Unavailable)) throw e;
         logger.debug('a replica does not answer', { address, why: reason(e) });

@@ -2,15 +2,14 @@
 import { Unavailable, limits } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { call, parseAddress } from './call.ts';
+import type { Bond } from './call.ts';
 import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
 import type { Answer } from './frames.ts';
 import { Link } from './link.ts';
 
-export interface AskingOptions {
+export interface AskingOptions extends Bond {
   /** `host:port` of a replica. */
   address: string;
-  /** Derived from the cluster secret. */
-  key: Buffer;
   release: string;
   clock: Clock;
   logger: Logger;
@@ -34,13 +33,13 @@ export class Asking {
 
   private constructor() {}
 
-  /** Resolves when the replica has said hello. Unavailable when it can't be reached, or hasn't the key, within two seconds. */
+  /** Resolves when the replica has said hello. Unavailable when it can't be reached, hasn't the key, or serves another store, within two seconds. */
   static open(o: AskingOptions): Promise<Asking> {
     const address = parseAddress(o.address);
     if (!address) return Promise.reject(new Unavailable('no address to call'));
     return new Promise((resolve, reject) => {
       const asking = new Asking();
-      const socket = call(address, o.key);
+      const socket = call(address, o);
       const fail = (): void => {
         cancel();
         socket.destroy();

@@ -39,6 +39,12 @@ export function prepareFolder(root: string, clock: Clock, random: Random, logger
   return null;
 }
 
+/** Names an opened folder by its file "format": by whatever path it is reached, and never a copy. */
+export function diskPlace(root: string): string {
+  const { dev, ino } = fs.statSync(`${root}/format`, { bigint: true });
+  return `disk ${dev} ${ino}`;
+}
+
 /** Names this start of the machine; empty where the system has no such name. */
 export function bootId(): string {
   try {

@@ -106,5 +106,7 @@ export interface Stores {
   readonly home: ObjectStore;
   /** Names of all configured buckets; for disk and memory one, null. */
   readonly names: (string | null)[];
+  /** The same for all that use this store, and another for those of a copy, as far as can be told: on disk by the files, elsewhere by the first bucket's name. */
+  readonly place: string;
   close(): Promise<void>;
 }

@@ -1,7 +1,8 @@
 // From settings to stores. A bad setting is Malformed with a text for the administrator.
-import { Malformed, Refused } from '../base/index.ts';
+import { Malformed, Refused, randomId } from '../base/index.ts';
 import type { Clock, Logger, Random } from '../base/index.ts';
 import { DiskStore } from './disk.ts';
+import { diskPlace } from './disk-open.ts';
 import { MemoryWorld } from './memory.ts';
 import type { ObjectStore, Stores } from './object-store.ts';
 
@@ -34,9 +35,10 @@ export async function openStores(settings: StoreSettings, clock: Clock, random: 
   const rest = settings.store.slice(colon + 1);
   if (kind === 'disk') {
     if (rest === '') throw new Malformed('the store "disk:" needs a folder: disk:PATH');
-    return one(await DiskStore.open(rest, clock, random, logger));
+    const store = await DiskStore.open(rest, clock, random, logger);
+    return one(store, diskPlace(rest));
   }
-  if (kind === 'memory') return one(new MemoryWorld(clock, random).client());
+  if (kind === 'memory') return one(new MemoryWorld(clock, random).client(), randomId(random, 80));
   if (kind !== 's3') throw new Malformed(`not a store: ${JSON.stringify(settings.store)} (disk:PATH or s3:BUCKET[,BUCKET…])`);
   const names = rest.split(',');
   for (const name of names) if (!BUCKET.test(name)) throw new Malformed(`not the name of a bucket: ${JSON.stringify(name)}`);
@@ -47,15 +49,17 @@ export async function openStores(settings: StoreSettings, clock: Clock, random: 
   return {
     home: stores[0],
     names,
+    place: `s3 ${names[0]}`,
     bucket: (name) => stores[name === null ? 0 : names.indexOf(name)] ?? notConfigured(name),
     close,
   };
 }
 
-function one(store: ObjectStore): Stores {
+function one(store: ObjectStore, place: string): Stores {
   return {
     home: store,
     names: [null],
+    place,
     bucket: (name) => (name === null ? store : notConfigured(name)),
     close: () => store.close(),
   };

@@ -34,7 +34,7 @@ export class StoreRequests {
       }
       return one;
     };
-    return { home: of(stores.home), names: stores.names, bucket: (name) => of(stores.bucket(name)), close: () => stores.close() };
+    return { home: of(stores.home), names: stores.names, place: stores.place, bucket: (name) => of(stores.bucket(name)), close: () => stores.close() };
   }
 
   /** Beside the answer, not before it: the caller gets the same promise as without. */

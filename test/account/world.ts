@@ -65,7 +65,7 @@ export class TestReplica {
     const logger = options.logger ?? silent;
     this.directory = new Directory({ store: this.home, keys, identity: this.identity, authenticator, clock, random, logger, onAppended: (name, bytes) => world.tell(this, DIRECTORY_LOG, name, bytes) });
     this.replica = {
-      stores: { bucket: () => this.mail, home: this.home, names: [null], close: async () => {} },
+      stores: { bucket: () => this.mail, home: this.home, names: [null], place: 'here', close: async () => {} },
       keys,
       clock,
       random,

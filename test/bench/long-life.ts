@@ -35,7 +35,7 @@ class Site {
     const { clock, random } = life;
     const memory = new MemoryBudget(32 << 20, clock);
     this.replica = {
-      stores: { bucket: () => this.store, home: this.store, names: [null], close: async () => {} },
+      stores: { bucket: () => this.store, home: this.store, names: [null], place: 'here', close: async () => {} },
       keys: cluster,
       clock,
       random,

@@ -39,7 +39,7 @@ describe('cli/replicas', () => {
     const name = `${REPLICAS}dead`;
     await store.put(name, sealNamed(keys.directory[0], name, NOTHING, encodePresence({ slot: 9, address: 'd:4', version: 'v0', since: 5, left: false }), systemRandom));
     await store.put(`${REPLICAS}forged`, Buffer.from('x'.repeat(60)));
-    const stores = { home: store, names: [null], bucket: () => store, close: async () => {} };
+    const stores = { home: store, names: [null], place: 'here', bucket: () => store, close: async () => {} };
     const ask = (identity: Presence) => replicasOf({ stores, keys, identity, logger: silent });
     const states = async () => Object.fromEntries((await ask(a)).map((r) => [r.id, r.state]));
     const seen = await ask(a);

@@ -1,6 +1,6 @@
 // From the command line to the disk and back: every command that touches users, with and without a running replica.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import * as openpgp from 'openpgp';
 import { silent, systemClock, systemRandom } from '../../src/base/index.ts';
 import { openStores } from '../../src/store/index.ts';
@@ -197,6 +197,21 @@ describe('the command line, whole', function () {
     await with_({ [events[1]]: null }, /gone/);
     assert.match(await good('check bob@x.test --password-stdin', 'first-password\n'), /all is well/);
     await at.close();
+  });
+
+  it('on a copy of the store changes the copy, though the replica that it names still runs on the store', async () => {
+    await good('domain add x.test');
+    await system.serve();
+    const copy = `${system.folder}/copy`;
+    cpSync(system.store, copy, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    assert.match(await good(`replicas --store disk:${copy}`), /here|alive/, 'the copy names the replica');
+    await good(`domain add copied.test --store disk:${copy}`);
+    assert.doesNotMatch(await good('domain list'), /copied/);
+    assert.match(await good(`domain list --store disk:${copy}`), /copied\.test/);
+    // Another path to the same folder is no copy: the replica is asked.
+    symlinkSync(system.store, `${system.folder}/link`);
+    await good(`domain add linked.test --store disk:${system.folder}/link`);
+    assert.match(await good('domain list'), /linked\.test/);
   });
 
   it('goes its own way when the replica was killed', async () => {

@@ -17,12 +17,12 @@ describe('asking a replica', () => {
   });
 
   async function replica(onRequest?: Answerer): Promise<{ peers: Peers; address: string }> {
-    const peers = new Peers({ writer: () => 'a', release: 'test', key, clock: systemClock, random: systemRandom, logger: silent, members: () => [], onHint: () => {}, onRequest });
+    const peers = new Peers({ writer: () => 'a', release: 'test', place: 'here', key, clock: systemClock, random: systemRandom, logger: silent, members: () => [], onHint: () => {}, onRequest });
     ends.push(() => peers.stop());
     return { peers, address: `127.0.0.1:${await peers.start('127.0.0.1', 0)}` };
   }
-  async function ask(address: string, psk = key): Promise<Asking> {
-    const asking = await Asking.open({ address, key: psk, release: 'test', clock: systemClock, logger: silent });
+  async function ask(address: string, psk = key, place = 'here'): Promise<Asking> {
+    const asking = await Asking.open({ address, key: psk, place, release: 'test', clock: systemClock, logger: silent });
     ends.push(() => asking.close());
     return asking;
   }
@@ -46,9 +46,10 @@ describe('asking a replica', () => {
     }));
   });
 
-  it('fails without the key, without a replica, and when nobody speaks the protocol', async () => {
+  it('fails without the key, from a copy of the store, without a replica, and when nobody speaks the protocol', async () => {
     const { address } = await replica(async () => Buffer.alloc(0));
     await assert.rejects(ask(address, randomBytes(32)), { name: 'Unavailable' });
+    await assert.rejects(ask(address, key, 'a copy'), { name: 'Unavailable' }, 'what is asked of a copy of the store changes nothing here');
     await assert.rejects(ask('127.0.0.1:1'), { name: 'Unavailable' });
     await assert.rejects(ask('nonsense'), { name: 'Unavailable' });
     const mute = createServer(() => {}).listen(0, '127.0.0.1');

@@ -13,7 +13,7 @@ const key = randomBytes(32);
 const started: Peers[] = [];
 async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0, logger: Logger = silent) {
   const hints: Hint[] = [];
-  const peers = new Peers({ writer: () => writer, release: 'test', key: psk, clock: systemClock, random: systemRandom, logger, members, onHint: (h) => hints.push(h) });
+  const peers = new Peers({ writer: () => writer, release: 'test', place: 'here', key: psk, clock: systemClock, random: systemRandom, logger, members, onHint: (h) => hints.push(h) });
   started.push(peers);
   const bound = await peers.start('127.0.0.1', port);
   peers.dial();
@@ -162,7 +162,7 @@ describe('peers', () => {
     const hello = encodeFrame({ type: 'hello', hello: { version: 1, writer: 'x', release: 'x' } });
     const newer = encodeFrame({ type: 'hello', hello: { version: 99, writer: 'x', release: 'x' } });
     for (const [i, bytes] of [newer, encodeFrame({ type: 'hint', hint: hint(9) }), Buffer.concat([hello, oversized]), Buffer.concat([hello, hello])].entries()) {
-      const stranger = call(parseAddress(a.address)!, key);
+      const stranger = call(parseAddress(a.address)!, { key, place: 'here' });
       stranger.on('error', () => {});
       const ended = new Promise((resolve) => stranger.once('close', resolve));
       stranger.once('secureConnect', () => stranger.write(bytes));

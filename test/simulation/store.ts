@@ -126,4 +126,4 @@ export class ProcessStore implements ObjectStore {
 const wrong = ({ times }: Sickness, random: Random): number => (times === 0 ? 0 : Math.round((random.unit() - 0.5) * 2 * times));
 
 /** One bucket for all. */
-export const oneBucket = (store: ObjectStore): Stores => ({ bucket: () => store, home: store, names: [null], close: async () => {} });
+export const oneBucket = (store: ObjectStore): Stores => ({ bucket: () => store, home: store, names: [null], place: 'here', close: async () => {} });

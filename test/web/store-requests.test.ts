@@ -40,7 +40,7 @@ describe('web/store-requests', () => {
   it('counts what the store does not answer, and lets the caller have the error', async () => {
     let fail = (_: Error): void => {};
     const inner = { ...new MemoryWorld(systemClock, systemRandom).client(), counts: { put: 0, get: 0, list: 0, delete: 0 }, get: () => new Promise<null>((_, reject) => (fail = reject)) } as unknown as ObjectStore;
-    const stores: Stores = { home: inner, names: [null], bucket: () => inner, close: async () => {} };
+    const stores: Stores = { home: inner, names: [null], place: 'here', bucket: () => inner, close: async () => {} };
     let now = 0;
     const requests = new StoreRequests({ ...systemClock, monotonic: () => now });
     const { Unavailable } = await import('../../src/base/index.ts');
