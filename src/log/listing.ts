@@ -163,7 +163,6 @@ export class Listing {
     }
     const generation = full ? ++this.#generation : this.#generation;
     const taken = await this.#take(rows, generation);
-    if (taken === 'unsure') throw new Unavailable('an event that is not known to be acknowledged could not be stored again');
     if (taken === 'all') this.#told = told;
     this.listed = { ...began, date };
     if (closes > this.closed) this.closed = closes;
@@ -243,8 +242,8 @@ export class Listing {
     if (this.attached && !entry.kept) this.#kept.keep(entry, bytes, this.#o.limits.log_remembered_bytes_max);
   }
 
-  /** Unsure: something that the LIST shows could not be made certain. Some: a GET did not show what the LIST did. */
-  async #take(rows: readonly Listed[], generation: number): Promise<'all' | 'some' | 'unsure'> {
+  /** Some: a GET did not show what the LIST did. Throws Unavailable when something that the LIST shows could not be made certain. */
+  async #take(rows: readonly Listed[], generation: number): Promise<'all' | 'some'> {
     const fresh = new Map<string, { row: Listed; ref: EventRef; leaf: string }[]>();
     const prefix = logPrefix(this.#o.root).length;
     for (const row of rows) {
@@ -277,13 +276,14 @@ export class Listing {
       }
       this.learn(ref, modified, stored, false, leaf).generation = generation;
     }
-    if (!all.every((ok) => ok)) return 'unsure';
+    const failed = all.find((why) => why !== null);
+    if (failed) throw new Unavailable(`an event that is not known to be acknowledged could not be stored again: ${failed}`);
     return sure.length === [...fresh.values()].reduce((n, list) => n + list.length, 0) ? 'all' : 'some';
   }
 
-  /** One writer's new names, from the last to the first: that a later one was sent proves that those before were acknowledged. */
-  async #certain(list: { row: Listed; ref: EventRef; leaf: string }[], sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[]): Promise<boolean> {
-    let ok = true;
+  /** One writer's new names, from the last to the first: that a later one was sent proves that those before were acknowledged. Resolves with why one could not be stored again, or null. */
+  async #certain(list: { row: Listed; ref: EventRef; leaf: string }[], sure: { ref: EventRef; leaf: string; modified: number; stored: StoredEvent | null }[]): Promise<string | null> {
+    let failed: string | null = null;
     list.sort((a, b) => b.ref.seq - a.ref.seq);
     let later: number | null = null;
     for (const { row, ref, leaf } of list) {
@@ -305,11 +305,11 @@ export class Listing {
           if (this.attached && !(e instanceof NotListed)) throw e;
           continue;
         }
-        ok = false;
+        failed = reason(e);
         later = ref.seq;
       }
     }
-    return ok;
+    return failed;
   }
 
   #read(name: string, bytes: Buffer): Promise<StoredEvent> {

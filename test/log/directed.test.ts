@@ -149,6 +149,9 @@ describe('a LIST that shows what its writer never heard of', () => {
     s.world.land(put.name, put.bytes, false);
     const landed = s.world.objects.get(put.name)!.modified;
     await s.clock.advance(MINUTE + 1);
+    s.world.confirmFails = 1;
+    await assert.rejects(s.place(4).open(), /could not be stored again: \S/);
+    s.world.confirmFails = 0;
     const b = await s.place(3).open();
     assert.equal(b.live(), 'e');
     assert.equal(s.world.objects.get(put.name)!.full, true);
