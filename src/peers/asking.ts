@@ -2,14 +2,17 @@
 import { Unavailable, limits } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { call, parseAddress } from './call.ts';
-import type { Bond } from './call.ts';
 import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
 import type { Answer } from './frames.ts';
 import { Link } from './link.ts';
 
-export interface AskingOptions extends Bond {
+export interface AskingOptions {
   /** `host:port` of a replica. */
   address: string;
+  /** Derived from the cluster secret. */
+  key: Buffer;
+  /** Names the store, as of PeersOptions. */
+  place: string;
   release: string;
   clock: Clock;
   logger: Logger;
@@ -39,7 +42,7 @@ export class Asking {
     if (!address) return Promise.reject(new Unavailable('no address to call'));
     return new Promise((resolve, reject) => {
       const asking = new Asking();
-      const socket = call(address, o);
+      const socket = call(address, o.key);
       const fail = (): void => {
         cancel();
         socket.destroy();
@@ -49,7 +52,7 @@ export class Asking {
       socket.on('error', () => {});
       socket.once('close', fail);
       socket.once('secureConnect', () => {
-        asking.#link = new Link(socket, true, { version: CHANNEL_VERSION, writer: '', release: o.release }, {
+        asking.#link = new Link(socket, true, { version: CHANNEL_VERSION, writer: '', release: o.release, place: o.place }, {
           onHello: () => {
             cancel();
             socket.off('close', fail);

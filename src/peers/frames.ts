@@ -10,6 +10,8 @@ export interface Hello {
   /** The process's id, as in its presence object; empty: not a replica, it only asks. */
   writer: Writer;
   release: string;
+  /** Names the store that it serves; empty: an older release, which does not say. */
+  place: string;
 }
 
 /** An event that is known to be acknowledged, as stored. */
@@ -58,7 +60,7 @@ function sizeOf(frame: Frame): number {
 /** The bytes of a frame, length first. */
 export function encodeFrame(frame: Frame): Buffer {
   const w = new ByteWriter(sizeOf(frame)).raw(Buffer.alloc(4));
-  if (frame.type === 'hello') w.u8(HELLO).varint(frame.hello.version).string(frame.hello.writer).string(frame.hello.release);
+  if (frame.type === 'hello') w.u8(HELLO).varint(frame.hello.version).string(frame.hello.writer).string(frame.hello.release).string(frame.hello.place);
   else if (frame.type === 'hint') {
     const { bucket, root, name, bytes } = frame.hint;
     w.u8(HINT).string(bucket ?? '').string(root).string(name).bytes(bytes);
@@ -76,7 +78,7 @@ function decodeFrame(bytes: Buffer): Frame | null {
   const r = new ByteReader(bytes);
   switch (r.u8()) {
     case HELLO:
-      return { type: 'hello', hello: { version: r.varint(), writer: r.string(), release: r.string() } };
+      return { type: 'hello', hello: { version: r.varint(), writer: r.string(), release: r.string(), place: r.left > 0 ? r.string() : '' } };
     case HINT:
       return { type: 'hint', hint: { bucket: r.string() || null, root: r.string(), name: r.string(), bytes: Buffer.from(r.bytes()) } };
     case REQUEST:

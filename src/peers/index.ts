@@ -6,7 +6,7 @@
  * members answer (then polls may be slow). The command line asks over the same channel (`Asking`), and is answered by
  * whoever `onRequest` is. One TLS 1.3 connection between two replicas, by either's call, authenticated
  * both ways by a key derived from the cluster secret (RFC 8446 §2.2, external PSK with DHE): a stranger fails the
- * handshake, and so does a replica on a copy of the store. Every queue is bounded: a slow peer loses hints, never memory.
+ * handshake, and a replica on a copy of the store is refused at its hello. Every queue is bounded: a slow peer loses hints, never memory.
  */
 import type { AddressInfo } from 'node:net';
 import * as tls from 'node:tls';
@@ -15,7 +15,6 @@ import type { Clock, Logger, Random, Writer } from '../base/index.ts';
 import { Answering } from './answering.ts';
 import type { Answerer } from './answering.ts';
 import { accepting, call, parseAddress } from './call.ts';
-import type { Bond } from './call.ts';
 import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
 import type { Hello, Hint } from './frames.ts';
 import { Link } from './link.ts';
@@ -33,10 +32,14 @@ export interface Member {
   address: string | null;
 }
 
-export interface PeersOptions extends Bond {
+export interface PeersOptions {
   /** This process's id, as in its presence; asked when the first connection is made. */
   writer: () => Writer;
   release: string;
+  /** 32 bytes, derived from the cluster secret. */
+  key: Buffer;
+  /** Names the store: a copy of it has the same secret, and presences of replicas that know nothing of the copy. */
+  place: string;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -74,7 +77,7 @@ export class Peers {
   async start(host: string, port: number | null): Promise<number> {
     let bound = 0;
     if (port !== null) {
-      const server = tls.createServer({ ...accepting(this.#o), handshakeTimeout: limits.tls_handshake_ms_max }, (socket) => this.#accept(socket));
+      const server = tls.createServer({ ...accepting(this.#o.key), handshakeTimeout: limits.tls_handshake_ms_max }, (socket) => this.#accept(socket));
       server.on('tlsClientError', () => this.counts.refused++);
       server.maxConnections = STRANGERS_MAX * 4;
       await new Promise<void>((resolve, reject) => {
@@ -93,7 +96,7 @@ export class Peers {
   }
 
   #self(): Hello {
-    return { version: CHANNEL_VERSION, writer: this.#o.writer(), release: this.#o.release };
+    return { version: CHANNEL_VERSION, writer: this.#o.writer(), release: this.#o.release, place: this.#o.place };
   }
 
   #accept(socket: tls.TLSSocket): void {
@@ -183,7 +186,7 @@ export class Peers {
 
   #call(writer: Writer, address: { host: string; port: number }, named: string): void {
     this.#dialling.set(writer, named);
-    const socket = call(address, this.#o);
+    const socket = call(address, this.#o.key);
     // Until the other has said who it is, this call is under way: no second one is made.
     let link: Link | null = null;
     const cancel = this.#o.clock.after(DIAL_MS_MAX, () => {

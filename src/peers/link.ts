@@ -26,6 +26,7 @@ export class Link {
   leaving = false;
   readonly dialled: boolean;
   readonly #socket: TLSSocket;
+  readonly #place: string;
   readonly #events: LinkEvents;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -37,6 +38,7 @@ export class Link {
   constructor(socket: TLSSocket, dialled: boolean, self: Hello, events: LinkEvents, clock: Clock, logger: Logger) {
     this.#socket = socket;
     this.dialled = dialled;
+    this.#place = self.place;
     this.#events = events;
     this.#clock = clock;
     this.#logger = logger;
@@ -65,6 +67,10 @@ export class Link {
         return this.#refuse();
       }
       if (this.peer) return this.#refuse();
+      if (frame.hello.place !== '' && frame.hello.place !== this.#place) {
+        this.#logger.debug('peer serves another store', { remote: this.#socket.remoteAddress, release: frame.hello.release });
+        return this.#refuse();
+      }
       this.peer = frame.hello;
       this.#events.onHello(this, frame.hello);
     } else if (!this.peer) this.#refuse();

@@ -11,9 +11,9 @@ import { FrameReader, encodeFrame } from '../../src/peers/frames.ts';
 
 const key = randomBytes(32);
 const started: Peers[] = [];
-async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0, logger: Logger = silent) {
+async function replica(writer: string, members: () => Member[], psk = key, port: number | null = 0, logger: Logger = silent, place = 'here') {
   const hints: Hint[] = [];
-  const peers = new Peers({ writer: () => writer, release: 'test', place: 'here', key: psk, clock: systemClock, random: systemRandom, logger, members, onHint: (h) => hints.push(h) });
+  const peers = new Peers({ writer: () => writer, release: 'test', place, key: psk, clock: systemClock, random: systemRandom, logger, members, onHint: (h) => hints.push(h) });
   started.push(peers);
   const bound = await peers.start('127.0.0.1', port);
   peers.dial();
@@ -78,6 +78,19 @@ describe('peers', () => {
     assert.deepEqual(stranger.peers.connected, []);
     const friend = await replica('b', () => [{ writer: 'a', address: a.address }]);
     await until(() => friend.peers.complete);
+  });
+
+  it('refuses a replica on a copy of the store; an older release, which names no store, is a peer', async () => {
+    const a = await replica('a', () => []);
+    const copied = await replica('copied', () => [{ writer: 'a', address: a.address }], key, 0, silent, 'a copy');
+    await until(() => a.peers.counts.refused > 0);
+    const hello = Buffer.from(encodeFrame({ type: 'hello', hello: { version: 1, writer: 'old', release: 'x', place: '' } }).subarray(0, -1));
+    hello.writeUInt32BE(hello.length - 4);
+    const old = call(parseAddress(a.address)!, key);
+    old.once('secureConnect', () => old.write(hello));
+    await until(() => a.peers.connected.includes('old'));
+    assert.deepEqual([a.peers.connected, copied.peers.connected], [['old'], []]);
+    old.destroy();
   });
 
   it('a stranger who sends rubbish or says nothing harms nobody', async () => {
@@ -159,10 +172,10 @@ describe('peers', () => {
     await until(() => friend.peers.complete && a.peers.complete);
     const oversized = Buffer.alloc(4);
     oversized.writeUInt32BE(limits.peer_frame_bytes_max + 1);
-    const hello = encodeFrame({ type: 'hello', hello: { version: 1, writer: 'x', release: 'x' } });
-    const newer = encodeFrame({ type: 'hello', hello: { version: 99, writer: 'x', release: 'x' } });
+    const hello = encodeFrame({ type: 'hello', hello: { version: 1, writer: 'x', release: 'x', place: 'here' } });
+    const newer = encodeFrame({ type: 'hello', hello: { version: 99, writer: 'x', release: 'x', place: 'here' } });
     for (const [i, bytes] of [newer, encodeFrame({ type: 'hint', hint: hint(9) }), Buffer.concat([hello, oversized]), Buffer.concat([hello, hello])].entries()) {
-      const stranger = call(parseAddress(a.address)!, { key, place: 'here' });
+      const stranger = call(parseAddress(a.address)!, key);
       stranger.on('error', () => {});
       const ended = new Promise((resolve) => stranger.once('close', resolve));
       stranger.once('secureConnect', () => stranger.write(bytes));
