@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Notice } from './ops.ts';
 import type { QueuedMessage } from './fold.ts';
+import { isWide } from './header.ts';
 import { printable } from './remote.ts';
 
 export interface DsnOptions {
@@ -46,10 +47,10 @@ export function deliveryStatus(o: DsnOptions): Buffer {
   const boundary = `=_${id}`;
   const original = o.original;
   const eightBit = original.some((b) => b > 127);
-  const utf8 = m.utf8 || o.recipients.some((i) => /[^\x00-\x7f]/.test(m.recipients[i].address));
+  const utf8 = m.utf8 || o.recipients.some((i) => isWide(m.recipients[i].address));
   const told = o.recipients.map((i) => m.recipients[i]);
   // Another server may have answered in its own language: people read that, but the fields for programs are ASCII (RFC 3464 §2).
-  const wideText = utf8 || told.some((r) => /[^\x00-\x7f]/.test(r.said?.text ?? ''));
+  const wideText = utf8 || told.some((r) => isWide(r.said?.text ?? ''));
   const field = (text: string) => (utf8 ? printable(text) : printable(text).replace(/[^\x20-\x7e]/g, '?'));
   const lines = [
     `From: Mail Delivery System <mailer-daemon@${hostname}>`,
@@ -79,7 +80,7 @@ export function deliveryStatus(o: DsnOptions): Buffer {
     '',
     ...told.flatMap((r) => [
       ...(r.orcpt === '' ? [] : [`Original-Recipient: ${printable(r.orcpt)}`]),
-      `Final-Recipient: ${/[^\x00-\x7f]/.test(r.address) ? 'utf-8' : 'rfc822'}; ${r.address}`,
+      `Final-Recipient: ${isWide(r.address) ? 'utf-8' : 'rfc822'}; ${r.address}`,
       `Action: ${notice === 'success' && !r.said?.host ? 'delivered' : ACTION[notice]}`,
       `Status: ${r.said?.status ?? '4.0.0'}`,
       ...(r.said?.host ? [`Remote-MTA: dns; ${field(r.said.host)}`, `Diagnostic-Code: smtp; ${field(r.said.text)}`] : []),

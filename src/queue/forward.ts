@@ -11,7 +11,7 @@ import { blobName } from '../store/index.ts';
 import { BodyHash, sealArc } from '../verify/index.ts';
 import type { SigningKey } from '../verify/index.ts';
 import { BLOB_ID_BITS, MESSAGE_ID_BITS, plainSpec } from './enqueue.ts';
-import { HeaderReader, domainOf } from './header.ts';
+import { HeaderReader, domainOf, isWide } from './header.ts';
 import { NOTIFY } from './ops.ts';
 import type { QueuedSpec } from './ops.ts';
 import type { SealedSpool } from './outbox.ts';
@@ -189,7 +189,6 @@ class Forwarding implements Transaction {
     const { plainBytes, sealedBytes } = sealed;
     const contentKey = sealed.contentKey.toString('latin1');
     const { utf8 = false, wishes } = this.#info;
-    const wide = (text: string) => /[^\x00-\x7f]/.test(text);
     const specs: QueuedSpec[] = [];
     const once = new Map(this.#away.map((r) => [(r.target as Elsewhere).alias, r]));
     for (const recipient of once.values()) {
@@ -202,7 +201,7 @@ class Forwarding implements Transaction {
       const { user = '', ret = '', envid = '' } = wishes ?? {};
       specs.push({
         ...plainSpec, id: randomId(random, MESSAGE_ID_BITS), at: clock.now(), user, from, ret, envid,
-        eightBit: this.#wideHeader || this.#hash.eightBit, utf8: wide(from + target) || (utf8 && this.#wideHeader),
+        eightBit: this.#wideHeader || this.#hash.eightBit, utf8: isWide(from + target) || (utf8 && this.#wideHeader),
         blob, contentKey, plainBytes, sealedBytes, prefix: this.#fields(recipient, prefix(recipient)),
         recipients: [{ address: target, notify: from === '' ? NOTIFY.never : wish.notify, orcpt: wish.orcpt }],
       });

@@ -24,10 +24,13 @@ const MESSAGE_ID_BITS = 120;
 /** RFC 1035 §2.3.4; what is longer is no domain, and would take quadratic time. */
 const DOMAIN_CHARS_MAX = 255;
 
+/** Whether a text has characters beyond ASCII. */
+export const isWide = (text: string): boolean => /[^\x00-\x7f]/.test(text);
+
 /** Of an address, as DNS and the directory name it: in lower case and ASCII. */
 export function domainOf(address: string): string {
   const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
-  return /^[\x00-\x7f]*$/.test(domain) || domain.length > DOMAIN_CHARS_MAX ? domain : domainToASCII(domain.normalize('NFC')) || domain;
+  return !isWide(domain) || domain.length > DOMAIN_CHARS_MAX ? domain : domainToASCII(domain.normalize('NFC')) || domain;
 }
 
 /** Collects a header from the pieces of a message. */

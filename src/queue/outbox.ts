@@ -10,7 +10,7 @@ import type { ObjectStore } from '../store/index.ts';
 import { BodyHash, signDkimWith } from '../verify/index.ts';
 import type { SigningKey } from '../verify/index.ts';
 import { BLOB_ID_BITS, MESSAGE_ID_BITS } from './enqueue.ts';
-import { HeaderReader, domainOf, rewriteHeader } from './header.ts';
+import { HeaderReader, domainOf, isWide, rewriteHeader } from './header.ts';
 import type { Rewritten } from './header.ts';
 import type { QueueState } from './fold.ts';
 import { NOTIFY } from './ops.ts';
@@ -238,14 +238,13 @@ class QueueSink implements Sink {
     const sealed = this.#sealer.finish();
     await this.#spool.push(sealed.pieces);
     const blob = randomId(random, BLOB_ID_BITS);
-    const wide = (text: string) => /[^\x00-\x7f]/.test(text);
     const spec: QueuedSpec = {
       id: randomId(random, MESSAGE_ID_BITS),
       at: clock.now(),
       user: this.#user,
       from, envid, ret, eightBit,
       // Text beyond ASCII in a body needs 8BITMIME alone (RFC 6531 §3.6); an address needs it also where the mail app did not say so.
-      utf8: (utf8 && wideHeader) || wide(from) || recipients.some((r) => wide(r.address)),
+      utf8: (utf8 && wideHeader) || isWide(from) || recipients.some((r) => isWide(r.address)),
       requireTls, releaseAt, blob,
       // A demand is stronger than a wish (RFC 8689 §5).
       anyTls: anyTls && !requireTls,

@@ -1,5 +1,6 @@
 // Reports of how TLS went with a domain's servers (RFC 8460): what is counted, and the JSON of one day.
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { Networks } from '../../base/index.ts';
 import type { TlsSession } from '../route.ts';
 import type { AppliedPolicy } from '../tls-policy.ts';
 import { mailtoOf } from './mailto.ts';
@@ -13,10 +14,8 @@ export interface TlsRow {
 const WHY_CHARS_MAX = 200;
 
 /** Behind them others see another address. */
-const PRIVATE = new BlockList();
-for (const [net, bits] of [['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.168.0.0', 16]] as const) PRIVATE.addSubnet(net, bits, 'ipv4');
-for (const [net, bits] of [['::1', 128], ['fc00::', 7], ['fe80::', 10]] as const) PRIVATE.addSubnet(net, bits, 'ipv6');
-const isPublic = (address: string): boolean => isIP(address) !== 0 && !PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+const PRIVATE = new Networks(['10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16', '::1', 'fc00::/7', 'fe80::/10']);
+const isPublic = (address: string): boolean => isIP(address) !== 0 && !PRIVATE.has(address);
 
 export function tlsRow({ policy, host, from, failure }: TlsSession): TlsRow {
   return { policy, failure: failure && { type: failure.type, why: failure.why.slice(0, WHY_CHARS_MAX), mx: host.name, ip: host.address, ...(isPublic(from) ? { from } : {}) } };
