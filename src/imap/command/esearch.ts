@@ -6,7 +6,7 @@ import type { Source } from '../list/sources.ts';
 import { parseCriteria, saveNothing } from '../search/criteria.ts';
 import { uses } from '../search/keys.ts';
 import type { Key } from '../search/keys.ts';
-import { highestModSeq, named, parseReturn, resultText } from '../search/result.ts';
+import { allOf, highestModSeq, named, parseReturn, resultText } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
 import { search, universe } from '../search/run.ts';
 import { takeAll } from '../message-limit.ts';
@@ -39,7 +39,7 @@ export const esearch = command<Parsed>({
       if (sources.length === 0) throw new Malformed('where to search expected');
       args.sp();
     } else sources.push({ kind: 'selected', names: [], delayed: false });
-    let returned: Returned = { options: new Set(['ALL']), partial: null };
+    let returned = allOf();
     if (args.skip('RETURN ')) {
       returned = parseReturn(args);
       args.sp();
@@ -107,7 +107,7 @@ async function one(context: Context, { tag, returned, key }: Parsed, selected: S
   // §2.1: nothing of mailboxes without a match.
   if (text !== '') out.line(`* ESEARCH (${correlator}) UID${text}`);
   if (returned.options.has('UPDATE') && context.isOpen && view === context.view) {
-    const kept = view.contexts.add(view, { tag, correlator, byUid: true, key, order: null, items: returned.items ?? [], bytes: returned.bytes ?? 0 }, version, found);
+    const kept = view.contexts.add(view, { tag, correlator, byUid: true, key, order: null, items: returned.items, bytes: returned.bytes }, version, found);
     if (!kept) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
   }
   if (out.full) await out.drain();

@@ -4,7 +4,7 @@ import { parseCriteria } from '../search/criteria.ts';
 import { find } from '../search/find.ts';
 import type { Request } from '../search/find.ts';
 import { uses } from '../search/keys.ts';
-import { parseReturn } from '../search/result.ts';
+import { allOf, parseReturn } from '../search/result.ts';
 import type { Returned } from '../search/result.ts';
 import { command } from './command.ts';
 
@@ -24,7 +24,7 @@ export const search = command<Request>({
     const key = parseCriteria(args, context, returned);
     if (uses(key, 'modseq')) context.enableCondstore();
     // RFC 9051 §6.4.4: IMAP4rev2 knows the ESEARCH answer only.
-    if (context.enabled.rev2) returned ??= { options: new Set(['ALL']), partial: null };
+    if (context.enabled.rev2) returned ??= allOf();
     return { tag: args.tag, returned, key, order: null };
   },
 

@@ -61,7 +61,7 @@ async function answered(context: Context, request: Request, byUid: boolean): Pro
     if (byModSeq && found.uids.length > 0) text += ` MODSEQ ${highestModSeq(view, named(found, returned))}`;
     out.line(esearch(correlator, byUid, text));
   }
-  if (updating && !view.contexts.add(view, { tag, correlator, byUid, key, order, items: returned.items ?? [], bytes: returned.bytes ?? 0 }, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
+  if (updating && !view.contexts.add(view, { tag, correlator, byUid, key, order, items: returned.items, bytes: returned.bytes }, version, found)) out.line(`* NO [NOUPDATE ${quote(tag)}] this search is not kept up to date`);
   return withCode('', order === null ? 'SEARCH' : 'SORT', part, (line) => out.line(line));
 }
 

@@ -17,10 +17,13 @@ export interface Returned {
   options: Set<Option>;
   partial: Partial | null;
   /** UPDATE: what to give of new messages that come into the result (RFC 5465 §7). */
-  items?: Item[];
-  /** UPDATE: of the command, with all that is kept with the search. */
-  bytes?: number;
+  items: Item[];
+  /** Of the command, with all that is kept with the search. */
+  bytes: number;
 }
+
+/** What is given back where nobody says what (RFC 9051 §6.4.4). */
+export const allOf = (): Returned => ({ options: new Set(['ALL']), partial: null, items: [], bytes: 0 });
 
 /** What was found: UIDs ascending, and in the order to be told (the same where nothing sorts). */
 export interface Found {

@@ -165,9 +165,7 @@ export class CommandReader {
       if (chunk === undefined) return null;
       const end = chunk.indexOf(LF);
       const n = end < 0 ? chunk.length : end + 1;
-      if (this.#used + n > this.#lineMax() + 2) {
-        return this.#lost('line too long');
-      }
+      if (this.#used + n > this.#lineMax() + 2) return this.#lost('line too long');
       let line: string | null = null;
       if (end >= 0 && this.#used === 0) {
         line = chunk.toString('latin1', 0, end > 0 && chunk[end - 1] === CR ? end - 1 : end);
