@@ -10,13 +10,19 @@ import type { ListOptions, ListPage, ObjectStore, PutOptions, StoredObject } fro
 import { S3Refusal, S3Transport } from './s3-request.ts';
 import type { Answer, Call } from './s3-request.ts';
 import { UNSIGNED, escapeQuery } from './s3-sign.ts';
-import { BrokenAnswer, readList } from './s3-xml.ts';
+import { BrokenAnswer, readError, readList } from './s3-xml.ts';
 
 const FIRST = 'x-amz-meta-first-modified';
 /** Pieces up to this size together are copied into one buffer: one write to the socket. */
 const JOIN_BYTES_MAX = 256 * 1024;
 /** How long the start waits for an answer. */
 const PROBE_MS = 5000;
+
+/** Bytes of an object; `to` is exclusive, none: to its end. */
+interface Range {
+  from: number;
+  to?: number;
+}
 
 export interface S3Endpoint {
   /** One or more, separated by commas: the next is asked when one gives no good answer. */
@@ -114,6 +120,8 @@ export class S3Store implements ObjectStore {
       },
       (answer) => {
         if (answer.status >= 300) this.#absent(answer, false);
+        // What stands in between may say 200 with a page of its own: an object that was stored has an ETag.
+        if (answer.headers.etag === undefined || readError(answer.body.toString('utf8')).code !== '') throw new BrokenAnswer('a PUT answered without saying that it is stored');
         return { date: answer.date };
       },
     );
@@ -126,24 +134,24 @@ export class S3Store implements ObjectStore {
     if (from === 0 && to === undefined) return this.#get(name, null, options?.signal);
     // HTTP has no empty range, and answers 416 to one beyond the end: the first byte then tells the rest.
     if (to !== from) {
-      const part = await this.#get(name, `bytes=${from}-${to === undefined ? '' : to - 1}`, options?.signal);
+      const part = await this.#get(name, { from, to }, options?.signal);
       if (part !== 'beyond') return part;
     }
-    const head = await this.#get(name, 'bytes=0-0', options?.signal);
+    const head = await this.#get(name, { from: 0, to: 1 }, options?.signal);
     const object = head === 'beyond' ? await this.#get(name, null, options?.signal) : head;
     return object && { ...object, bytes: object.bytes.subarray(0, 0) };
   }
 
   #get(name: string, range: null, signal: AbortSignal | undefined): Promise<StoredObject | null>;
-  #get(name: string, range: string | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'>;
-  #get(name: string, range: string | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'> {
-    return this.#transport.call<StoredObject | null | 'beyond'>({ method: 'GET', path: this.#path(name), range: range ?? undefined, answerBytesMax: limits.object_bytes_max, signal, sent: () => this.counts.get++ }, (answer) => {
+  #get(name: string, range: Range | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'>;
+  #get(name: string, range: Range | null, signal: AbortSignal | undefined): Promise<StoredObject | null | 'beyond'> {
+    return this.#transport.call<StoredObject | null | 'beyond'>({ method: 'GET', path: this.#path(name), range: range === null ? undefined : `bytes=${range.from}-${range.to === undefined ? '' : range.to - 1}`, answerBytesMax: limits.object_bytes_max, signal, sent: () => this.counts.get++ }, (answer) => {
       if (answer.status === 416 && range !== null) return 'beyond';
       if (answer.status >= 300) return this.#absent(answer, true);
       const { body, headers, date } = answer;
-      const size = answer.status === 206 ? Number(/\/([0-9]{1,15})$/.exec(String(headers['content-range'] ?? ''))?.[1] ?? NaN) : body.length;
+      const size = range === null ? body.length : sizeBehind(range, String(headers['content-range'] ?? ''), body.length);
       const modified = Date.parse(String(headers['last-modified'] ?? ''));
-      if (Number.isNaN(size) || Number.isNaN(modified) || (range !== null && answer.status !== 206)) throw new BrokenAnswer('a GET answered without size, age or range');
+      if (Number.isNaN(size) || Number.isNaN(modified) || answer.status !== (range === null ? 200 : 206)) throw new BrokenAnswer('a GET answered without size or age, or with another range');
       const first = headers[FIRST];
       return { bytes: body, size, modified, firstModified: typeof first === 'string' && /^[0-9]{1,15}$/.test(first) ? Number(first) : null, date };
     });
@@ -199,6 +207,14 @@ export class S3Store implements ObjectStore {
 }
 
 const view = (bytes: Uint8Array): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+
+/** Size of the whole object, when the answer has what was asked for (RFC 9110 §14.4): `bytes FIRST-LAST/SIZE`. NaN: it has something else. */
+function sizeBehind({ from, to = Infinity }: Range, contentRange: string, bytes: number): number {
+  const found = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15})$/.exec(contentRange);
+  if (found === null) return NaN;
+  const [first, last, size] = found.slice(1).map(Number);
+  return first === from && last === Math.min(to, size) - 1 && bytes === last + 1 - first ? size : NaN;
+}
 
 /** The source's bytes, as many as were announced: a wrong number is the source's fault, and not sent again. */
 async function* counted(name: string, bytes: number, source: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -156,7 +156,7 @@ async function answer({ site, sites, faults, bucket }: Door, request: IncomingMe
     if (typeof first !== 'string' && bucket.fails(name, body, faults, sites)) throw new Unavailable('no quorum');
     await store.put(name, body, typeof first === 'string' ? { firstModified: Number(first) } : undefined);
     bucket.fleeting.delete(name);
-    return void response.end();
+    return void response.setHeader('etag', '"x"').end();
   }
   if (request.method === 'DELETE') {
     await store.delete(name);

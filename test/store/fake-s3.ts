@@ -47,7 +47,7 @@ export async function fakeS3(): Promise<FakeS3> {
   return fake;
 }
 
-export const ok: Answerer = (_, response) => response.end();
+export const ok: Answerer = (_, response) => response.setHeader('etag', '"x"').end();
 export const fails =
   (status: number, code = 'InternalError', message = 'it went wrong'): Answerer =>
   (_, response) => {

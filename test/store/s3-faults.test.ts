@@ -157,6 +157,66 @@ describe('s3 with a server that misbehaves', () => {
     });
   }
 
+  const ranges: Record<string, [status: number, range: string | null, body: string]> = {
+    'of other bytes': [206, 'bytes 0-4/50', 'abcde'],
+    'that begins later': [206, 'bytes 11-14/50', 'bcde'],
+    'that ends sooner': [206, 'bytes 10-13/50', 'abcd'],
+    'of more than was asked for': [206, 'bytes 10-15/50', 'abcdef'],
+    'with fewer bytes than it says': [206, 'bytes 10-14/50', 'abcd'],
+    'with more bytes than it says': [206, 'bytes 10-14/50', 'abcdef'],
+    'of an object that ends before it': [206, 'bytes 10-14/12', 'abcde'],
+    'of which the size is not known': [206, 'bytes 10-14/*', 'abcde'],
+    'without saying which': [206, null, 'abcde'],
+    'that is the whole object': [200, null, 'x'.repeat(50)],
+  };
+  for (const [what, [status, range, body]] of Object.entries(ranges)) {
+    it(`asks again when a GET brings a range ${what}`, async () => {
+      const answer = (code: number, contentRange: string | null, text: string): Answerer => (_, response) =>
+        response.writeHead(code, { 'content-length': String(text.length), 'last-modified': new Date().toUTCString(), ...(contentRange && { 'content-range': contentRange }) }).end(text);
+      told(answer(status, range, body), answer(206, 'bytes 10-14/50', 'right'));
+      const { bytes, size } = (await store.get('a', { from: 10, to: 15 }))!;
+      assert.deepEqual([bytes.toString(), size, fake.seen.length], ['right', 50, 2]);
+      assert.equal(fake.seen[0].headers.range, 'bytes=10-14');
+      // A whole object is no part of one.
+      told(answer(206, 'bytes 0-3/50', 'part'), object('whole'));
+      assert.equal((await store.get('a'))!.bytes.toString(), 'whole');
+      // Beyond the end there is less, and that is right.
+      told(answer(206, 'bytes 10-12/13', 'end'));
+      assert.equal((await store.get('a', { from: 10, to: 15 }))!.bytes.toString(), 'end');
+    });
+  }
+
+  it('takes a PUT for stored only when the answer is that of a store', async () => {
+    const page: Answerer = (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>log in to this network first</body></html>');
+    const error: Answerer = (_, response) => response.writeHead(200, { etag: '"x"' }).end('<Error><Code>InternalError</Code></Error>');
+    told(page, error, (_, response) => response.end(), ok);
+    await store.put('a', Buffer.from('x'));
+    assert.equal(fake.seen.length, 4);
+    told(page);
+    await assert.rejects(store.put('a', Buffer.from('x')), Unavailable);
+  });
+
+  it('a redirect is a refusal: what was signed for one server is for no other', async () => {
+    const elsewhere: Answerer = (_, response) => response.writeHead(301, { location: `${fake.endpoint}/other` }).end();
+    for (const call of [() => store.put('a', Buffer.from('x')), () => store.get('a'), () => store.list({ prefix: '' }), () => store.delete('a')]) {
+      fake.seen.length = 0;
+      told(elsewhere);
+      await assert.rejects(call(), { name: 'Unavailable', message: /the S3 store refuses: 301/ });
+      assert.equal(fake.seen.length, 1);
+    }
+  });
+
+  it('a connection that is closed when the next request is on it: sent again, on another', async () => {
+    const closing: Answerer = (_, response) => response.socket!.destroy();
+    for (let i = 0; i < 5; i++) {
+      fake.seen.length = 0;
+      told(ok, closing, ok);
+      await store.put('a', Buffer.from('x'));
+      await store.put('b', Buffer.from('y'));
+      assert.deepEqual(fake.seen.map((s) => `${s.url} ${s.body}`), ['/bucket/a x', '/bucket/b y', '/bucket/b y']);
+    }
+  });
+
   it('says plainly that keys, bucket or path are wrong, and does not ask again', async () => {
     told(fails(403, 'AccessDenied', `Forbidden: No such key: ${ACCESS}`));
     await assert.rejects(store.get('a'), { name: 'Unavailable', message: 'the S3 store refuses: 403 AccessDenied Forbidden: No such key: …' });
@@ -183,7 +243,7 @@ describe('s3 with a server that misbehaves', () => {
       const stamp = String(seen.headers['x-amz-date']).replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
       response.setHeader('date', new Date(far).toUTCString());
       if (Math.abs(Date.parse(stamp) - far) > 900_000) return fails(403, 'RequestTimeTooSkewed')(seen, response);
-      response.end();
+      ok(seen, response);
     };
     told(skewed);
     const { date } = await store.put('a', Buffer.from('x'));
