@@ -1,6 +1,6 @@
 // What the command line asks of a running replica, as JSON over the peer channel: each method of Admin by its name, its
 // arguments checked, its errors as the four kinds. Passwords travel in it and are never logged.
-import { Corrupt, Malformed, Refused, Unavailable, reason } from './base/index.ts';
+import { Corrupt, Malformed, Refused, ReplicaAway, Unavailable, reason } from './base/index.ts';
 import type { Logger } from './base/index.ts';
 import type { Admin, Finding } from './cli/admin.ts';
 import type { Answerer, Asking } from './peers/index.ts';
@@ -46,6 +46,9 @@ const METHODS: Record<Exclude<keyof Admin, 'check' | 'close'>, readonly Check[]>
   secretRenew: [],
 };
 
+/** Code of what is wrong with the replica alone: releases before it send none. */
+const REPLICA = 'REPLICA';
+
 interface Failure {
   kind: string;
   message: string;
@@ -59,12 +62,12 @@ export function answerer(admin: () => Admin | null, logger: Logger): Answerer {
   return async (bytes, tell) => {
     try {
       const at = admin();
-      if (!at) throw new Unavailable('the replica is starting or stopping');
+      if (!at) throw new ReplicaAway('the replica is starting or stopping');
       return pack({ answer: (await perform(at, bytes, tell)) ?? null });
     } catch (e) {
-      if (e instanceof Malformed || e instanceof Refused || e instanceof Unavailable || e instanceof Corrupt) return pack({ error: { kind: e.name, message: e.message, code: e instanceof Refused ? e.code : null } });
+      if (e instanceof Malformed || e instanceof Refused || e instanceof Unavailable || e instanceof Corrupt) return pack({ error: failureOf(e) });
       logger.error('bug', { reason: reason(e), at: e instanceof Error ? e.stack?.split('\n')[1]?.trim() : undefined });
-      return pack({ error: { kind: 'Unavailable', message: 'the replica met an error of its own: see its log', code: null } });
+      return pack({ error: failureOf(new ReplicaAway('the replica met an error of its own: see its log')) });
     }
   };
 }
@@ -104,10 +107,13 @@ function readJson(bytes: Buffer): unknown {
   }
 }
 
+const failureOf = (e: Error): Failure => ({ kind: e.name, message: e.message, code: e instanceof Refused ? e.code : e instanceof ReplicaAway ? REPLICA : null });
+
 function errorOf({ kind, message, code }: Failure): Error {
   if (kind === 'Malformed') return new Malformed(message);
   if (kind === 'Refused') return new Refused(message, code);
-  return kind === 'Corrupt' ? new Corrupt(message) : new Unavailable(message);
+  if (kind === 'Corrupt') return new Corrupt(message);
+  return code === REPLICA ? new ReplicaAway(message) : new Unavailable(message);
 }
 
 async function ask(asking: Asking, method: string, args: unknown[], found: (finding: Finding) => void = () => {}): Promise<unknown> {

@@ -38,6 +38,9 @@ export class Unavailable extends Error {
   }
 }
 
+/** A replica that a command asks does not answer, or not now; says nothing of the store. */
+export class ReplicaAway extends Unavailable {}
+
 /** Stored bytes are not what was written (altered, truncated, forged, of a newer version): IMAP `NO [SERVERBUG]`; loud, never skipped over. */
 export class Corrupt extends Error {
   override name = 'Corrupt';

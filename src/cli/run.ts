@@ -1,5 +1,5 @@
 // One run of the command line: from words to exit status.
-import { createLogger, reason, silent } from '../base/index.ts';
+import { Corrupt, ReplicaAway, Unavailable, createLogger, reason, silent } from '../base/index.ts';
 import { readConfig } from '../config.ts';
 import { parseArguments } from './arguments.ts';
 import type { Admin } from './admin.ts';
@@ -51,9 +51,8 @@ const KINDS = ['Malformed', 'Refused', 'Unavailable', 'Corrupt'];
 
 function oneLine(e: unknown): string {
   const text = e instanceof Error && KINDS.includes(e.name) ? e.message : reason(e);
-  // What fails on the way to a replica says nothing of the store.
-  const kind = e instanceof Error && (e.name === 'Unavailable' && !text.startsWith('the replica ') ? 'store not available: ' : e.name === 'Corrupt' ? 'store damaged: ' : '');
-  return `${kind || ''}${text}`.replace(/[\x00-\x1f\x7f]+/g, ' ').trim();
+  const kind = e instanceof Unavailable && !(e instanceof ReplicaAway) ? 'store not available: ' : e instanceof Corrupt ? 'store damaged: ' : '';
+  return `${kind}${text}`.replace(/[\x00-\x1f\x7f]+/g, ' ').trim();
 }
 
 async function version(): Promise<string> {

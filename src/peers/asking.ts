@@ -1,5 +1,5 @@
 // The command line's side: one connection to one replica, and what it asks over it.
-import { Unavailable, limits } from '../base/index.ts';
+import { ReplicaAway, Unavailable, limits } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { call, parseAddress } from './call.ts';
 import { CHANNEL_VERSION, encodeFrame } from './frames.ts';
@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 const CONNECT_MS_MAX = 2_000;
-const ended = (): Unavailable => new Unavailable('the replica ended the connection before it answered: it may have done what was asked, so look before you ask again');
+const ended = (): ReplicaAway => new ReplicaAway('the replica ended the connection before it answered: it may have done what was asked, so look before you ask again');
 
 export class Asking {
   readonly #waiting = new Map<number, Waiting>();
@@ -67,7 +67,7 @@ export class Asking {
     });
   }
 
-  /** The last message of the answer; earlier ones go to `tell`. Unavailable when the connection ends before: what was asked may have happened. */
+  /** The last message of the answer; earlier ones go to `tell`. ReplicaAway when the connection ends before: what was asked may have happened. */
   ask(request: Buffer, tell: (message: Buffer) => void): Promise<Buffer> {
     const id = this.#next++;
     const bytes = encodeFrame({ type: 'request', request: { id, bytes: request } });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Unavailable } from '../../src/base/index.ts';
+import { ReplicaAway, Unavailable } from '../../src/base/index.ts';
 import { FakeSystem } from './fake-server.ts';
 
 describe('cli/undelete', () => {
@@ -51,7 +51,7 @@ describe('cli/restored', () => {
     assert.match(ran.err, /run it again/);
     system.answers.restored = new Unavailable('no quorum');
     assert.match((await system.run('restored')).err, /store not available: no quorum/);
-    system.answers.restored = new Unavailable('the replica is starting or stopping');
-    assert.equal((await system.run('restored')).err, 'colombier: the replica is starting or stopping\n');
+    system.answers.restored = new ReplicaAway('it is starting or stopping');
+    assert.equal((await system.run('restored')).err, 'colombier: it is starting or stopping\n');
   });
 });
