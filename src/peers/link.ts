@@ -68,7 +68,7 @@ export class Link {
       }
       if (this.peer) return this.#refuse();
       if (frame.hello.place !== '' && frame.hello.place !== this.#place) {
-        this.#logger.debug('peer serves another store', { remote: this.#socket.remoteAddress, release: frame.hello.release });
+        this.#logger.info('peer serves another store, or a copy of this one: it is told nothing', { remote: this.#socket.remoteAddress, release: frame.hello.release });
         return this.#refuse();
       }
       this.peer = frame.hello;

@@ -81,7 +81,8 @@ describe('peers', () => {
   });
 
   it('refuses a replica on a copy of the store; an older release, which names no store, is a peer', async () => {
-    const a = await replica('a', () => []);
+    const said: string[] = [];
+    const a = await replica('a', () => [], key, 0, { ...silent, info: (message) => void said.push(message) });
     const copied = await replica('copied', () => [{ writer: 'a', address: a.address }], key, 0, silent, 'a copy');
     await until(() => a.peers.counts.refused > 0);
     const hello = Buffer.from(encodeFrame({ type: 'hello', hello: { version: 1, writer: 'old', release: 'x', place: '' } }).subarray(0, -1));
@@ -90,6 +91,7 @@ describe('peers', () => {
     old.once('secureConnect', () => old.write(hello));
     await until(() => a.peers.connected.includes('old'));
     assert.deepEqual([a.peers.connected, copied.peers.connected], [['old'], []]);
+    assert.match(said[0], /another store, or a copy/);
     old.destroy();
   });
 
