@@ -1,6 +1,6 @@
 // A replica: wires rooms together, listens, and leaves in order. Knows no protocol and no mail.
 import { existsSync, readFileSync } from 'node:fs';
-import { BlobCache, Administration, Logins, MailReceiver, MemoryBudget, RecordCache, SearchMemory, SpoolBudget, Upkeep, Users } from './account/index.ts';
+import { Administration, BlobCache, DeliveredWords, Logins, MailReceiver, MemoryBudget, RecordCache, SearchMemory, SpoolBudget, Upkeep, Users } from './account/index.ts';
 import type { Replica } from './account/index.ts';
 import { Admission, Refused, limits, systemWorkedMs } from './base/index.ts';
 import type { Logger } from './base/index.ts';
@@ -102,7 +102,8 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
   const receiving = await openReceiving(config, core, (seen) => sending?.reports?.record(seen));
   const kept = replicaOf(core, config, trial);
   const search = new SearchMemory(limits.search_index_bytes_max, systemWorkedMs, kept.memory);
-  const replica: Replica = { ...kept, search, learn: receiving.inbound?.learn ?? undefined };
+  const words = new DeliveredWords({ ...kept, search });
+  const replica: Replica = { ...kept, search, words, learn: receiving.inbound?.learn ?? undefined };
   const logins = new Logins(core.directory, core.clock, core.random, core.keys.derive('scram salt'));
   users = new Users({ replica, logins, plaintextFromLoopback: config.plaintextLogin === 'loopback', scram: config.scram !== 'off' });
   const upkeep = new Upkeep(replica, users);
@@ -115,7 +116,7 @@ export async function serve(config: Config, logger: Logger, trial: Trial = {}): 
     sent?.catch(() => {});
     await Promise.all(stopping.map((drain) => drain()));
     receiving.inbound?.stop();
-    const ended = await leaving.background(Promise.all([sent, upkeep.stop(), users!.stop()]));
+    const ended = await leaving.background(Promise.all([sent, upkeep.stop(), users!.stop(), words.stop()]));
     await logins.close();
     const left = await leaving.leave(core.close(!ended || users!.unanswered || (sending?.queue.log.submitting ?? 0) > 0));
     if (!left) await core.stores.close();

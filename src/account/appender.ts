@@ -6,6 +6,7 @@ import { hmacOnce } from '../seal/index.ts';
 import { blobName } from '../store/index.ts';
 import type { AddedMessage } from '../state/index.ts';
 import { storeBeside } from './beside.ts';
+import { WHOLE_BYTES_MAX } from './blobs.ts';
 import { Incoming } from './incoming.ts';
 import { checkKeywords } from './keywords.ts';
 import type { Arrived, SealedCopy } from './incoming.ts';
@@ -18,6 +19,8 @@ export function threadIdOf(hashKey: Buffer, arrived: Arrived, blob: string): str
   return root === null ? `t${blob}` : `t${hmacOnce(hashKey, Buffer.from(`thread\0${root}`, 'latin1')).toString('base64url').slice(0, 22)}`;
 }
 
+/** Of the messages of one command so many bytes are held until it ends, for whoever asks for them next. */
+const HELD_BYTES_MAX = 1024 * 1024;
 /** What an event tells of a message beside its index, near enough. */
 const ADDED_BYTES = 300;
 
@@ -40,6 +43,8 @@ export class MailAppender implements Appender {
   readonly #incoming: Incoming[] = [];
   readonly #messages: AddedMessage[] = [];
   readonly #flags = new Set<Flag>();
+  readonly #held: { blob: string; plain: Buffer }[] = [];
+  #heldBytes = 0;
   /** Of the event that tells of them all. */
   #eventBytes = 0;
   /** Blobs of earlier messages of a MULTIAPPEND go to the store while later ones arrive. */
@@ -60,7 +65,7 @@ export class MailAppender implements Appender {
     checkKeywords(this.#user.state, [], this.#flags);
     this.#more.messages++;
     this.#take(bytes);
-    const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget);
+    const incoming = new Incoming([this.#user.at.keys.blob], this.#user.replica.random, this.#user.replica.spoolBudget, Math.min(WHOLE_BYTES_MAX, HELD_BYTES_MAX - this.#heldBytes));
     this.#incoming.push(incoming);
     this.#current = { incoming, left: bytes, flags, date: internalDate ?? { at: this.#user.replica.clock.now(), zone: 0 } };
   }
@@ -90,6 +95,10 @@ export class MailAppender implements Appender {
     this.#eventBytes += arrived.stored.length + ADDED_BYTES;
     if (this.#eventBytes > limits.packed_bytes_max) throw new Refused('That is too much for one command: append fewer messages at once', 'LIMIT');
     this.#copies.push(copy);
+    if (arrived.plain !== null) {
+      this.#held.push({ blob: copy.blob, plain: arrived.plain });
+      this.#heldBytes += arrived.plain.length;
+    }
     const put = copy.spool.put(at.store, blobName(at.root, copy.blob), this.#gone.signal).finally(() => copy.spool.dispose());
     put.catch(() => {}); // commit waits for it and tells
     this.#puts.push(put);
@@ -137,6 +146,7 @@ export class MailAppender implements Appender {
       bytes: this.#eventBytes,
     }, after && { after, behind });
     await Promise.all(this.#puts);
+    for (const { blob, plain } of this.#held) user.replica.blobs.hold(user.at.root, blob, plain);
     const uids = first === null ? [] : messages.map((_, i) => user.state.uidAt(first + i * limits.slots));
     return { uidValidity: user.state.mailbox(this.#mailbox).uidValidity, uids };
   }

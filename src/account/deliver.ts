@@ -93,8 +93,8 @@ class Delivery implements Transaction {
     this.#counts = counts;
     this.#records = [...new Map(info.recipients.map((r) => [recordOf(r).id, recordOf(r)])).values()];
     const users = this.#records.map(options.logOf);
-    const { random, spoolBudget } = options.replica;
-    this.#incoming = new Incoming(users.map((user) => user.keys.blob), random, spoolBudget, users.some(isLoggedIn) ? WHOLE_BYTES_MAX : -1);
+    const { random, spoolBudget, words } = options.replica;
+    this.#incoming = new Incoming(users.map((user) => user.keys.blob), random, spoolBudget, words || users.some(isLoggedIn) ? WHOLE_BYTES_MAX : null);
   }
 
   get received(): number {
@@ -137,11 +137,20 @@ class Delivery implements Transaction {
     const user = this.#o.logOf(record);
     user.writers++;
     try {
-      await this.#deliver(user, arrived, copy, recipient, prefix(recipient), junk);
-      if (arrived.plain !== null && isLoggedIn(user)) this.#o.replica.blobs.hold(user.root, copy.blob, arrived.plain);
+      const before = prefix(recipient);
+      await this.#deliver(user, arrived, copy, recipient, before, junk);
+      this.#atHand(user, arrived, copy, before);
     } finally {
       user.writers--;
     }
+  }
+
+  /** The text of a small message that was delivered: who asks for it next, or searches for it, need not read it. */
+  #atHand(user: UserLog, arrived: Arrived, copy: SealedCopy, prefix: Buffer): void {
+    if (arrived.plain === null) return;
+    const { blobs, words } = this.#o.replica;
+    if (isLoggedIn(user)) blobs.hold(user.root, copy.blob, arrived.plain);
+    else words?.take(user.record, { emailId: copy.blob, prefix, index: arrived.stored, plain: arrived.plain });
   }
 
   async #deliver(user: UserLog, arrived: Arrived, copy: SealedCopy, recipient: Recipient, prefix: Buffer, junk: boolean): Promise<void> {

@@ -39,13 +39,14 @@ export class Incoming {
   readonly #random: Random;
   #bytes = 0;
   readonly #plainBytesMax: number;
-  /** What has come so far; null: it is too much to be held. */
-  #plain: Buffer[] | null = [];
+  /** What has come so far; null: it is not wanted, or too much to be held. */
+  #plain: Buffer[] | null;
 
-  /** `keys`: one for each user that gets a copy, in order. A message of up to `plainBytesMax` is told as it came too. */
-  constructor(keys: BlobPublicKey[], random: Random, budget: SpoolBudget, plainBytesMax = -1) {
+  /** `keys`: one for each user that gets a copy, in order. A message of up to `plainBytesMax` is told as it came too; null: none. */
+  constructor(keys: BlobPublicKey[], random: Random, budget: SpoolBudget, plainBytesMax: number | null = null) {
     this.#random = random;
-    this.#plainBytesMax = plainBytesMax;
+    this.#plainBytesMax = plainBytesMax ?? 0;
+    this.#plain = plainBytesMax === null ? null : [];
     this.#sealers = keys.map((key) => new BlobSealer(key, random));
     this.#spools = keys.map(() => new Spool(random, budget));
   }

@@ -15,6 +15,7 @@ export { Administration } from './admin.ts';
 export type { AdminOptions, Proof } from './admin.ts';
 export { BlobCache } from './blobs.ts';
 export { MailReceiver } from './deliver.ts';
+export { DeliveredWords } from './delivered-words.ts';
 export { Logins } from './login.ts';
 export { OpenUser } from './open-user.ts';
 export type { AccountMutations, Learn, Replica, ReplicaCounts } from './replica.ts';

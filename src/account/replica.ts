@@ -6,6 +6,7 @@ import type { ClusterKeys } from '../seal/index.ts';
 import type { Stores } from '../store/index.ts';
 import type { StateMutations } from '../state/index.ts';
 import type { BlobCache } from './blobs.ts';
+import type { DeliveredWords } from './delivered-words.ts';
 import type { MemoryBudget } from './memory.ts';
 import type { RecordCache } from './records.ts';
 import type { SearchMemory } from './search-memory.ts';
@@ -47,6 +48,8 @@ export interface Replica {
   readonly records: RecordCache;
   /** Absent: searches read every message. */
   readonly search?: SearchMemory;
+  /** Takes the words of mail for users who are not logged in here. Absent: they are taken when the users are. */
+  readonly words?: DeliveredWords;
   readonly spoolBudget: SpoolBudget;
   /** What all that is kept in memory shares; without it nothing of states and logs is let go. */
   readonly memory?: MemoryBudget;

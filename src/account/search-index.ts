@@ -128,6 +128,8 @@ export class SearchIndex {
   async #listNow(): Promise<boolean> {
     const before = this.#parts.ids;
     try {
+      const atHand = await this.#store.atHand();
+      if (atHand !== null) this.#keep(atHand);
       const ids = await this.#store.list();
       const there = new Set(ids);
       const vanished = new Set(before.filter((id) => !there.has(id)));
@@ -164,14 +166,18 @@ export class SearchIndex {
     try {
       const inHeader = await this.#memory.filter([header]);
       const inBody = await this.#memory.filter(texts);
-      if (!this.#closed) this.#grow(emailId, encodeEntry(emailId, inHeader, inBody));
+      if (!this.#closed) this.#grow(fingerprint(emailId, { hi: 0, lo: 0 }), encodeEntry(emailId, inHeader, inBody));
     } finally {
       this.#learning.delete(emailId);
     }
   }
 
-  #grow(emailId: string, entry: Buffer): void {
-    const print = fingerprint(emailId, { hi: 0, lo: 0 });
+  /** All entries of a part that is not stored. */
+  #keep(part: Buffer): void {
+    if (!this.#closed) for (const entry of entriesOf(part)) this.#grow(entry, part.subarray(entry.at, entry.end));
+  }
+
+  #grow(print: Fingerprint, entry: Buffer): void {
     if (this.#parts.knows(print)) return;
     let part = this.#growing;
     if (part === null) {
@@ -238,7 +244,7 @@ export class SearchIndex {
 
   /**
    * Leaves out entries that `kept` does not want, parts that others have made needless or that are half empty, and parts
-   * of older rules. Run it now and then, by any replica. Unavailable.
+   * of older rules, and joins small ones. Run it now and then, by any replica. Unavailable.
    */
   async tidy(kept: ReadonlySet<string>): Promise<void> {
     if (this.#closed || !(await this.#list())) return;
@@ -263,6 +269,7 @@ export class SearchIndex {
       if (typeof read !== 'string' && 'other' in read && read.other.older) await this.#store.delete(id);
       if (typeof read === 'string' || !('other' in read) || read.other.older) this.#others.delete(id);
     }
+    await this.#mergeSmall();
   }
 
   /** Writes parts anew as fewer; the old ones go when the new ones are stored. Unavailable: all stays as it was. */

@@ -1,10 +1,11 @@
 // Parts of one user's search index as objects in the store: sealed for the user alone, under random names, so a name
-// says nothing and any replica may write one without asking another. Nothing here is needed by anything but a search.
+// says nothing and any replica may write one without asking another. Those under words/ are made by who delivers
+// (words-object.ts), and used as all others. Nothing here is needed by anything but a search.
 import { setImmediate } from 'node:timers/promises';
 import { Corrupt, Unavailable, limits, randomId, reason } from '../base/index.ts';
 import type { Logger, Random } from '../base/index.ts';
 import { listAll } from '../log/index.ts';
-import { searchName } from '../store/index.ts';
+import { searchName, wordsName } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import { OtherRules, entriesOf } from './search-part.ts';
 
@@ -20,6 +21,10 @@ export interface SearchStoreOptions {
   seal(name: string, plain: Buffer): Buffer;
   /** Throws Corrupt. */
   open(name: string, sealed: Buffer): Buffer;
+  /** The same of an object under words/. Throws Corrupt, OtherRules. */
+  openWords(name: string, bytes: Buffer): Promise<Buffer>;
+  /** A part that is in this process, not in the store, and is given once; null: none. Throws Corrupt. */
+  atHand?(): Promise<Buffer | null>;
 }
 
 /** `damaged`: it is of no use to anyone. `other`: other releases may use it. */
@@ -35,11 +40,24 @@ export class SearchStore {
     return this.#o.logger;
   }
 
-  /** Ids of all parts. Unavailable. */
+  /** Ids of all parts: their names below the user's root. Unavailable. */
   async list(): Promise<string[]> {
-    const prefix = searchName(this.#o.root, '');
-    const { rows } = await listAll(this.#o.store, prefix, limits.list_keys_max);
-    return rows.map((row) => row.name.slice(prefix.length));
+    const { root, store } = this.#o;
+    const lists = await Promise.all([searchName, wordsName].map((named) => listAll(store, named(root, ''), limits.list_keys_max)));
+    return lists.flatMap(({ rows }) => rows.map((row) => row.name.slice(root.length)));
+  }
+
+  /** What deliveries have gathered in this process. Null: nothing, or nothing of use. */
+  async atHand(): Promise<Buffer | null> {
+    try {
+      const bytes = (await this.#o.atHand?.()) ?? null;
+      if (bytes !== null) checkPart(bytes);
+      return bytes;
+    } catch (e) {
+      if (!(e instanceof Corrupt)) throw e;
+      this.logger.warn('words of delivered mail are damaged, they are taken again', { why: reason(e) });
+      return null;
+    }
   }
 
   /** Parts in the order of `ids`, each given to `take` when it is there. Unavailable. */
@@ -56,12 +74,13 @@ export class SearchStore {
 
   /** Verified to its end. Unavailable; whatever else is wrong is in the answer. */
   async read(id: string): Promise<ReadPart> {
-    const name = searchName(this.#o.root, id);
+    const { root, store } = this.#o;
+    const name = root + id;
     try {
-      const object = await this.#o.store.get(name);
+      const object = await store.get(name);
       if (!object) return 'gone';
-      const bytes = this.#o.open(name, object.bytes);
-      for (const entry of entriesOf(bytes)) void entry;
+      const bytes = name.startsWith(wordsName(root, '')) ? await this.#o.openWords(name, object.bytes) : this.#o.open(name, object.bytes);
+      checkPart(bytes);
       return { bytes };
     } catch (e) {
       if (e instanceof OtherRules) return { other: e };
@@ -73,18 +92,22 @@ export class SearchStore {
 
   /** Seals before it returns. Resolves with the id. Unavailable, Refused (the key is gone). */
   async write(plain: Buffer): Promise<string> {
-    const id = randomId(this.#o.random, NAME_BITS);
-    const name = searchName(this.#o.root, id);
+    const name = searchName(this.#o.root, randomId(this.#o.random, NAME_BITS));
     await this.#o.store.put(name, this.#o.seal(name, plain));
-    return id;
+    return name.slice(this.#o.root.length);
   }
 
   /** Whether it succeeds matters to nobody: it would only be looked at again. */
   async delete(id: string): Promise<void> {
     try {
-      await this.#o.store.delete(searchName(this.#o.root, id));
+      await this.#o.store.delete(this.#o.root + id);
     } catch (e) {
       if (!(e instanceof Unavailable)) throw e;
     }
   }
+}
+
+/** Throws Corrupt, OtherRules. */
+function checkPart(bytes: Buffer): void {
+  for (const entry of entriesOf(bytes)) void entry;
 }

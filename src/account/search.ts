@@ -6,15 +6,19 @@ import type { Clock, Logger, MailboxId, Random, Uid } from '../base/index.ts';
 import { decodeIndex, foldedHeader, readTexts } from '../message/index.ts';
 import type { ReadBytes } from '../message/index.ts';
 import { openNamed, openRange, sealNamed, sealedRange } from '../seal/index.ts';
+import type { ClusterKeys } from '../seal/index.ts';
 import type { UserState } from '../state/index.ts';
 import type { Content, Wanted } from '../state/index.ts';
 import { blobName } from '../store/index.ts';
 import { WHOLE_BYTES_MAX } from './blobs.ts';
 import type { BlobCache } from './blobs.ts';
+import type { DeliveredWords } from './delivered-words.ts';
+import { GivingWay } from './giving-way.ts';
 import { SearchIndex } from './search-index.ts';
 import { SearchStore } from './search-store.ts';
 import type { SearchMemory } from './search-memory.ts';
 import type { UserLog } from './user-log.ts';
+import { decodeWords, openWords } from './words-object.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -24,12 +28,6 @@ const LOOK_AGAIN_MS = 60_000;
 /** Messages read at once, and bytes of them. */
 const BATCH = 16;
 const BATCH_BYTES_MAX = 1024 * 1024;
-/** Rest before a batch: as long as the last one took, and again, twice as long, while others have the process for more than a fifth of it. */
-const REST_MS_MIN = 5;
-const REST_MS_MAX = 1_000;
-const OTHERS_SHARE_MAX = 0.2;
-/** After so many rests a batch comes all the same. */
-const RESTS_MAX = 20;
 /** Another replica may have learnt so many at the same time. */
 const SETTLE_MESSAGES = 500;
 
@@ -44,8 +42,10 @@ export interface SearchTools {
   clock: Clock;
   random: Random;
   logger: Logger;
+  keys: ClusterKeys;
   memory: SearchMemory;
   blobs: BlobCache;
+  words?: DeliveredWords;
 }
 
 export class UserSearch {
@@ -57,6 +57,7 @@ export class UserSearch {
   /** Messages that can't be read. */
   readonly #unreadable = new Set<string>();
   readonly #leaving = new AbortController();
+  readonly #giving: GivingWay;
   #cancel: () => void = () => {};
   #closed = false;
   #stirred = false;
@@ -69,9 +70,10 @@ export class UserSearch {
     this.#tools = tools;
     const { at } = user;
     const { random } = tools;
-    const keys = () => {
+    this.#giving = new GivingWay(tools.clock, tools.memory.workedMs, this.#leaving.signal);
+    const ring = () => {
       if (at.codec.ring === null) throw new Refused('the user is not logged in here');
-      return at.codec.ring.sessions;
+      return at.codec.ring;
     };
     const logger = tools.logger.room('search');
     const store = new SearchStore({
@@ -79,8 +81,13 @@ export class UserSearch {
       root: at.root,
       random,
       logger,
-      seal: (name, plain) => sealNamed(keys()[0], name, NOTHING, plain, random),
-      open: (name, sealed) => openNamed(keys(), name, NOTHING, sealed),
+      seal: (name, plain) => sealNamed(ring().sessions[0], name, NOTHING, plain, random),
+      open: (name, sealed) => openNamed(ring().sessions, name, NOTHING, sealed),
+      openWords: (name, bytes) => openWords(ring().events, name, decodeWords(tools.keys, name, bytes)),
+      atHand: async () => {
+        const given = tools.words?.give(at.record.id) ?? null;
+        return given && openWords(ring().events, given.name, given.pieces);
+      },
     });
     this.index = new SearchIndex(store, tools.memory, tools.clock);
   }
@@ -151,7 +158,7 @@ export class UserSearch {
       batch.push(uids[k]);
       bytes += live.size(i);
       if (batch.length < BATCH && bytes < BATCH_BYTES_MAX) continue;
-      await this.#rest();
+      await this.#giving.rest(this.#tookMs);
       if (!there()) return false;
       await this.#batch(id, batch);
       if (!there()) return false;
@@ -159,7 +166,7 @@ export class UserSearch {
       bytes = 0;
     }
     if (batch.length === 0) return true;
-    await this.#rest();
+    await this.#giving.rest(this.#tookMs);
     if (!there()) return false;
     await this.#batch(id, batch);
     return !this.#closed;
@@ -186,19 +193,6 @@ export class UserSearch {
       await setImmediate();
     }
     this.#tookMs = clock.monotonic() - began;
-  }
-
-  /** Until others leave the process alone for a while, or have not for long. */
-  async #rest(): Promise<void> {
-    const { clock, memory } = this.#tools;
-    const worked = () => memory.workedMs?.() ?? 0;
-    let ms = Math.max(REST_MS_MIN, this.#tookMs);
-    for (let n = 0; n < RESTS_MAX; n++) {
-      const [began, before] = [clock.monotonic(), worked()];
-      await clock.sleep(ms, this.#leaving.signal).catch(() => {});
-      if (this.#closed || worked() - before <= (clock.monotonic() - began) * OTHERS_SHARE_MAX) return;
-      ms = Math.min(REST_MS_MAX, 2 * ms);
-    }
   }
 
   async #texts(content: Content) {

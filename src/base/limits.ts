@@ -136,6 +136,10 @@ export const limits = {
   search_index_part_bytes: 1 * MIB,
   /** Bytes of all users' search indexes in memory: about 130,000 messages of 4 KB; beyond it parts are read again when they are asked for. */
   search_index_bytes_max: 64 * MIB,
+  /** Bytes of delivered messages whose words are still to be taken, of users who are not logged in; beyond it they are taken when the user is. */
+  words_waiting_bytes_max: 8 * MIB,
+  /** Bytes of such words in memory, sealed; beyond it they are stored early. */
+  words_gathered_bytes_max: 8 * MIB,
   /** Time of one search, all waiting included. */
   search_ms_max: 5 * MINUTE,
 
@@ -311,6 +315,11 @@ export const limits = {
   /** Rows of a LIST of a log's end (Garage reads inlined rows whole), and of a whole log. */
   list_tail_keys_max: 200,
   list_keys_max: 1000,
+  /** Rows of one LIST of all its pages, some hundred bytes each: one that goes on and on is an error of the store, or somebody fills it. */
+  list_rows_max: 1_000_000,
+  /** Where a user's messages are listed too, and where replicas are: there are 64 slots. */
+  list_blobs_max: 4_000_000,
+  list_replicas_max: 10_000,
   /**
    * Events of one log that are not collected yet, which takes a day: all are in every snapshot's list (up to 260 bytes each) and in
    * memory (some KB each). Beyond the first number users can change nothing; beyond the second nothing is written.

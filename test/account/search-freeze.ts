@@ -1,13 +1,14 @@
 // Writes fixtures/search/rules-N.*, what the search index makes of messages by rules N. Run once for new SEARCH_RULES; a
-// frozen file is never written again.
+// frozen file is never written again. Also fixtures/account/words-1.json, once for ever.
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { SearchMemory } from '../../src/account/index.ts';
 import { PART_HEAD, encodeEntry } from '../../src/account/search-part.ts';
+import { encodeWords, sealWords } from '../../src/account/words-object.ts';
 import { seededRandom } from '../../src/base/index.ts';
 import { SEARCH_RULES, foldedHeader, readTexts, scanMessage } from '../../src/message/index.ts';
 import { sealNamed } from '../../src/seal/index.ts';
-import { KNOWN_USER, knownRing } from '../seal/known.ts';
+import { KNOWN_USER, knownCluster, knownPublic, knownRing } from '../seal/known.ts';
 
 const fixtures = new URL('../../fixtures/', import.meta.url);
 
@@ -32,6 +33,17 @@ const MESSAGES: Record<string, string> = {
   '0000000000000000000000000c': '\r\n',
 };
 
+/** An object of words in its first form: rules and entries are those of that time. */
+export const wordsFrozen = new URL('account/words-1.json', fixtures);
+
+async function freezeWords(): Promise<void> {
+  const name = `users/${KNOWN_USER}/words/abcdefghjkmnpqrstvwxyz4567`;
+  const entries = await Promise.all(Object.entries(MESSAGES).map(([id, message]) => entryOf(id, message)));
+  const plain = [Buffer.concat([PART_HEAD, entries[0]]), Buffer.concat(entries.slice(1))];
+  const pieces = plain.map((piece, n) => sealWords(knownPublic().event, name, n, piece, seededRandom(n)));
+  writeFileSync(wordsFrozen, `${JSON.stringify({ name, plain: Buffer.concat(plain).toString('hex'), bytes: encodeWords(knownCluster(), name, pieces).toString('hex') }, null, 1)}\n`);
+}
+
 async function freeze(): Promise<void> {
   if (existsSync(frozenOf(SEARCH_RULES, 'json'))) throw new Error(`rules ${SEARCH_RULES} are frozen`);
   const name = `users/${KNOWN_USER}/search/abcdefghjkmnpqrstvwxyz4567`;
@@ -43,4 +55,4 @@ async function freeze(): Promise<void> {
   writeFileSync(frozenOf(SEARCH_RULES, 'tsv'), lines);
 }
 
-if (import.meta.main) await freeze();
+if (import.meta.main) await (existsSync(wordsFrozen) ? freeze() : freezeWords());

@@ -4,12 +4,15 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { SearchMemory } from '../../src/account/index.ts';
 import { SearchIndex } from '../../src/account/search-index.ts';
+import { PART_HEAD, encodeEntry } from '../../src/account/search-part.ts';
 import { SearchStore } from '../../src/account/search-store.ts';
-import { Corrupt, Unavailable, seededRandom, silent } from '../../src/base/index.ts';
+import { decodeWords, encodeWords, openWords, sealWords } from '../../src/account/words-object.ts';
+import { Corrupt, Unavailable, randomId, seededRandom, silent } from '../../src/base/index.ts';
 import { gramsOf } from '../../src/message/index.ts';
-import { MemoryWorld } from '../../src/store/index.ts';
+import { MemoryWorld, wordsName } from '../../src/store/index.ts';
 import type { MemoryStore } from '../../src/store/index.ts';
 import { WorldClock, quiet } from '../log/world.ts';
+import { knownCluster, knownPublic, knownRing } from '../seal/known.ts';
 
 const MESSAGES = 30;
 const ROOT = 'users/u/';
@@ -24,6 +27,7 @@ type Step =
   | { do: 'learn' | 'sift'; who: number; from: number; count: number }
   | { do: 'write' | 'restart' | 'wait'; who: number }
   | { do: 'tidy'; who: number; from: number }
+  | { do: 'deliver'; from: number; count: number; atHand: boolean }
   | { do: 'lose' | 'damage' | 'swap'; which: number }
   | { do: 'faults'; who: number; rate: number };
 
@@ -36,6 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('write' as const, 'wait' as const), who }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), who }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('tidy' as const), who, from: at }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('deliver' as const), from: at, count, atHand: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('lose' as const, 'damage' as const, 'swap' as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), who, rate: fc.constantFrom(0, 0, 0.1, 0.5) }) },
 );
@@ -45,8 +50,8 @@ class Scene {
   readonly random = seededRandom(11);
   readonly world = new MemoryWorld(this.clock, this.random);
   readonly actors: Actor[] = [];
-  /** 'partial' shows an object to some reads only. */
-  rate = 0;
+  /** What deliveries gathered in the process of the first. */
+  atHand: Buffer | null = null;
 
   constructor() {
     for (let n = 0; n < 3; n++) this.actors.push(this.#actor(n));
@@ -64,6 +69,12 @@ class Scene {
       open: (name, sealed) => {
         if (sealed.length === 0 || sealed[0] !== sum(name, sealed.subarray(1))) throw new Corrupt('altered');
         return sealed.subarray(1);
+      },
+      openWords: (name, bytes) => openWords(ring.events, name, decodeWords(cluster, name, bytes)),
+      atHand: async () => {
+        const given = n === 0 ? this.atHand : null;
+        if (n === 0) this.atHand = null;
+        return given;
       },
     });
     // The third has room for nothing, and reads parts again and again.
@@ -95,12 +106,25 @@ class Scene {
         await this.actors[s.who].index.tidy(kept).catch((e) => assert.ok(e instanceof Unavailable));
         return;
       }
+      case 'deliver':
+        return this.deliver(s.from, s.count, s.atHand);
       case 'faults':
         this.actors[s.who].store.faults = { fails: s.rate, answerLost: s.rate / 2, partial: s.rate / 2 };
         return;
       default:
         return this.harm(s.do, s.which);
     }
+  }
+
+  /** Two pieces, by a replica that has no secret of the user's. */
+  async deliver(from: number, count: number, atHand: boolean): Promise<void> {
+    const memory = new SearchMemory(1);
+    const entry = async (n: number) => encodeEntry(`m${n % MESSAGES}`, await memory.filter(['SUBJECT: X']), await memory.filter([textOf(n % MESSAGES)]));
+    const entries = await Promise.all(Array.from({ length: count }, (_, k) => entry(from + k)));
+    if (atHand) return void (this.atHand = Buffer.concat([PART_HEAD, ...entries]));
+    const name = wordsName(ROOT, randomId(this.random, 130));
+    const pieces = [[PART_HEAD, ...entries.slice(0, 2)], entries.slice(2)].map((piece, n) => sealWords(knownPublic().event, name, n, Buffer.concat(piece), this.random));
+    this.world.land(name, encodeWords(cluster, name, pieces), true, null);
   }
 
   harm(how: 'lose' | 'damage' | 'swap', which: number): void {
@@ -125,6 +149,9 @@ class Scene {
     }));
   }
 }
+
+const ring = knownRing();
+const cluster = knownCluster();
 
 const sum = (name: string, bytes: Uint8Array): number => {
   let h = 7;

@@ -50,7 +50,7 @@ describe('account: search index', () => {
   const written = (replica: TestReplica) => world.settled(indexAt(replica).write());
   const fill = async (session: Session, from = 0, to = 20) => append(session, 'INBOX', Array.from({ length: to - from }, (_, k) => mail(`letter ${from + k}`, `A ${BIRDS[(from + k) % 10]} and nothing else, ${'ab'.repeat(from + k)}.\r\n`)));
 
-  it('learns new mail of who is logged in here without the store', async () => {
+  it('learns new mail of who is logged in here without the store, delivered or appended', async () => {
     const session = await a.login(bob);
     await world.settled(session.select('INBOX', true));
     await a.deliver(bob.address, mail('new', 'a heron\r\n'));
@@ -60,7 +60,13 @@ describe('account: search index', () => {
     assert.equal(a.mail.counts.get, gets, 'nothing was read');
     assert.deepEqual(await find(a, session, 'BODY heron'), { places: [0], read: 1 });
     assert.deepEqual(await find(a, session, 'BODY pelican'), { places: [], read: 0 }, 'it was learnt');
-    await append(session, 'INBOX', [mail('of another', 'a pelican\r\n')]);
+    await append(session, 'INBOX', [mail('appended', 'a pelican\r\n')]);
+    await learnt();
+    assert.equal(a.mail.counts.get, gets, 'nothing was read');
+    assert.deepEqual(await find(a, session, 'BODY pelican'), { places: [1], read: 1 });
+    assert.equal(a.mail.counts.get, gets, 'it is in memory');
+    const b = await world.replica();
+    await b.deliver(bob.address, mail('of another', 'a plover\r\n'));
     await learnt();
     assert.equal(a.mail.counts.get, gets + 1, 'what came another way is read');
   });

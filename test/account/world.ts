@@ -2,7 +2,7 @@
 // wires it, with a clock and a seed of the test's own.
 import { seededRandom, silent } from '../../src/base/index.ts';
 import type { Clock, Flag, Logger, Random } from '../../src/base/index.ts';
-import { Administration, BlobCache, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from '../../src/account/index.ts';
+import { Administration, BlobCache, DeliveredWords, Logins, MailReceiver, RecordCache, SpoolBudget, Upkeep, Users } from '../../src/account/index.ts';
 import type { AccountMutations, MemoryBudget, Replica, SearchMemory } from '../../src/account/index.ts';
 import { Directory } from '../../src/directory/index.ts';
 import type { DirectoryOp, StoredWrap, UserRecord } from '../../src/directory/index.ts';
@@ -34,6 +34,8 @@ export interface ReplicaOptions {
   mutations?: AccountMutations;
   logger?: Logger;
   search?: SearchMemory;
+  /** Takes the words of mail for users who are away; needs `search`. */
+  words?: boolean;
   /** What the replica keeps in memory; without it nothing has to go. */
   memory?: MemoryBudget;
   /** With whom it shares the work in the background; alone without. */
@@ -52,6 +54,7 @@ export class TestReplica {
   readonly logins: Logins;
   readonly users: Users;
   readonly upkeep: Upkeep;
+  readonly words: DeliveredWords | undefined;
   readonly receiver: MailReceiver;
   readonly admin: Administration;
   alive = true;
@@ -64,8 +67,10 @@ export class TestReplica {
     this.identity = { slot, mayWrite: () => this.alive, spent: new Map() };
     const logger = options.logger ?? silent;
     this.directory = new Directory({ store: this.home, keys, identity: this.identity, authenticator, clock, random, logger, onAppended: (name, bytes) => world.tell(this, DIRECTORY_LOG, name, bytes) });
+    const stores = { bucket: () => this.mail, home: this.home, names: [null], place: 'here', close: async () => {} };
+    this.words = options.words ? new DeliveredWords({ stores, directory: this.directory, keys, clock, random, logger, search: options.search!, memory: options.memory }) : undefined;
     this.replica = {
-      stores: { bucket: () => this.mail, home: this.home, names: [null], place: 'here', close: async () => {} },
+      stores,
       keys,
       clock,
       random,
@@ -78,6 +83,7 @@ export class TestReplica {
       memory: options.memory,
       members: options.members,
       search: options.search,
+      words: this.words,
       spoolBudget: new SpoolBudget(2 ** 30),
       announce: (_bucket, root, name, bytes) => world.tell(this, root, name, bytes),
       peersComplete: () => world.hints,
@@ -119,6 +125,7 @@ export class TestReplica {
 
   async stop(): Promise<void> {
     await this.upkeep.stop();
+    await this.words?.stop();
     await this.users.stop();
     await this.logins.close();
     await this.directory.stop();

@@ -16,7 +16,7 @@ function indexed(mailbox: Mailbox, partBytes = 400): { client: Client; index: Se
   const random = seededRandom(1);
   const world = new MemoryWorld(clock, random);
   const another = () => {
-    const store = new SearchStore({ store: world.client(), root: 'users/u/', random, logger: silent, seal: (_name, plain) => Buffer.from(plain), open: (_name, sealed) => sealed });
+    const store = new SearchStore({ store: world.client(), root: 'users/u/', random, logger: silent, seal: (_name, plain) => Buffer.from(plain), open: (_name, sealed) => sealed, openWords: async (_name, bytes) => bytes });
     return new SearchIndex(store, new SearchMemory(1 << 20), clock, partBytes);
   };
   const index = another();
