@@ -11,7 +11,7 @@ const NOTHING = Buffer.alloc(0);
 /** The last seen first. Without the one that only asks. Unavailable. */
 export async function replicasOf({ stores, keys, identity, logger }: Pick<Replica, 'stores' | 'keys' | 'identity' | 'logger'>): Promise<ReplicaSummary[]> {
   const { home } = stores;
-  const { rows, date } = await listAll(home, REPLICAS, limits.list_keys_max);
+  const { rows, date } = await listAll(home, REPLICAS, limits.list_keys_max, { rowsMax: limits.list_replicas_max });
   const own = identity instanceof Presence ? identity.id : null;
   const read = await Promise.all(rows.map(async (row): Promise<ReplicaSummary | null> => {
     const { name, modified } = row;

@@ -137,7 +137,7 @@ export class Rotation {
   /** Replicas that write under a former secret. */
   async #writers(): Promise<{ id: string; address: string }[]> {
     const { stores, keys } = this.#replica;
-    const { rows, date } = await listAll(stores.home, REPLICAS, limits.list_keys_max);
+    const { rows, date } = await listAll(stores.home, REPLICAS, limits.list_keys_max, { rowsMax: limits.list_replicas_max });
     const read = await Promise.all(rows.filter((row) => date - row.modified < limits.slot_free_ms).map(async (row) => {
       try {
         const bytes = await presenceBytes(stores.home, row);

@@ -32,7 +32,7 @@ export async function checkUser(replica: Replica, record: UserRecord, found: (ob
   const source = secret && openingSource(replica, record, secret);
   for await (const f of check({ ...reading, source })) if (f.level === 'error') found(f.name, f.text);
   const blobs = new Set<string>();
-  const { rows } = await listAll(store, root, reading.limits.list_keys_max);
+  const { rows } = await listAll(store, root, reading.limits.list_keys_max, { rowsMax: reading.limits.list_blobs_max });
   const blobPrefix = blobName(root, '');
   const keyPrefix = keyName(root, '');
   for (const row of rows) {

@@ -1,6 +1,6 @@
 // What users leave behind who were removed: no key opens it any more. It goes a month after the last of it was written, when
 // nobody can have removed the user by mistake and want to come to an arrangement with a backup of the directory.
-import { limits } from '../base/index.ts';
+import { Unavailable, limits } from '../base/index.ts';
 import { userRoot } from '../store/index.ts';
 import type { ObjectStore } from '../store/index.ts';
 import type { Replica } from './replica.ts';
@@ -39,12 +39,14 @@ export class Leavings {
     const { counts, logger } = this.#replica;
     const prefix = userRoot(id);
     const names: string[] = [];
+    let rows = 0;
     for (let startAfter: string | undefined; ; ) {
       const page = await store.list({ prefix, startAfter, maxKeys: limits.list_keys_max });
       // The youngest of all decides: a writer elsewhere may not have heard of it yet.
       if (page.objects.some((o) => page.date - o.modified < limits.blob_kept_ms)) return false;
       for (const o of page.objects) if (names.length < AT_ONCE) names.push(o.name);
       if (!page.truncated || page.objects.length === 0) break;
+      if ((rows += page.objects.length) > limits.list_blobs_max) throw new Unavailable(`the store's LIST of ${prefix} does not end: more than ${limits.list_blobs_max} rows`);
       startAfter = page.objects[page.objects.length - 1].name;
     }
     for (const name of names) await store.delete(name);

@@ -211,7 +211,7 @@ async function whole(o: CollectOptions, manifests: Manifest[], parts: readonly L
 async function needlessBlobs(o: CollectOptions, date: number): Promise<string[]> {
   if (!o.referenced) return [];
   const prefix = blobName(o.root, '');
-  const { rows } = await listAll(o.store, prefix, o.limits.list_keys_max);
+  const { rows } = await listAll(o.store, prefix, o.limits.list_keys_max, { rowsMax: o.limits.list_blobs_max });
   const old = rows.filter((row) => date - row.modified >= o.limits.blob_kept_ms);
   if (old.length === 0) return [];
   const used = await o.referenced(old.map((row) => row.name.slice(prefix.length)));

@@ -245,7 +245,7 @@ export class Presence implements ReplicaIdentity {
   /** Reads all presences; the slots of others that were seen within `slot_free_ms`. `put`: the own one was just stored. */
   async #read(sure = false, put = false): Promise<Set<number>> {
     const { store, logger } = this.#o;
-    const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max);
+    const { rows, date } = await listAll(store, REPLICAS, this.#limits.list_keys_max, { rowsMax: this.#limits.list_replicas_max });
     if (put) this.#checkTimes(rows, date);
     const fresh = rows.filter((row) => row.name !== replicaName(this.id) && date - row.modified < this.#limits.slot_free_ms);
     const read = await Promise.all(fresh.map((row) => this.#record(row, date, sure)));

@@ -1,4 +1,5 @@
 // What reading one log's objects needs.
+import { Unavailable, limits } from '../base/index.ts';
 import type { Clock, Limits, Logger } from '../base/index.ts';
 import type { Listed, ObjectStore } from '../store/index.ts';
 import type { Authenticator } from './types.ts';
@@ -12,21 +13,23 @@ export interface Reading {
   limits: Limits;
 }
 
-/** Where a LIST of many pages begins, how many rows the first page has, and what the store told before (ListOptions). */
+/** Where a LIST of many pages begins, how many rows the first page has, what the store told before (ListOptions), and how many rows there may be. */
 export interface ListFrom {
   startAfter?: string;
   keysFirst?: number;
   told?: number;
+  rowsMax?: number;
 }
 
-/** All rows under a prefix. Throws Unavailable. `date` and `told`: of the first answer. */
+/** All rows under a prefix. Throws Unavailable, also where the LIST goes on and on. `date` and `told`: of the first answer. */
 export async function listAll(store: ObjectStore, prefix: string, maxKeys: number, from: ListFrom = {}): Promise<{ rows: Listed[]; date: number; told: number | undefined }> {
-  const { told } = from;
+  const { told, rowsMax = limits.list_rows_max } = from;
   const first = await store.list({ prefix, startAfter: from.startAfter, maxKeys: from.keysFirst ?? maxKeys, told });
   const rows = [...first.objects];
   for (let page = first; page.truncated && page.objects.length > 0; ) {
     page = await store.list({ prefix, startAfter: page.objects[page.objects.length - 1].name, maxKeys, told });
     rows.push(...page.objects);
+    if (rows.length > rowsMax) throw new Unavailable(`the store's LIST of ${prefix} does not end: more than ${rowsMax} rows`);
   }
   return { rows, date: first.date, told: first.told };
 }

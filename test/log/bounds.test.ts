@@ -1,9 +1,10 @@
 // What is written of a log can be read again: bundles, the list of a snapshot and of a collection, and the log itself have bounds.
 import assert from 'node:assert/strict';
 import { limits } from '../../src/base/index.ts';
-import { collect } from '../../src/log/index.ts';
+import { collect, listAll } from '../../src/log/index.ts';
 import { HOUR, ROOT, Stage, settledSnapshot } from './scene.ts';
 import type { Place } from './scene.ts';
+import type { ListOptions, ListPage, ObjectStore } from '../../src/store/index.ts';
 
 const DAY = 24 * HOUR;
 const pass = (p: Place) => collect({ ...p.log.reading, random: p.store.world.random });
@@ -74,5 +75,25 @@ describe('bounds of a log', () => {
       left.push(named(s, 'log').length);
     }
     assert.deepEqual(left, [20, 13, 6, 1]);
+  });
+
+  it('a LIST that never ends is not read for ever, and nothing is said of what it showed', async () => {
+    const a = await s.place().open();
+    await a.append('m');
+    limits.list_rows_max = 500;
+    let pages = 0;
+    const endless = Object.create(a.store, {
+      list: {
+        value: async ({ prefix, startAfter = '', maxKeys = 1000 }: ListOptions): Promise<ListPage> => {
+          pages++;
+          const from = Number(startAfter.slice(prefix.length)) || 0;
+          return { objects: Array.from({ length: maxKeys }, (_, i) => ({ name: prefix + String(from + 1 + i).padStart(12, '0'), bytes: 1, modified: 0 })), truncated: true, date: 0 };
+        },
+      },
+    }) as ObjectStore;
+    await assert.rejects(listAll(endless, `${ROOT}log/`, 100), { name: 'Unavailable', message: /does not end: more than 500 rows/ });
+    assert.equal(pages, 6);
+    await assert.rejects(listAll(endless, `${ROOT}log/`, 100, { rowsMax: 50 }), { name: 'Unavailable' });
+    assert.equal((await listAll(a.store, `${ROOT}log/`, 100)).rows.length, 1);
   });
 });

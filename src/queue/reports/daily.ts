@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { Unavailable, limits, randomId, reason } from '../../base/index.ts';
 import type { Clock, Logger, Random } from '../../base/index.ts';
+import { listAll } from '../../log/index.ts';
 import { openNamed, sealNamed } from '../../seal/index.ts';
 import { reportName, reportPrefix } from '../../store/index.ts';
 import { sameOrganization } from '../../verify/index.ts';
@@ -115,22 +116,18 @@ export class DailyReports implements DmarcRecorder {
     const { queue, logger } = this.#o;
     for (const kind of KINDS) {
       const tally = new Tally();
-      const names: string[] = [];
-      for (let startAfter: string | undefined; ; startAfter = names.at(-1)) {
-        const page = await queue.store.list({ prefix: reportPrefix(queue.root, day, kind), startAfter });
-        for (const { name } of page.objects) {
-          names.push(name);
-          try {
-            const object = await queue.store.get(name);
-            if (object) tally.merge(Tally.decode(openNamed(queue.keys.events, name, NOTHING, object.bytes)));
-          } catch (e) {
-            if (e instanceof Unavailable) throw e;
-            // Whoever can read it makes the report: the day is tried again, at any replica.
-            if (/newer version/.test(reason(e))) throw new Unavailable(`${reason(e)}: ${name}`);
-            logger.error('counts for reports can not be read', { object: name, why: reason(e) });
-          }
+      const { rows } = await listAll(queue.store, reportPrefix(queue.root, day, kind), limits.list_keys_max);
+      const names = rows.map((row) => row.name);
+      for (const name of names) {
+        try {
+          const object = await queue.store.get(name);
+          if (object) tally.merge(Tally.decode(openNamed(queue.keys.events, name, NOTHING, object.bytes)));
+        } catch (e) {
+          if (e instanceof Unavailable) throw e;
+          // Whoever can read it makes the report: the day is tried again, at any replica.
+          if (/newer version/.test(reason(e))) throw new Unavailable(`${reason(e)}: ${name}`);
+          logger.error('counts for reports can not be read', { object: name, why: reason(e) });
         }
-        if (!page.truncated) break;
       }
       for (const [domain, rows] of tally.domains) {
         try {
