@@ -139,7 +139,7 @@ async function run(args: Arguments): Promise<void> {
 
 try {
   const args = parseArguments(process.argv.slice(2));
-  if (args.help) process.stdout.write(`${HELP}\nRows:\n${ALL.map((row) => `  ${row.key.padEnd(20)}${row.title}\n`).join('')}`);
+  if (args.help) process.stdout.write(`${HELP}\nRows:\n${ALL.map((row) => `  ${row.key.padEnd(24)} ${row.title}\n`).join('')}`);
   else await run(args);
 } catch (e) {
   process.stderr.write(`bench: ${e instanceof Error ? e.message : e}\n`);
