@@ -11,6 +11,7 @@ import type { Prepared } from './loading.ts';
 import { Pace } from './pace.ts';
 import { needsRecord, renderer } from './plain.ts';
 import type { Renderer } from './plain.ts';
+import { Runs } from './runs.ts';
 import { lowerBound } from './uidset.ts';
 
 const RECORDS = 256;
@@ -108,18 +109,23 @@ export class FetchAnswers {
   }
 
   async #fromIndex(): Promise<void> {
-    const { out } = this.#context;
+    const { out, view } = this.#context;
+    const runs = Runs.of(view, this.#items);
     for (let at = 0; at < this.#uids.length; at += RECORDS) {
       const end = Math.min(at + RECORDS, this.#uids.length);
-      let text = '';
-      let i = -1;
-      for (let k = at; k < end; k++) {
-        i = this.#place(this.#uids[k], i);
-        if (i >= 0) text += `${this.#head(this.#uids[k], i, null)})\r\n`;
-      }
-      out.write(text);
+      out.write(runs?.text(out, this.#uids.subarray(at, end)) ?? this.#each(at, end));
       await this.#breathe();
     }
+  }
+
+  #each(from: number, to: number): string {
+    let text = '';
+    let i = -1;
+    for (let k = from; k < to; k++) {
+      i = this.#place(this.#uids[k], i);
+      if (i >= 0) text += `${this.#head(this.#uids[k], i, null)})\r\n`;
+    }
+    return text;
   }
 
   async #fromRecords(): Promise<void> {
