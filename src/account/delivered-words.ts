@@ -209,7 +209,7 @@ export class DeliveredWords implements Keeper {
     }
   }
 
-  /** The oldest texts first, then what was gathered longest ago. */
+  /** The oldest texts first; then what was gathered longest ago is stored early. */
   evict(before: number, bytes: number): number {
     let freed = 0;
     let gone = 0;
@@ -222,8 +222,8 @@ export class DeliveredWords implements Keeper {
     this.#waitingBytes -= freed;
     for (const [user, gathered] of this.#gathered) {
       if (freed >= bytes || gathered.since >= before) break;
-      this.#forget(user, gathered);
       freed += gathered.bytes;
+      this.#writeLater(user);
     }
     return freed;
   }

@@ -161,9 +161,13 @@ describe('account: words of mail for users who are away', () => {
       await taken();
       assert.deepEqual([words!.bytes, objects().length], [0, 1]);
       await deliver(5, bob.address, b);
-      assert.ok(words!.evict(Infinity, 1) > 0);
-      words!.evict(Infinity, Infinity);
+      limits.words_waiting_bytes_max = waiting;
+      await deliver(5, bob.address, b);
+      await taken();
+      assert.ok(words!.evict(Infinity, Infinity) > 0);
       assert.equal(words!.bytes, 0);
+      await world.advance(100);
+      assert.equal(objects().length, 2, 'for want of memory it is stored early');
     } finally {
       Object.assign(limits, { words_waiting_bytes_max: waiting, words_gathered_bytes_max: gathered });
     }
