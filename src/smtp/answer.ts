@@ -20,6 +20,8 @@ export const answers = {
   noSender: answer(503, '5.5.1', 'MAIL FROM first'),
   noRecipient: answer(503, '5.5.1', 'RCPT TO first'),
   noValidRecipient: answer(554, '5.5.1', 'no valid recipients'),
+  // RFC 2033 §4.2.
+  noValidRecipientLmtp: answer(503, '5.5.1', 'no valid recipients'),
   nested: answer(503, '5.5.1', 'a transaction is under way'),
   noArgument: answer(501, '5.5.4', 'takes no argument'),
   parameter: answer(555, '5.5.4', 'parameter not known'),

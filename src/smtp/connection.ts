@@ -242,7 +242,8 @@ export class Connection extends HostedConnection {
     if (command !== null && this.#chunked !== null) return answers.chunked;
     if (!this.session.envelope.mailFrom) return answers.noSender;
     if (this.#accepted.length > 0) return null;
-    return this.#refused > 0 ? answers.noValidRecipient : answers.noRecipient;
+    if (this.#refused === 0) return answers.noRecipient;
+    return this.host.lmtp ? answers.noValidRecipientLmtp : answers.noValidRecipient;
   }
 
   async #finish(incoming: Incoming, info: TransactionInfo): Promise<void> {

@@ -47,6 +47,17 @@ describe('smtp/lmtp', () => {
     await d.say('NOOP', '250 2.0.0');
   });
 
+  it('says 503 where no recipient was accepted, and stores nothing (RFC 2033 §4.2)', async () => {
+    const d = await house.hello();
+    for (const recipients of ['', 'RCPT TO:<no@example.net>\r\nRCPT TO:<no@example.org.>\r\n']) {
+      d.raw(`MAIL FROM:<a@b.example>\r\n${recipients}DATA\r\nBDAT 3 LAST\r\nabcRSET\r\n`);
+      await d.expect('250 2.1.0');
+      if (recipients !== '') for (const e of ['550 5.1.1', '5']) await d.expect(e);
+      for (const e of ['503 5.5.1', '503 5.5.1', '250 2.0.0']) await d.expect(e);
+    }
+    assert.equal(house.post.begun, 0);
+  });
+
   it('says an error of the whole message once for each', async () => {
     house.post.onWrite = () => {
       throw new Unavailable('x');
