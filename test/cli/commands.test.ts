@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Corrupt, Unavailable } from '../../src/base/index.ts';
+import { commands } from '../../src/cli/commands.ts';
 import { FakeSystem, refusal } from './fake-server.ts';
 
 describe('cli', () => {
@@ -214,6 +215,10 @@ describe('cli', () => {
     assert.equal((await system.run('')).out, out);
     assert.equal((await system.run('help')).out, out);
     assert.match((await system.run('user password --help')).out, /^usage: colombier user password ADDRESS \[--password-stdin\] \[--recovery-code\]\n/);
+    for (const { name, options } of commands) {
+      const told = (await system.run(`help ${name}`)).out;
+      for (const [option, takes] of Object.entries(options)) assert.match(told, new RegExp(`^  --${option}${takes ? ' [A-Z]+' : ''}  +[a-z]`, 'm'), `${name} ${option}`);
+    }
     const group = (await system.run('help user')).out;
     for (const name of ['user add', 'user quota', 'user export-key']) assert.match(group, new RegExp(`^usage: colombier ${name} ADDRESS`, 'm'));
     assert.doesNotMatch(group, /domain/);
