@@ -18,7 +18,11 @@ const HOUR = 60 * 60_000;
 const DAY = 24 * HOUR;
 const KIB = 1024;
 
-const { values } = parseArgs({ options: { months: { type: 'string', default: '24' }, daily: { type: 'string', default: '274' }, seed: { type: 'string', default: '1' }, verbose: { type: 'boolean', default: false } } });
+const { values } = parseArgs({ options: { months: { type: 'string', default: '24' }, daily: { type: 'string', default: '274' }, seed: { type: 'string', default: '1' }, verbose: { type: 'boolean', default: false }, help: { type: 'boolean' } } });
+if (values.help) {
+  console.log('npm run long-life -- [--months 24] [--daily 274] [--seed 1] [--verbose]');
+  process.exit();
+}
 const MONTHS = Number(values.months);
 /** Half of them arrive, half are sent. */
 const DAILY = Number(values.daily);

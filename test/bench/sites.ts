@@ -12,7 +12,11 @@ import { Cluster, SITES } from '../sites/cluster.ts';
 import type { Person, SiteReplica } from '../sites/cluster.ts';
 import { percentile, shown } from './statistics.ts';
 
-const { values: args } = parseArgs({ options: { quick: { type: 'boolean', default: false }, delay: { type: 'string', default: '10' }, here: { type: 'boolean', default: false } } });
+const { values: args } = parseArgs({ options: { quick: { type: 'boolean', default: false }, delay: { type: 'string', default: '10' }, here: { type: 'boolean', default: false }, help: { type: 'boolean' } } });
+if (args.help) {
+  console.log('npm run bench:sites -- [--quick] [--delay 10]: how far the sites are apart, ms each way');
+  process.exit();
+}
 const DELAY_MS = Number(args.delay);
 const ROUND_MS = 2 * DELAY_MS;
 const SEED_MESSAGES = 500;

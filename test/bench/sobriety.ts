@@ -5,7 +5,11 @@ import { parseArgs } from 'node:util';
 import { message } from '../real/mail.ts';
 import { Site, sleep } from '../real/site.ts';
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, users: { type: 'string', default: '200' }, connected: { type: 'string', default: '50' }, hourly: { type: 'string', default: '20' } } });
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, users: { type: 'string', default: '200' }, connected: { type: 'string', default: '50' }, hourly: { type: 'string', default: '20' }, help: { type: 'boolean' } } });
+if (values.help) {
+  console.log('npm run sobriety -- [--minutes 5] [--users 200] [--connected 50] [--hourly 20]');
+  process.exit();
+}
 const [minutes, users, connected, hourly] = [values.minutes, values.users, values.connected, values.hourly].map(Number);
 const MIB = 1024 * 1024;
 /** Clock ticks of /proc, a second. */
