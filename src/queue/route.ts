@@ -46,6 +46,12 @@ export interface TlsSession {
   failure: { type: string; why: string } | null;
 }
 
+/** A connection that waits for the next message. */
+interface Idle {
+  readonly remote: Remote;
+  readonly cancelQuit: () => void;
+}
+
 /** All mail goes there. */
 const SMARTHOST = 'smarthost';
 const PLAIN_MAX = 1000;
@@ -58,7 +64,7 @@ const willDo = (asked: Demand, had: Demand): boolean => !mustShow(asked) || (mus
 
 export class Route {
   readonly #o: RouteOptions;
-  readonly #idle = new Map<string, Remote[]>();
+  readonly #idle = new Map<string, Idle[]>();
   /** Names of hosts that offer chunks and do not know them. */
   readonly #plain = new Set<string>();
   #closed = false;
@@ -170,9 +176,11 @@ export class Route {
 
   async #kept(destination: string): Promise<Remote | null> {
     const list = this.#idle.get(destination);
-    const remote = list?.pop() ?? null;
+    const idle = list?.pop();
     if (list?.length === 0) this.#idle.delete(destination);
-    if (remote === null) return null;
+    if (!idle) return null;
+    idle.cancelQuit();
+    const { remote } = idle;
     remote.onClosed = () => {};
     return remote.open ? remote : this.#kept(destination);
   }
@@ -181,24 +189,25 @@ export class Route {
     if (!remote.open || this.#closed || !(await remote.reset())) return remote.close();
     const list = this.#idle.get(destination) ?? [];
     this.#idle.set(destination, list);
-    list.push(remote);
     const drop = () => {
-      const now = this.#idle.get(destination);
-      const at = now?.indexOf(remote) ?? -1;
-      if (at < 0) return false;
-      now!.splice(at, 1);
-      if (now!.length === 0) this.#idle.delete(destination);
-      return true;
+      idle.cancelQuit();
+      const now = this.#idle.get(destination)!;
+      now.splice(now.indexOf(idle), 1);
+      if (now.length === 0) this.#idle.delete(destination);
     };
-    remote.onClosed = drop;
-    this.#o.clock.after(limits.queue_connection_idle_ms, () => {
-      if (drop()) remote.quit().catch(() => {});
+    const cancelQuit = this.#o.clock.after(limits.queue_connection_idle_ms, () => {
+      drop();
+      remote.onClosed = () => {};
+      remote.quit().catch(() => {});
     });
+    const idle: Idle = { remote, cancelQuit };
+    list.push(idle);
+    remote.onClosed = drop;
   }
 
   close(): void {
     this.#closed = true;
-    for (const list of [...this.#idle.values()]) for (const remote of [...list]) remote.close();
+    for (const list of [...this.#idle.values()]) for (const { remote } of [...list]) remote.close();
     this.#idle.clear();
   }
 }

@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPServerOptions } from 'smtp-server';
-import { Refused, Unavailable, seededRandom, silent, systemClock } from '../../src/base/index.ts';
+import { Refused, Unavailable, limits, seededRandom, silent, systemClock } from '../../src/base/index.ts';
+import type { Clock } from '../../src/base/index.ts';
 import { Route, hostsFor } from '../../src/queue/index.ts';
 import type { Dns, Smarthost } from '../../src/queue/index.ts';
 import { QueueWorld } from './world.ts';
@@ -63,8 +64,8 @@ async function mx(options: SMTPServerOptions = {}, on: { rcpt?: (address: string
 const missing = () => Promise.reject(Object.assign(new Error('none'), { code: 'ENOTFOUND' }));
 const dnsTo = (over: Partial<Dns> = {}): Dns => ({ mx: async () => [{ exchange: 'mx.there.test', priority: 10 }], a: async () => ['127.0.0.1'], aaaa: missing, txt: missing, srv: missing, ...over });
 
-function route(port: number, more: { dns?: Dns; smarthost?: Smarthost; from?: (domain: string) => string[] } = {}): Route {
-  return new Route({ smarthost: more.smarthost ?? null, from: more.from, dns: more.dns ?? dnsTo(), mxPort: port, hostname: 'here.test', clock: systemClock, random: seededRandom(1), logger: silent });
+function route(port: number, more: { dns?: Dns; smarthost?: Smarthost; from?: (domain: string) => string[]; clock?: Clock } = {}): Route {
+  return new Route({ smarthost: more.smarthost ?? null, from: more.from, dns: more.dns ?? dnsTo(), mxPort: port, hostname: 'here.test', clock: more.clock ?? systemClock, random: seededRandom(1), logger: silent });
 }
 
 const text = 'From: anna@here.test\r\nSubject: x\r\n\r\n.dots\r\n..and more\r\nend\r\n';
@@ -89,6 +90,30 @@ describe('queue/route', () => {
     assert.deepEqual(there.got[0], { from: 'anna@here.test', to: ['ben@there.test', 'cleo@there.test'], text, secure: true });
     assert.equal(there.got.length, 3);
     assert.equal(there.connections, 1);
+  });
+
+  it('ends a connection that nobody used for a while, and none that was used meanwhile', async () => {
+    const there = keep(await mx());
+    const waiting = new Set<() => void>();
+    const after: Clock['after'] = (ms, run) => {
+      if (ms !== limits.queue_connection_idle_ms) return systemClock.after(ms, run);
+      waiting.add(run);
+      return () => waiting.delete(run);
+    };
+    const r = keep(route(there.port, { clock: { ...systemClock, after } }));
+    const ends = () => {
+      for (const run of [...waiting]) run();
+      waiting.clear();
+    };
+    const delivered = async () => assert.deepEqual((await send(r, ['ben@there.test'])).map((o) => o.result), ['delivered']);
+    for (let i = 0; i < 3; i++) await delivered();
+    assert.equal(waiting.size, 1, 'the time counts from its last use');
+    ends();
+    await delivered();
+    assert.equal(there.connections, 2);
+    ends();
+    r.close();
+    assert.equal(waiting.size, 0);
   });
 
   it('tells recipients apart', async () => {
