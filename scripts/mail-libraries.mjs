@@ -1,7 +1,7 @@
 // What the tests with mail libraries need, outside the checkout, in $XDG_CACHE_HOME (or ~/.cache)/colombier: the Go client of
 // test/real/go, built, and Roundcube's IMAP library, unpacked from Debian's package (nothing is installed). Says what it can't get.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,7 @@ attempt('Roundcube', 'Debian with apt-get is needed', () => {
   const work = mkdtempSync(join(tmpdir(), 'roundcube-'));
   try {
     execFileSync('apt-get', ['-qq', 'download', 'roundcube-core'], { ...quiet, cwd: work });
-    const [deb] = globSync('roundcube-core_*.deb', { cwd: work });
+    const deb = readdirSync(work).find((name) => /^roundcube-core_.*\.deb$/.test(name));
     copyFileSync(join(work, deb), join(cache, 'roundcube.deb'));
     execFileSync('dpkg-deb', ['-x', join(cache, 'roundcube.deb'), `${folder}.new`], quiet);
     rmSync(join(cache, 'roundcube.deb'));
