@@ -94,7 +94,8 @@ class Delivery implements Transaction {
     this.#records = [...new Map(info.recipients.map((r) => [recordOf(r).id, recordOf(r)])).values()];
     const users = this.#records.map(options.logOf);
     const { random, spoolBudget, words } = options.replica;
-    this.#incoming = new Incoming(users.map((user) => user.keys.blob), random, spoolBudget, words || users.some(isLoggedIn) ? WHOLE_BYTES_MAX : null);
+    const plainBytesMax = users.some(isLoggedIn) ? WHOLE_BYTES_MAX : words?.wantedBytes || null;
+    this.#incoming = new Incoming(users.map((user) => user.keys.blob), random, spoolBudget, plainBytesMax);
   }
 
   get received(): number {

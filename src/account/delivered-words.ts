@@ -17,6 +17,8 @@ import { PART_HEAD, encodeEntry } from './search-part.ts';
 import { encodeWords, sealWords } from './words-object.ts';
 
 const ID_BITS = 130;
+/** Larger messages are mostly attachments, and a flood of them would only fill the memory. */
+const TEXT_BYTES_MAX = 64 * 1024;
 /** After a delivery: others may follow it. */
 const LOOK_MS = 3_000;
 /** Of one user, in one turn of work: one piece. */
@@ -90,6 +92,11 @@ export class DeliveredWords implements Keeper {
   }
   get spare(): number {
     return this.bytes;
+  }
+
+  /** Up to so many bytes a message's text is wanted now; 0: none, so that nobody keeps it in vain. */
+  get wantedBytes(): number {
+    return this.#leaving.signal.aborted ? 0 : Math.min(TEXT_BYTES_MAX, limits.words_waiting_bytes_max - this.#waitingBytes);
   }
 
   /** A message that is delivered. It is looked at later, or not at all. */

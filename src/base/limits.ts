@@ -137,7 +137,7 @@ export const limits = {
   /** Bytes of all users' search indexes in memory: about 130,000 messages of 4 KB; beyond it parts are read again when they are asked for. */
   search_index_bytes_max: 64 * MIB,
   /** Bytes of delivered messages whose words are still to be taken, of users who are not logged in; beyond it they are taken when the user is. */
-  words_waiting_bytes_max: 8 * MIB,
+  words_waiting_bytes_max: 4 * MIB,
   /** Bytes of such words in memory, sealed; beyond it they are stored early. */
   words_gathered_bytes_max: 8 * MIB,
   /** Time of one search, all waiting included. */
