@@ -13,7 +13,7 @@ import type { Stores } from '../store/index.ts';
 import { GivingWay } from './giving-way.ts';
 import type { Keeper, MemoryBudget } from './memory.ts';
 import type { SearchMemory } from './search-memory.ts';
-import { PART_HEAD, encodeEntry } from './search-part.ts';
+import { PART_HEAD } from './search-part.ts';
 import { encodeWords, sealWords } from './words-object.ts';
 
 const ID_BITS = 130;
@@ -158,8 +158,7 @@ export class DeliveredWords implements Keeper {
   async #entry({ emailId, prefix, index, plain }: DeliveredText): Promise<Buffer> {
     const all = Buffer.concat([prefix, plain]);
     const { header, texts } = (await readTexts(decodeIndex(index), prefix.length, async (from, to) => all.subarray(from, to)))!;
-    const { search } = this.#o;
-    return encodeEntry(emailId, await search.filter([foldedHeader(header)]), await search.filter(texts));
+    return this.#o.search.entry(emailId, foldedHeader(header), texts);
   }
 
   #gather(user: string, entries: Buffer[]): void {

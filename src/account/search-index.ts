@@ -6,7 +6,7 @@ import { Refused, Unavailable, limits, reason } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { Sifted, TextAsked } from '../imap/session.ts';
 import type { SearchMemory } from './search-memory.ts';
-import { PART_HEAD, encodeEntry, entriesOf, entryMayHold, fingerprint } from './search-part.ts';
+import { PART_HEAD, entriesOf, entryMayHold, fingerprint } from './search-part.ts';
 import type { Fingerprint } from './search-part.ts';
 import { SearchParts } from './search-parts.ts';
 import type { Part } from './search-parts.ts';
@@ -164,9 +164,8 @@ export class SearchIndex {
     if (this.#closed || this.knows(emailId)) return;
     this.#learning.add(emailId);
     try {
-      const inHeader = await this.#memory.filter([header]);
-      const inBody = await this.#memory.filter(texts);
-      if (!this.#closed) this.#grow(fingerprint(emailId, { hi: 0, lo: 0 }), encodeEntry(emailId, inHeader, inBody));
+      const entry = await this.#memory.entry(emailId, header, texts);
+      if (!this.#closed) this.#grow(fingerprint(emailId, { hi: 0, lo: 0 }), entry);
     } finally {
       this.#learning.delete(emailId);
     }

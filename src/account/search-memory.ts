@@ -1,6 +1,7 @@
 // Opened parts of search indexes in memory: those of all users within one budget of bytes, the oldest use goes first.
 import { GramSet } from '../message/index.ts';
 import type { Keeper, MemoryBudget } from './memory.ts';
+import { encodeEntry } from './search-part.ts';
 
 /** What can go from memory, because the store has it. */
 export interface Holder {
@@ -61,6 +62,11 @@ export class SearchMemory implements Keeper {
   forget(holder: Holder): void {
     this.#bytes -= this.#held.get(holder)?.bytes ?? 0;
     this.#held.delete(holder);
+  }
+
+  /** A message's entry in an index: of its folded header, and the folded texts of its body. */
+  async entry(emailId: string, header: string, texts: readonly string[]): Promise<Buffer> {
+    return encodeEntry(emailId, await this.filter([header]), await this.filter(texts));
   }
 
   /** The filter of some folded texts. */
