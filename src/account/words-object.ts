@@ -3,7 +3,8 @@
 //
 // Format 1: version 1 | MAC, 20 bytes, of the object's name, the version and all that follows | pieces up to the end, each:
 // length, varint | sealed to the user's event key under the object's name, its number (4 bytes) authenticated with it.
-// Opened and put one behind the other, pieces are a part of a search index (search-part.ts).
+// Opened and put one behind the other, pieces are a part of a search index (search-part.ts). Other versions begin with the
+// same version and MAC, so what is altered is known from what is newer: the one goes, the other is left to who can read it.
 import { setImmediate } from 'node:timers/promises';
 import { ByteReader, ByteWriter, Corrupt } from '../base/index.ts';
 import type { Random } from '../base/index.ts';
@@ -40,12 +41,12 @@ export function encodeWords(keys: ClusterKeys, name: string, pieces: readonly Bu
  */
 export function decodeWords(keys: ClusterKeys, name: string, bytes: Buffer): Buffer[] {
   const r = new ByteReader(bytes);
-  const version = r.u8();
-  if (version > VERSION) throw new OtherRules(false);
-  if (version !== VERSION) throw new Corrupt('an object of words has an unknown version');
+  const clear = r.raw(CLEAR.length);
   const made = r.raw(MAC_BYTES);
   if (macKeyId(made) !== keys.id) throw new Corrupt('an object of words was written under another cluster secret');
-  verifyMac(keys, made, name, CLEAR, bytes.subarray(r.at));
+  verifyMac(keys, made, name, clear, bytes.subarray(r.at));
+  if (clear[0] > VERSION) throw new OtherRules(false);
+  if (clear[0] !== VERSION) throw new Corrupt('an object of words has an unknown version');
   const pieces: Buffer[] = [];
   while (r.left > 0) pieces.push(r.bytes());
   return pieces;

@@ -7,7 +7,7 @@ import { decodeWords, encodeWords, openWords, sealWords } from '../../src/accoun
 import { Corrupt, limits, seededRandom } from '../../src/base/index.ts';
 import { gramsOf } from '../../src/message/index.ts';
 import type { Session } from '../../src/imap/session.ts';
-import { ClusterKeys, createClusterSecret } from '../../src/seal/index.ts';
+import { ClusterKeys, MAC_BYTES, createClusterSecret, mac } from '../../src/seal/index.ts';
 import { knownCluster, knownPublic, knownRing } from '../seal/known.ts';
 import { wordsFrozen } from './search-freeze.ts';
 import { AccountWorld, append, mail } from './world.ts';
@@ -15,6 +15,12 @@ import type { Account, TestReplica } from './world.ts';
 
 const HOUR = 60 * 60_000;
 const BIRDS = ['heron', 'cormorant', 'pelican', 'flamingo', 'kestrel', 'dunnock', 'siskin', 'plover', 'avocet', 'whimbrel'];
+
+/** The same object as another version would have written it. */
+function asVersion(version: number, name: string, bytes: Buffer): Buffer {
+  const body = bytes.subarray(1 + MAC_BYTES);
+  return Buffer.concat([Buffer.of(version), mac(knownCluster(), name, Buffer.of(version), body), body]);
+}
 
 describe('account: words of mail for users who are away', () => {
   let world: AccountWorld;
@@ -192,7 +198,8 @@ describe('account: words of mail for users who are away', () => {
       ['cut', bytes.subarray(0, bytes.length - 1)],
       ['empty', Buffer.alloc(0)],
       ['of another cluster', encodeWords(stranger, name, pieces)],
-      ['of an older version', Buffer.concat([Buffer.of(0), bytes.subarray(1)])],
+      ['of an older version', asVersion(0, name, bytes)],
+      ['with an altered version', Buffer.concat([Buffer.of(2), bytes.subarray(1)])],
       ['with what is no part', encodeWords(knownCluster(), name, [sealWords(knownPublic().event, name, 0, Buffer.of(...PART_HEAD, 5), seededRandom(1))])],
     ];
     for (const [what, damaged] of damages) {
@@ -205,7 +212,7 @@ describe('account: words of mail for users who are away', () => {
       await world.settled(b.stop());
     }
     // What a newer release wrote stays.
-    world.store.land(name, Buffer.concat([Buffer.of(2), bytes.subarray(1)]), true, null);
+    world.store.land(name, asVersion(2, name, bytes), true, null);
     const session = await world.settled(a.login(bob));
     assert.equal((await sift(a, session, 'heron')).known, 0);
     await append(session, 'INBOX', [mail('one')]);
@@ -222,7 +229,7 @@ describe('account: words of mail for users who are away', () => {
     assert.equal(plain.toString('hex'), frozen.plain);
     assert.equal([...entriesOf(plain)].length, 4);
     assert.equal(encodeWords(knownCluster(), frozen.name, pieces).toString('hex'), frozen.bytes);
-    assert.throws(() => decodeWords(knownCluster(), frozen.name, Buffer.concat([Buffer.of(2), bytes.subarray(1)])), (e) => e instanceof OtherRules && !e.older);
+    assert.throws(() => decodeWords(knownCluster(), frozen.name, asVersion(2, frozen.name, bytes)), (e) => e instanceof OtherRules && !e.older);
     await assert.rejects(openWords(knownRing().events, frozen.name, [...pieces].reverse()), Corrupt);
     await assert.rejects(openWords(knownRing().events, `${frozen.name}x`, pieces), Corrupt);
   });

@@ -191,7 +191,11 @@ describe('account: search index, histories', () => {
         for (const { index } of scene.actors) await index.tidy(new Set());
         assert.deepEqual(scene.parts(), []);
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        // Found once: an altered object of words that looked like a newer version's stayed for ever.
+        examples: [[[{ do: 'deliver', from: 0, count: 1, atHand: false }, { do: 'damage', which: 0 }]]],
+      },
     );
   });
 });

@@ -28,11 +28,11 @@ describe('real: fetching programs', function () {
     await site.end();
   });
 
-  /** A folder with a place for mail, and a program that takes one message on its standard input and puts it there. */
+  /** A folder with a place for mail, and a program that takes one message on its standard input and puts it there when it is whole. */
   function box(folder: string): { mail: string; deliver: string } {
     const [mail, deliver] = [join(folder, 'mail'), join(folder, 'deliver')];
     mkdirSync(mail, { recursive: true });
-    writeFileSync(deliver, `#!/bin/sh\nexec cat > "$(mktemp ${mail}/XXXXXXXX)"\n`);
+    writeFileSync(deliver, `#!/bin/sh\nset -e\npart="$(mktemp ${folder}/part-XXXXXXXX)"\ncat > "$part"\nmv "$part" ${mail}/\n`);
     chmodSync(deliver, 0o755);
     return { mail, deliver };
   }
