@@ -1,7 +1,7 @@
 // What a replica does once before it listens: a made-up account over a store in memory gets mail, and a mail app opens it, as
 // if another replica had never seen it. The engine has read and compiled by then what the first log-in needs, and the
 // compile cache keeps it (cli/serve.ts): the first SELECT of a large mailbox takes half of the time.
-// The optimising compilers stay away until it is over (bin/colombier.mjs).
+// The optimising compilers, and a larger space for young objects, stay away until it is over (bin/colombier.mjs).
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import v8 from 'node:v8';
@@ -86,7 +86,7 @@ export async function rehearse(logger: Logger): Promise<void> {
   } finally {
     // What it leaves would bring the collector, and its threads, into the midst of the first log-in.
     collect();
-    for (const flag of ['--opt', '--maglev']) v8.setFlagsFromString(flag);
+    for (const flag of ['--semi-space-growth-factor=2', '--opt', '--maglev']) v8.setFlagsFromString(flag);
   }
 }
 

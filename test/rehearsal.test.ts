@@ -20,7 +20,7 @@ describe('the rehearsal', () => {
       v8.setFlagsFromString = set;
     }
     assert.deepEqual(said, ['rehearsed']);
-    assert.deepEqual(flags, ['--expose-gc', '--no-expose-gc', '--opt', '--maglev']);
+    assert.deepEqual(flags, ['--expose-gc', '--no-expose-gc', '--semi-space-growth-factor=2', '--opt', '--maglev']);
     // A socket that was destroyed is gone some turns later.
     for (const end = Date.now() + 5000; handles() > before && Date.now() < end; ) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(handles(), before, process.getActiveResourcesInfo().join(' '));

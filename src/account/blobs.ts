@@ -90,19 +90,21 @@ export class BlobCache {
 
   #whole(store: ObjectStore, name: string, ref: BlobRef): Promise<Buffer> {
     let reading = this.#reading.get(name);
-    if (!reading) {
-      const forgotten = this.#forgotten;
-      reading = (async () => {
-        const object = await store.get(name);
-        if (!object) throw new Corrupt(`${name}: the blob is missing`);
-        // What stands around the chunks (the head, the final tag) says nothing that the event's content key does not say.
-        const plain = owned(openRange(ref.contentKey, object.bytes, 0, 0, ref.plainBytes));
-        this.#keep(name, plain, forgotten);
-        return plain;
-      })().finally(() => this.#reading.delete(name));
-      this.#reading.set(name, reading);
-    }
+    if (!reading) this.#reading.set(name, (reading = this.#fetch(store, name, ref)));
     return reading;
+  }
+  async #fetch(store: ObjectStore, name: string, ref: BlobRef): Promise<Buffer> {
+    const forgotten = this.#forgotten;
+    try {
+      const object = await store.get(name);
+      if (!object) throw new Corrupt(`${name}: the blob is missing`);
+      // What stands around the chunks (the head, the final tag) says nothing that the event's content key does not say.
+      const plain = owned(openRange(ref.contentKey, object.bytes, 0, 0, ref.plainBytes));
+      this.#keep(name, plain, forgotten);
+      return plain;
+    } finally {
+      this.#reading.delete(name);
+    }
   }
 
   #keep(key: string, bytes: Buffer, forgotten: number): void {

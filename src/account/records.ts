@@ -1,17 +1,20 @@
-// What FETCH needs of messages beyond their flags, kept for a while: the decoded index, and what imap/ rendered from it.
+// What FETCH needs of messages beyond their flags, kept for a while: the decoded index, what imap/ rendered from it, and
+// which blob has the rest.
 // One cache for all users, oldest use out first.
 import { ownCopy } from '../base/index.ts';
 import type { MessageRecord } from '../imap/session.ts';
 import { decodeIndex } from '../message/index.ts';
 import type { Content } from '../state/index.ts';
+import type { BlobRef } from './blobs.ts';
 import { Cache, MemoryBudget } from './memory.ts';
 
 /** Memory that a record takes for each byte of its stored index, rendered text included; and besides. */
 const COST_FACTOR = 4;
-const COST_BYTES = 800;
+const COST_BYTES = 1100;
 
 interface Kept {
   record: MessageRecord;
+  ref: BlobRef;
   /** Whose it is. */
   root: string;
 }
@@ -28,8 +31,13 @@ export class RecordCache {
 
   /** A user's, by EMAILID, which is the same for all copies of a message and for no other message. */
   find(root: string, emailId: string): MessageRecord | null {
+    return this.kept(root, emailId)?.record ?? null;
+  }
+
+  /** The same, and its blob: an EMAILID is one blob for ever. */
+  kept(root: string, emailId: string): Readonly<Kept> | null {
     const kept = this.#kept.get(emailId);
-    return kept?.root === root ? kept.record : null;
+    return kept?.root === root ? kept : null;
   }
 
   /** Forgets what is of one user: after the last session of that user has gone. */
@@ -38,10 +46,12 @@ export class RecordCache {
   }
 
   add(root: string, content: Content): MessageRecord {
-    const { index, prefix } = content;
-    const own = ownCopy(index, prefix);
-    const record: MessageRecord = { index: decodeIndex(own.subarray(0, index.length)), prefix: own.subarray(index.length), rendered: null };
-    this.#kept.set(content.emailId, { record, root }, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
+    const { index, prefix, contentKey, blob, plainBytes } = content;
+    const own = ownCopy(index, prefix, contentKey);
+    const end = index.length + prefix.length;
+    const record: MessageRecord = { index: decodeIndex(own.subarray(0, index.length)), prefix: own.subarray(index.length, end), rendered: null };
+    const ref = { blob, contentKey: own.subarray(end), plainBytes };
+    this.#kept.set(content.emailId, { record, ref, root }, COST_BYTES + COST_FACTOR * (content.index.length + content.prefix.length));
     return record;
   }
 }

@@ -4,6 +4,7 @@ import type { Flag, MailboxId, ModSeq, Uid } from '../base/index.ts';
 import type { MessageRecord, Selected, Sifted, TextAsked } from '../imap/session.ts';
 import { decodeIndex } from '../message/index.ts';
 import type { MailboxState, Op } from '../state/index.ts';
+import type { BlobRef } from './blobs.ts';
 import { copyMessages, expungeMessages } from './copies.ts';
 import { checkKeywords } from './keywords.ts';
 import { teach } from './learning.ts';
@@ -70,15 +71,27 @@ export class SelectedMailbox implements Selected, Listener {
   }
 
   async read(uid: Uid, from: number, to: number): Promise<Buffer | null> {
-    const { state, at, replica } = this.#user;
-    await this.#user.need({ kind: 'contents', mailbox: this.id, uids: [uid] });
-    const content = state.content(this.id, uid);
-    if (!content) return null;
-    const prefix = asBuffer(content.prefix);
-    const body = to > prefix.length ? await replica.blobs.read(at.store, at.root, content, Math.max(0, from - prefix.length), to - prefix.length) : null;
+    const { at, replica } = this.#user;
+    const found = this.#kept(uid) ?? (await this.#content(uid));
+    if (!found) return null;
+    const { prefix, ref } = found;
+    const body = to > prefix.length ? await replica.blobs.read(at.store, at.root, ref, Math.max(0, from - prefix.length), to - prefix.length) : null;
     if (from >= prefix.length) return body ?? Buffer.alloc(0);
     const head = prefix.subarray(from, to);
-    return body ? Buffer.concat([head, body]) : head;
+    if (!body) return head;
+    return head.length === 0 ? body : Buffer.concat([head, body]);
+  }
+
+  /** Null also where it is only not kept. */
+  #kept(uid: Uid): { prefix: Buffer; ref: BlobRef } | null {
+    const i = this.index.find(uid);
+    const kept = i < 0 ? null : this.#user.replica.records.kept(this.#user.at.root, this.index.emailId(i));
+    return kept && { prefix: kept.record.prefix, ref: kept.ref };
+  }
+  async #content(uid: Uid): Promise<{ prefix: Buffer; ref: BlobRef } | null> {
+    await this.#user.need({ kind: 'contents', mailbox: this.id, uids: [uid] });
+    const content = this.#user.state.content(this.id, uid);
+    return content && { prefix: asBuffer(content.prefix), ref: content };
   }
 
   async sift(uids: ArrayLike<Uid>, texts: readonly TextAsked[]): Promise<Sifted | null> {

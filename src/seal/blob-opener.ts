@@ -58,15 +58,22 @@ function openChunk(key: KeyObject, iv: Buffer, slice: Slice, chunk: number, layo
   const bytes = chunkBytes(chunk, layout);
   const decipher = createDecipheriv('aes-256-gcm', key, chunkNonce(iv, chunk), GCM_OPTIONS);
   decipher.setAAD(CHUNK_AAD);
-  const plain = pieces(slice, from, from + bytes, layout).map((piece) => decipher.update(piece));
-  const tag = pieces(slice, from + bytes, from + bytes + TAG_BYTES, layout);
-  decipher.setAuthTag(tag.length === 1 ? tag[0] : Buffer.concat(tag));
+  const sealed = pieces(slice, from, from + bytes + TAG_BYTES, layout);
+  let plain: Buffer;
+  if (sealed.length === 1) {
+    plain = decipher.update(sealed[0].subarray(0, bytes));
+    decipher.setAuthTag(sealed[0].subarray(bytes));
+  } else {
+    const joined = Buffer.concat(sealed, bytes + TAG_BYTES);
+    plain = decipher.update(joined.subarray(0, bytes));
+    decipher.setAuthTag(joined.subarray(bytes));
+  }
   try {
     decipher.final();
   } catch {
     throw new Corrupt(`a blob was altered: its chunk ${chunk} does not open`);
   }
-  return plain.length === 1 ? plain[0] : Buffer.concat(plain, bytes);
+  return plain;
 }
 
 /** Calls `take(bytes, plainAt)` for the runs of message bytes within a chunk, leaving out the packet's own octets. */

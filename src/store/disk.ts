@@ -255,7 +255,7 @@ export class DiskStore implements ObjectStore {
         () => fs.openSync(file, 'r'),
         () => new Promise<number>((resolve, reject) => fs.open(file, 'r', (e, f) => (e ? reject(e) : resolve(f)))),
       );
-      fd = opened instanceof Promise ? await opened : opened;
+      fd = typeof opened === 'number' ? opened : await opened;
       const stat = fs.fstatSync(fd);
       if (!stat.isFile()) return null;
       return await this.#read(fd, name, stat, options?.from ?? 0, options?.to ?? Infinity);

@@ -148,10 +148,13 @@ describe('one budget of memory', () => {
     const cache = new RecordCache(100_000);
     // Something small first, so that the pool is in use.
     const small = Buffer.from('small');
-    const content = { index: Buffer.alloc(0), prefix: Buffer.from('Received: x\r\n'), emailId: 'e' } as unknown as Content;
+    const content = { index: Buffer.alloc(0), prefix: Buffer.from('Received: x\r\n'), contentKey: Buffer.alloc(77, 'k'), emailId: 'e' } as unknown as Content;
     content.index = encodeIndex(scan('Subject: x\r\n\r\ny'));
     const record = cache.add('users/u/', content);
     assert.ok(small.buffer.byteLength > 4096 && record.prefix.buffer.byteLength < 4096, `${record.prefix.buffer.byteLength} bytes for ${record.prefix.length}`);
+    const { ref } = cache.kept('users/u/', 'e')!;
+    assert.ok(Buffer.from(content.contentKey).equals(ref.contentKey) && ref.contentKey.buffer === record.prefix.buffer);
+    assert.equal(cache.kept('users/v/', 'e'), null, "another user's");
     assert.equal(owned(small).toString(), 'small');
     assert.equal(owned(small).buffer.byteLength, 5);
   });

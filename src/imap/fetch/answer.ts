@@ -225,7 +225,7 @@ export class FetchAnswers {
   async #writeMessage(prepared: Prepared): Promise<void> {
     const { out, selected } = this.#context;
     const { uid, record, loading } = prepared;
-    const firsts = await Promise.all(loading.map((one) => one.first));
+    const firsts = loading.length === 1 ? [await loading[0].first] : await Promise.all(loading.map((one) => one.first));
     if (this.#marking !== null) await this.#marking;
     const gone = loading.some((one, k) => one.first !== null && firsts[k] === null);
     const i = this.#place(uid, -1, !gone);
